@@ -1,0 +1,81 @@
+# Two commands matter: `make run` and `make test`. Everything below sets itself up.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# Every locked package comes as a wheel: nothing is compiled and no setup.py runs on the reader's machine.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: $(VENV)/.run  ## set up, then serve on port 8000 (PORT=8123 for another, HOST=0.0.0.0 for all addresses)
+	exec $(BIN)/ribbons serve --host $(HOST) --port $(PORT)
+
+.PHONY: test
+test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on two cores)
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+.PHONY: lint
+lint: $(VENV)/.dev  ## ruff (all rules), mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.dev  ## let ruff lay the code out and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: goldens
+goldens: $(VENV)/.dev  ## draw the golden pictures anew; look at each before committing it
+	$(BIN)/python -m pytest -n 0 -m golden --regenerate-goldens
+
+.PHONY: bench
+bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folder for your own photos)
+	$(BIN)/python -m benchmarks.avatar $(PHOTOS)
+
+.PHONY: sheet
+sheet: $(VENV)/.run  ## draw the frame sheet that README shows
+	$(BIN)/ribbons frames sheet -o docs/frames.png
+
+.PHONY: lock
+lock:  ## resolve the dependencies anew and pin them with hashes (needs uv)
+	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --upgrade -o requirements.txt
+	uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --upgrade -c requirements.txt -o requirements-dev.txt
+
+.PHONY: clean
+clean:  ## remove what make has made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache test-artifacts
+
+# -- set-up ----------------------------------------------------------------
+
+# Debian splits venv out of python3; as root we fetch it, otherwise we say what to do.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Red Ribbons needs Python 3.11 or newer; found: $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/apt-get python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python requirements.txt pyproject.toml
+	$(PIP_INSTALL) -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+# README's commands are run as written, so the tests need curl.
+.PHONY: tools
+tools:
+	@command -v curl >/dev/null || .ci/apt-get curl

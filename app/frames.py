@@ -1,0 +1,260 @@
+"""Frame and FrameLibrary: ``frames/<id>/frame.toml`` loaded, validated, listed. A frame is data, never code.
+
+All lengths are in the artwork's own units, in which the picture is 1000 x 1000 with the origin at its top
+left and y downwards. docs/frames.md is the guide for frame authors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.errors import FrameNotFound, InvalidFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNITS = 1000
+"""Side of the artwork, in its own units."""
+
+Coordinate = Annotated[float, Field(ge=0, le=UNITS)]
+Point = tuple[Coordinate, Coordinate]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Arc(_Table):
+    """A baseline that is part of a circle; the text is centred on its top or on its bottom.
+
+    On a ``top`` arc letters stand outwards and read clockwise; on a ``bottom`` arc they stand inwards, so
+    that both are upright.
+    """
+
+    kind: Literal["arc"]
+    center: Point
+    radius: Annotated[float, Field(gt=0, le=UNITS)]
+    side: Literal["top", "bottom"]
+    span: Annotated[float, Field(gt=0, le=340, description="Degrees of the circle the text may take.")]
+
+
+class Line(_Table):
+    """A straight baseline from ``start`` to ``end`` (left to right); the text is centred between them."""
+
+    kind: Literal["line"]
+    start: Point
+    end: Point
+
+
+class Wording(_Table):
+    """What a text says in one language, and how its setting differs there.
+
+    Attributes:
+        slogan: The words, in logical order.
+        fonts: Overrides the text's own fonts.
+        largest: Overrides the text's own largest size.
+        smallest: Overrides the text's own smallest size.
+        shift: Moves the baseline, in units; positive is towards the letters' feet.
+    """
+
+    slogan: Annotated[str, Field(min_length=1, max_length=120)]
+    fonts: tuple[str, ...] | None = None
+    largest: Annotated[float, Field(gt=0)] | None = None
+    smallest: Annotated[float, Field(gt=0)] | None = None
+    shift: float = 0.0
+
+
+class Text(_Table):
+    """A place for words on the artwork.
+
+    Attributes:
+        name: Unique in its frame.
+        custom: A supporter's own slogan goes here.
+        fill: ``#rrggbb``.
+        fonts: Files below the fonts folder; for each character the first one that has it is used.
+        largest: Type size, in units per em, that short text is set at.
+        smallest: Type size below which text is refused.
+        above: How far ink may rise above the baseline.
+        below: How far ink may fall below the baseline.
+        baseline: Where the text stands.
+        languages: The words by language code; the first is what the frame was drawn for.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    custom: bool = False
+    fill: Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+    fonts: Annotated[tuple[str, ...], Field(min_length=1)]
+    largest: Annotated[float, Field(gt=0)]
+    smallest: Annotated[float, Field(gt=0)]
+    above: Annotated[float, Field(gt=0)]
+    below: Annotated[float, Field(gt=0)]
+    baseline: Annotated[Arc | Line, Field(discriminator="kind")]
+    languages: Annotated[dict[str, Wording], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _sizes_in_order(self) -> Text:
+        for language in self.languages:
+            setting = self.setting(language)
+            if setting.smallest > setting.largest:
+                raise ValueError(f"{self.name}, {language}: smallest is larger than largest")
+        return self
+
+    def setting(self, language: str) -> Setting:
+        """Return how text in ``language`` is set: the text's own values under the language's overrides."""
+        wording = self.languages[language]
+        return Setting(
+            fonts=wording.fonts or self.fonts,
+            largest=wording.largest or self.largest,
+            smallest=wording.smallest or self.smallest,
+            above=self.above,
+            below=self.below,
+            shift=wording.shift,
+            baseline=self.baseline,
+            language=language,
+        )
+
+
+class Setting(_Table):
+    """How one line of text is to be set. Lengths in units; see :class:`Text` and :class:`Wording`."""
+
+    fonts: tuple[str, ...]
+    largest: float
+    smallest: float
+    above: float
+    below: float
+    shift: float
+    baseline: Arc | Line
+    language: str
+
+
+class Face(_Table):
+    """The circle that must stay free for a face."""
+
+    center: Point
+    radius: Annotated[float, Field(gt=0, le=UNITS / 2)]
+
+
+class _FrameFile(_Table):
+    """What ``frame.toml`` holds."""
+
+    order: int
+    title: dict[str, str]
+    description: dict[str, str]
+    face: Face
+    text: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _texts_agree(self) -> _FrameFile:
+        if len({text.name for text in self.text}) != len(self.text):
+            raise ValueError("two texts have the same name")
+        if len({tuple(text.languages) for text in self.text}) != 1:
+            raise ValueError("every text must offer the same languages, in the same order")
+        if sum(text.custom for text in self.text) > 1:
+            raise ValueError("only one text may take a custom slogan")
+        for name, table in (("title", self.title), ("description", self.description)):
+            if missing := {"ar", "en"} - table.keys():
+                raise ValueError(f"{name} lacks {', '.join(sorted(missing))}")
+        return self
+
+
+class Frame:
+    """One frame of the library.
+
+    Attributes:
+        id: Its folder's name.
+        title: By language; at least ``ar`` and ``en``.
+        description: By language, one sentence; at least ``ar`` and ``en``.
+        face: The circle kept free for a face.
+        texts: Where words go.
+        artwork: The SVG, as text.
+        revision: Hex digest of everything the frame's picture depends on: its files and its fonts' bytes.
+    """
+
+    def __init__(self, folder: Path, fonts_folder: Path) -> None:
+        self.id = folder.name
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self.id):
+            raise InvalidFrame(frame=self.id, reason="the folder's name may hold a-z, 0-9 and hyphens only")
+        try:
+            source = (folder / "frame.toml").read_bytes()
+            self.artwork = (folder / "artwork.svg").read_text(encoding="utf-8")
+            file = _FrameFile.model_validate(tomllib.loads(source.decode()))
+        except OSError as exc:
+            raise InvalidFrame(frame=self.id, reason=f"{Path(exc.filename).name} cannot be read") from exc
+        except (ValueError, ValidationError) as exc:
+            # tomllib's and UTF-8's errors are ValueErrors too; their texts are meant for the file's author.
+            raise InvalidFrame(frame=self.id, reason=str(exc)) from exc
+        self.order = file.order
+        self.title = file.title
+        self.description = file.description
+        self.face = file.face
+        self.texts = file.text
+        self.fonts_folder = fonts_folder
+        self.revision = self._digest(source)
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that its slogans come in; the first is what the frame was drawn for."""
+        return tuple(self.texts[0].languages)
+
+    @cached_property
+    def takes_custom_slogan(self) -> bool:
+        """Whether a supporter may write their own slogan."""
+        return any(text.custom for text in self.texts)
+
+    def font_path(self, name: str) -> Path:
+        """Return the file of a font that the frame names."""
+        return self.fonts_folder / name
+
+    def _digest(self, source: bytes) -> str:
+        digest = hashlib.sha256(source)
+        digest.update(self.artwork.encode())
+        fonts = {font for text in self.texts for lang in text.languages for font in text.setting(lang).fonts}
+        for font in sorted(fonts):
+            path = self.font_path(font)
+            if not path.is_relative_to(self.fonts_folder) or ".." in path.parts or not path.is_file():
+                raise InvalidFrame(frame=self.id, reason=f"there is no font {font}")
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+class FrameLibrary:
+    """Every frame below a folder, loaded once. Iterates in the frames' own ``order``.
+
+    Args:
+        frames_folder: Holds a folder per frame.
+        fonts_folder: Holds the fonts that frames name.
+
+    Raises:
+        InvalidFrame: A frame is wrong, or there is none.
+    """
+
+    def __init__(self, frames_folder: Path, fonts_folder: Path) -> None:
+        folders = sorted(path.parent for path in frames_folder.glob("*/frame.toml"))
+        if not folders:
+            raise InvalidFrame(frame=frames_folder.name, reason="the folder holds no frame.toml")
+        frames = sorted((Frame(folder, fonts_folder) for folder in folders), key=lambda f: (f.order, f.id))
+        self._frames = {frame.id: frame for frame in frames}
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames.values())
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def get(self, frame_id: str) -> Frame:
+        """Return the frame of that id.
+
+        Raises:
+            FrameNotFound: There is none.
+        """
+        try:
+            return self._frames[frame_id]
+        except KeyError:
+            raise FrameNotFound(choices=", ".join(self._frames)) from None

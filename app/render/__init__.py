@@ -1,0 +1,1 @@
+"""The core: bytes in, bytes out. Knows no request, no argv and no environment."""

@@ -1,0 +1,186 @@
+"""AvatarSpec: what is asked for. Declared once; the HTTP query, the form, the CLI and bulk all use it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from app.errors import FieldProblem, InvalidSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic_core import ErrorDetails
+
+    from app.errors import ProblemKind
+    from app.frames import FrameLibrary
+
+Shape = Literal["square", "circle"]
+Format = Literal["jpeg", "png", "webp", "avif"]
+
+SLOGAN_CHARACTERS = 60
+TRANSPARENT_FORMATS: tuple[Format, ...] = ("png", "webp", "avif")
+# Joiners and directional marks have no picture of their own but decide how their neighbours are drawn
+# (UAX #9, and ZWJ/ZWNJ of the Arabic block); every other control or format character is refused.
+DRAWABLE_CONTROLS = frozenset(
+    "\u200c\u200d\u200e\u200f\u061c\u2066\u2067\u2068\u2069\u202a\u202b\u202c\u202d\u202e"
+)
+
+
+def _normalise_slogan(value: object) -> object:
+    """Fold white space and compose (NFC); an empty slogan is none, as an empty form field means."""
+    if not isinstance(value, str):
+        return value
+    text = unicodedata.normalize("NFC", " ".join(value.split()))
+    for character in text:
+        if unicodedata.category(character)[0] == "C" and character not in DRAWABLE_CONTROLS:
+            raise ValueError("not_text")
+    if all(unicodedata.category(character) in {"Cf", "Zs"} for character in text):
+        return None
+    return text
+
+
+class AvatarSpec(BaseModel):
+    """What one avatar should look like. Immutable, hashable, picklable.
+
+    A spec is only ever built by :func:`parse_spec` or from values that the code itself chose; building one
+    directly from a stranger's words raises pydantic's error instead of ours.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame: Annotated[str, Field(description="Frame id, from the frame library.", max_length=64)] = (
+        "red-ribbons"
+    )
+    lang: Annotated[
+        str, Field(description="Language of the slogan, one that the frame offers.", max_length=16)
+    ] = "ar"
+    slogan: Annotated[
+        str | None,
+        BeforeValidator(_normalise_slogan),
+        Field(
+            description="Your own text instead of the frame's slogan, where the frame allows it.",
+            max_length=SLOGAN_CHARACTERS,
+        ),
+    ] = None
+    size: Annotated[int, Field(description="Side of the square, in pixels.", ge=64, le=2048)] = 1080
+    shape: Annotated[Shape, Field(description="A circle is transparent outside.")] = "square"
+    format: Annotated[
+        Format | None,
+        Field(description="Image format of the avatar; jpeg unless given, png when the shape is a circle."),
+    ] = None
+    x: Annotated[
+        float,
+        Field(description="Centre of the crop: fraction of the upright photo's width.", ge=0, le=1),
+    ] = 0.5
+    y: Annotated[
+        float,
+        Field(description="Centre of the crop: fraction of the upright photo's height.", ge=0, le=1),
+    ] = 0.5
+    zoom: Annotated[float, Field(description="1 is the largest square that fits.", ge=1, le=8)] = 1.0
+    rotate: Annotated[float, Field(description="Degrees, clockwise.", ge=-180, le=180)] = 0.0
+
+    @property
+    def output_format(self) -> Format:
+        """The format that the avatar is written in."""
+        return self.format or ("png" if self.shape == "circle" else "jpeg")
+
+
+def parse_spec(given: Iterable[tuple[str, str]], frames: FrameLibrary) -> AvatarSpec:
+    """Build a spec from pairs of strings, as queries, forms and command lines give them.
+
+    Args:
+        given: Field names and values in any order. An empty value means the default, as in an HTML form.
+        frames: The library that ``frame``, ``lang`` and ``slogan`` are checked against.
+
+    Raises:
+        InvalidSpec: Naming every bad field at once.
+    """
+    values: dict[str, str] = {}
+    problems: list[FieldProblem] = []
+    for name, value in given:
+        if name in values:
+            problems.append(FieldProblem.of(name, "repeated"))
+        if value != "":
+            values[name] = value
+    try:
+        spec = AvatarSpec.model_validate(values)
+    except ValidationError as exc:
+        problems += [_field_problem(error) for error in exc.errors(include_url=False)]
+    else:
+        problems += _contradictions(spec)
+    problems += _frame_problems(values, frames, {problem.field for problem in problems})
+    if problems:
+        order = list(AvatarSpec.model_fields)
+        known = {name: place for place, name in enumerate(order)}
+        raise InvalidSpec(sorted(dict.fromkeys(problems), key=lambda p: known.get(p.field, len(order))))
+    return spec
+
+
+def _contradictions(spec: AvatarSpec) -> list[FieldProblem]:
+    if spec.shape == "circle" and spec.output_format not in TRANSPARENT_FORMATS:
+        return [FieldProblem.of("format", "needs_transparency", choices=", ".join(TRANSPARENT_FORMATS))]
+    return []
+
+
+def _frame_problems(values: Mapping[str, str], frames: FrameLibrary, bad: set[str]) -> list[FieldProblem]:
+    """Check what only the library can know, even when other fields are wrong already."""
+    fields = AvatarSpec.model_fields
+    frame_id = values.get("frame", fields["frame"].default)
+    if "frame" in bad:
+        return []
+    frame = next((frame for frame in frames if frame.id == frame_id), None)
+    if frame is None:
+        return [FieldProblem.of("frame", "not_one_of", choices=", ".join(frame.id for frame in frames))]
+    problems = []
+    if "lang" not in bad and values.get("lang", fields["lang"].default) not in frame.languages:
+        problems.append(FieldProblem.of("lang", "not_one_of", choices=", ".join(frame.languages)))
+    if "slogan" not in bad and values.get("slogan") and not frame.takes_custom_slogan:
+        problems.append(FieldProblem.of("slogan", "not_offered"))
+    return problems
+
+
+_NUMBER_KINDS: Mapping[str, ProblemKind] = {
+    "int_parsing": "not_an_integer",
+    "int_parsing_size": "not_an_integer",
+    "int_from_float": "not_an_integer",
+    "float_parsing": "not_a_number",
+    "finite_number": "not_a_number",
+}
+
+
+def _field_problem(error: ErrorDetails) -> FieldProblem:
+    """Turn one of pydantic's findings into ours, which speaks the reader's language."""
+    name, kind = str(error["loc"][0]), error["type"]
+    if kind in _NUMBER_KINDS:
+        return FieldProblem.of(name, _NUMBER_KINDS[kind])
+    match kind:
+        case "extra_forbidden":
+            return FieldProblem.of(name[:64], "unknown", choices=", ".join(AvatarSpec.model_fields))
+        case "literal_error":
+            return FieldProblem.of(name, "not_one_of", choices=", ".join(_choices(name)))
+        case "greater_than_equal" | "less_than_equal":
+            minimum, maximum = field_range(name)
+            return FieldProblem.of(name, "out_of_range", minimum=minimum, maximum=maximum)
+        case "string_too_long":
+            return FieldProblem.of(name, "too_long", maximum=error["ctx"]["max_length"])
+        case _:
+            return FieldProblem.of(name, "not_text")
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    return get_args(Shape) if name == "shape" else get_args(Format)
+
+
+def field_range(name: str) -> tuple[float, float]:
+    """Return the smallest and largest value that a numeric field takes.
+
+    Raises:
+        KeyError: The field has no range.
+    """
+    bounds: dict[str, float] = {}
+    for constraint in AvatarSpec.model_fields[name].metadata:
+        bounds |= {bound: getattr(constraint, bound) for bound in ("ge", "le") if hasattr(constraint, bound)}
+    return bounds["ge"], bounds["le"]

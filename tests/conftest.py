@@ -1,0 +1,74 @@
+"""What every test may use: the frame library, the portrait, and comparison with golden pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops, ImageFilter
+
+from app.frames import FrameLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parent.parent
+GOLDENS = ROOT / "tests" / "golden"
+ARTIFACTS = ROOT / "test-artifacts"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Goldens change only when somebody asks for it."""
+    parser.addoption("--regenerate-goldens", action="store_true", help="draw tests/golden anew")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def frames() -> FrameLibrary:
+    """The frames that we ship."""
+    return FrameLibrary(ROOT / "frames", ROOT / "fonts")
+
+
+@pytest.fixture(scope="session")
+def portrait() -> bytes:
+    """A 512 x 512 PNG of a person (NASA, public domain)."""
+    return (ROOT / "frames" / "portrait.png").read_bytes()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Image.Image, str], None]:
+    """Compare a picture with ``tests/golden/<name>.png``, as an eye would.
+
+    Both are softened by one pixel first, so that a rasteriser's other idea of anti-aliasing does not count
+    while a moved, lost or reversed letter does. On failure the actual picture and the difference are left in
+    ``test-artifacts``.
+    """
+
+    def compare(actual: Image.Image, name: str) -> None:
+        path = GOLDENS / f"{name}.png"
+        if request.config.getoption("--regenerate-goldens"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            actual.save(path, optimize=True)
+            return
+        with Image.open(path) as file:
+            expected = file.convert(actual.mode)
+        assert actual.size == expected.size
+        softened = [image.filter(ImageFilter.GaussianBlur(1)) for image in (actual, expected)]
+        difference = ImageChops.difference(*softened)
+        values = np.asarray(difference, dtype=np.float64)
+        if values.max() > 40 or values.mean() > 0.5:
+            ARTIFACTS.mkdir(exist_ok=True)
+            actual.save(ARTIFACTS / f"{name}.actual.png")
+            difference.save(ARTIFACTS / f"{name}.difference.png")
+            pytest.fail(
+                f"{name}: largest difference {values.max():.0f}, mean {values.mean():.2f}; see {ARTIFACTS}"
+            )
+
+    return compare
