@@ -144,7 +144,7 @@ class PhotoTooSmall(PhotoError):
 
     code = "photo_too_small"
     texts: ClassVar = {
-        "en": "The photo is {width} × {height} pixels. Each side needs at least {minimum}; send a larger one.",
+        "en": "The photo is {width} × {height} pixels. Each side needs {minimum} or more; send a larger one.",
         "ar": "قياس الصورة {width} × {height} بكسل. يجب ألا يقل أي ضلع عن {minimum} بكسل؛ اختر صورة أكبر.",
     }
 
@@ -317,7 +317,7 @@ class UploadTimedOut(RequestError):
 
     code = "upload_timed_out"
     texts: ClassVar = {
-        "en": "The photo took more than {seconds} seconds to arrive. Try a better connection or send a smaller photo.",
+        "en": "The photo took more than {seconds} seconds to arrive. Try another connection or a smaller photo.",
         "ar": "لم تصل الصورة خلال {seconds} ثانية. جرّب اتصالًا أفضل أو صورة أصغر.",
     }
 
