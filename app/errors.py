@@ -317,7 +317,7 @@ class UploadTimedOut(RequestError):
 
     code = "upload_timed_out"
     texts: ClassVar = {
-        "en": "The photo took more than {seconds} seconds to arrive. Try another connection or a smaller photo.",
+        "en": "The photo took more than {seconds} seconds to arrive. Try again with a smaller photo.",
         "ar": "لم تصل الصورة خلال {seconds} ثانية. جرّب اتصالًا أفضل أو صورة أصغر.",
     }
 
