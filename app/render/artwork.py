@@ -1,0 +1,153 @@
+"""Frame SVG + slogan path -> RGBA raster. The only importer of the rasteriser."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import resvg_py
+from PIL import Image
+
+from app.errors import InvalidFrame
+from app.frames import UNITS
+from app.render.slogan import set_slogan
+
+if TYPE_CHECKING:
+    from app.frames import Frame, Text
+    from app.render.slogan import Outline
+
+SVG = "{http://www.w3.org/2000/svg}"
+ELEMENTS = frozenset(
+    [
+        "svg",
+        "g",
+        "defs",
+        "title",
+        "desc",
+        "path",
+        "circle",
+        "ellipse",
+        "rect",
+        "polygon",
+        "polyline",
+        "line",
+        "use",
+        "clipPath",
+        "mask",
+        "linearGradient",
+        "radialGradient",
+        "stop",
+    ]
+)
+"""What artwork may be made of: shapes and gradients. No text (its font would come from the host), no script,
+no image, no style sheet, no filter."""
+
+
+def draw_artwork(frame: Frame, language: str, slogan: str | None, size: int) -> Image.Image:
+    """Rasterise a frame with its words.
+
+    Args:
+        frame: The frame.
+        language: One of ``frame.languages``.
+        slogan: A supporter's own words for the frame's custom text, or None for the frame's own.
+        size: Side of the square, in pixels.
+
+    Returns:
+        ``size`` x ``size`` RGBA, straight alpha.
+
+    Raises:
+        InvalidFrame: The artwork is not safe, or cannot be drawn.
+        SloganDoesNotFit: A text is too long for its place.
+        MissingGlyphs: A text holds characters that its fonts lack.
+    """
+    check_artwork(frame)
+    paths = (path_element(set_text(frame, text, language, slogan), fill=text.fill) for text in frame.texts)
+    return rasterise(with_paths(frame, *paths), size, frame.id)
+
+
+def set_text(frame: Frame, text: Text, language: str, slogan: str | None = None) -> Outline:
+    """Set one text of a frame; ``slogan`` takes the place of its words where the text is a custom one.
+
+    Raises:
+        SloganDoesNotFit: It is too long for its place.
+        MissingGlyphs: It holds characters that the fonts lack.
+    """
+    own = slogan if text.custom else None
+    return set_slogan(own or text.languages[language].slogan, text.setting(language), frame.fonts_folder)
+
+
+def path_element(outline: Outline, fill: str) -> str:
+    """Return the outline as an SVG element."""
+    return f'<path fill="{fill}" d="{outline.d}"/>'
+
+
+def with_paths(frame: Frame, *paths: str) -> str:
+    """Return the frame's SVG with ``paths`` on top of everything else."""
+    end = frame.artwork.rindex("</svg>")
+    return frame.artwork[:end] + "".join(paths) + frame.artwork[end:]
+
+
+def only_paths(*paths: str) -> str:
+    """Return an SVG in the artwork's units that holds ``paths`` and nothing else."""
+    side = UNITS
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">{"".join(paths)}</svg>'
+
+
+def draw_circle(size: int) -> Image.Image:
+    """Return ``size`` x ``size`` L: 255 inside the square's inscribed circle, 0 outside, anti-aliased."""
+    radius = UNITS / 2
+    svg = only_paths(f'<circle cx="{radius}" cy="{radius}" r="{radius}"/>')
+    return rasterise(svg, size, "circle").getchannel("A")
+
+
+def rasterise(svg: str, size: int, name: str) -> Image.Image:
+    """Draw an SVG at ``size`` x ``size``, RGBA with straight alpha. No font and no file is looked up.
+
+    Raises:
+        InvalidFrame: It cannot be drawn; ``name`` is the frame to blame.
+    """
+    try:
+        png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
+    except ValueError as exc:
+        raise InvalidFrame(frame=name, reason=f"the artwork cannot be drawn: {exc}") from exc
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        return image.convert("RGBA")
+
+
+def check_artwork(frame: Frame) -> None:
+    """Prove that a frame's SVG draws the same everywhere and reaches for nothing outside itself.
+
+    Raises:
+        InvalidFrame: Saying which element or attribute is not allowed.
+    """
+    # A document type can define entities, which grow and which read files: no parser may see one.
+    if re.search(r"<!(DOCTYPE|ENTITY)", frame.artwork, re.IGNORECASE):
+        raise InvalidFrame(frame=frame.id, reason="the artwork has a document type")
+    try:
+        root = ET.fromstring(frame.artwork)  # noqa: S314 - entities are refused above, and frames are ours
+    except ET.ParseError as exc:
+        raise InvalidFrame(frame=frame.id, reason=f"the artwork is not well-formed XML: {exc}") from exc
+    if root.tag != f"{SVG}svg" or root.get("viewBox", "").split() != ["0", "0", str(UNITS), str(UNITS)]:
+        raise InvalidFrame(
+            frame=frame.id, reason=f'the artwork must be an svg with viewBox="0 0 {UNITS} {UNITS}"'
+        )
+    for element in root.iter():
+        if reason := _objection(element):
+            raise InvalidFrame(frame=frame.id, reason=reason)
+
+
+def _objection(element: ET.Element) -> str | None:
+    """Say why an element may not stand in artwork, or None where it may."""
+    name = element.tag.removeprefix(SVG)
+    if name not in ELEMENTS:
+        return f"the artwork holds <{name}>"
+    for attribute, value in element.attrib.items():
+        plain = attribute.rpartition("}")[2].lower()
+        if plain.startswith("on") or plain == "style":
+            return f"<{name}> has the attribute {plain}"
+        outside = plain == "href" and not value.startswith("#")
+        if outside or re.search(r"url\(\s*['\"]?(?!#)", value, re.IGNORECASE):
+            return f"<{name} {plain}> refers outside the artwork"
+    return None
