@@ -58,12 +58,9 @@ class AvatarSpec(BaseModel):
         str, Field(description="Language of the slogan, one that the frame offers.", max_length=16)
     ] = "ar"
     slogan: Annotated[
-        str | None,
+        Annotated[str, Field(max_length=SLOGAN_CHARACTERS)] | None,
         BeforeValidator(_normalise_slogan),
-        Field(
-            description="Your own text instead of the frame's slogan, where the frame allows it.",
-            max_length=SLOGAN_CHARACTERS,
-        ),
+        Field(description="Your own text instead of the frame's slogan, where the frame allows it."),
     ] = None
     size: Annotated[int, Field(description="Side of the square, in pixels.", ge=64, le=2048)] = 1080
     shape: Annotated[Shape, Field(description="A circle is transparent outside.")] = "square"

@@ -1,0 +1,160 @@
+"""Prove a frame before anyone wears it (``ribbons frames check``), and show it (``ribbons frames sheet``)."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from app.errors import RibbonsError
+from app.frames import UNITS
+from app.render.artwork import (
+    check_artwork,
+    draw_circle,
+    only_paths,
+    path_element,
+    rasterise,
+    set_text,
+)
+from app.render.avatar import make_avatar
+from app.spec import AvatarSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.frames import Frame, Text
+    from app.render.overlay import Overlays
+
+PROOF_SIZE = 500
+"""Side of the raster that a frame is proved on; one pixel is two units."""
+
+EDGE = 8
+"""Units that text keeps from the circle's edge: platforms crop a hair inside it."""
+
+CONTRAST = 4.5
+"""WCAG 2.2, success criterion 1.4.3 (AA)."""
+
+FACE_OPACITY = 0.05
+"""How much of a shadow may fall on the face; an eye does not see less."""
+
+
+def check_frame(frame: Frame) -> list[str]:
+    """Return what is wrong with a frame, a sentence for each finding; an empty list when it is sound.
+
+    Proved are: the artwork is safe and draws, every slogan in every language fits and has all its glyphs,
+    text stays inside the circle and has a contrast of at least 4.5:1 with its ground over any photo, and
+    neither covers the face.
+    """
+    try:
+        check_artwork(frame)
+        bare = rasterise(frame.artwork, PROOF_SIZE, frame.id)
+    except RibbonsError as exc:
+        return [str(exc)]
+    findings = list(_check_face(frame, bare.getchannel("A"), "artwork"))
+    for language in frame.languages:
+        for text in frame.texts:
+            findings += _check_text(frame, text, language, bare)
+    return findings
+
+
+def _check_text(frame: Frame, text: Text, language: str, bare: Image.Image) -> Iterator[str]:
+    name = f"{text.name} ({language})"
+    try:
+        outline = set_text(frame, text, language)
+    except RibbonsError as exc:
+        yield f"{name}: {exc}"
+        return
+    ink = rasterise(only_paths(path_element(outline, text.fill)), PROOF_SIZE, frame.id).getchannel("A")
+    if _reaches_edge(ink):
+        yield f"{name}: the text comes within {EDGE} units of the circle's edge"
+    yield from _check_face(frame, ink, name)
+    contrast = min(_contrast(text.fill, _ground(bare, photo), ink) for photo in ("#000000", "#ffffff"))
+    if contrast < CONTRAST:
+        yield f"{name}: contrast with the ground is {contrast:.1f}:1, less than {CONTRAST}:1"
+
+
+def _reaches_edge(ink: Image.Image) -> bool:
+    margin = round(EDGE * PROOF_SIZE / UNITS)
+    outside = Image.new("L", ink.size, 255)
+    inner = ink.width - 2 * margin
+    outside.paste(ImageChops.invert(draw_circle(inner)), (margin, margin))
+    return ImageChops.multiply(ink, outside).getbbox() is not None
+
+
+def _ground(bare: Image.Image, photo: str) -> Image.Image:
+    """Return what lies behind the text when the photo is of one colour."""
+    ground = Image.new("RGB", bare.size, photo)
+    ground.paste(bare, mask=bare)
+    return ground
+
+
+def _contrast(fill: str, ground: Image.Image, ink: Image.Image) -> float:
+    """Return the least contrast ratio of the text with the ground under it and a pixel's breadth around."""
+    near = ink.filter(ImageFilter.MaxFilter(3))
+    text = _luminance(*(int(fill[place : place + 2], 16) for place in (1, 3, 5)))
+    pixels = zip(ground.get_flattened_data(), near.get_flattened_data(), strict=True)
+    colours = {colour for colour, inked in pixels if inked}
+    return min(_ratio(text, _luminance(*colour)) for colour in colours)
+
+
+def _luminance(*channels: int) -> float:
+    """Return the relative luminance of an sRGB colour (WCAG 2.2)."""
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (channel / 255 for channel in channels)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _ratio(one: float, other: float) -> float:
+    lighter, darker = max(one, other), min(one, other)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _check_face(frame: Frame, drawn: Image.Image, name: str) -> Iterator[str]:
+    scale = PROOF_SIZE / UNITS
+    (x, y), radius = frame.face.center, frame.face.radius
+    face = Image.new("L", drawn.size, 0)
+    box = [round(value * scale) for value in (x - radius, y - radius, x + radius, y + radius)]
+    ImageDraw.Draw(face).ellipse(box, fill=255)
+    darkest = ImageChops.multiply(drawn, face).getextrema()[1]
+    if darkest > FACE_OPACITY * 255:
+        yield f"{name}: it covers the face by up to {darkest / 255:.0%}"
+
+
+SHEET_SIZES = (1080, 320, 96, 48)
+"""What platforms show: the full picture, a profile page, a comment, a list."""
+
+_GAP = 60
+
+
+def draw_sheet(overlays: Overlays, portrait: bytes) -> bytes:
+    """Return a PNG that shows every frame of the library, a row each, in circles over a portrait.
+
+    The smaller pictures are the avatar of 1080 px scaled down, as platforms do it: what is seen at 48 px is
+    what people will see, not a drawing made for that size.
+
+    Args:
+        overlays: Gives the library and draws its frames.
+        portrait: The photo to show them over, in any format that is read.
+
+    Raises:
+        RibbonsError: A frame or the portrait cannot be drawn.
+    """
+    largest, *smaller = SHEET_SIZES
+    width = _GAP * 3 + largest + smaller[0]
+    height = _GAP + (largest + _GAP) * len(overlays.frames)
+    sheet = Image.new("RGB", (width, height), "#ffffff")
+    for row, frame in enumerate(overlays.frames):
+        spec = AvatarSpec(frame=frame.id, lang=frame.languages[0], shape="circle", size=largest)
+        avatar = Image.open(io.BytesIO(make_avatar(portrait, spec, overlays).content), formats=["PNG"])
+        top = _GAP + row * (largest + _GAP)
+        sheet.paste(avatar, (_GAP, top), avatar)
+        for size in smaller:
+            small = avatar.resize((size, size), Image.Resampling.LANCZOS)
+            sheet.paste(small, (_GAP * 2 + largest + (smaller[0] - size) // 2, top), small)
+            top += size + _GAP
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import InvalidFrame
+from app.frames import Frame, FrameLibrary
+from app.render.artwork import check_artwork, draw_artwork, draw_circle
+
+SHELL = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 1000">{}</svg>'
+
+
+def frame_with(artwork: str, tmp_path: Path, root: Path) -> Frame:
+    """Return a frame of ours with other artwork."""
+    folder = Path(shutil.copytree(root / "frames" / "red-ribbons", tmp_path / "changed"))
+    (folder / "artwork.svg").write_text(artwork, encoding="utf-8")
+    return Frame(folder, root / "fonts")
+
+
+@pytest.mark.parametrize(
+    ("inside", "named"),
+    [
+        ("<script>alert(1)</script>", "<script>"),
+        ("<text>الحرية</text>", "<text>"),
+        ('<image href="data:image/png;base64,AAAA"/>', "<image>"),
+        ("<style>path{fill:red}</style>", "<style>"),
+        ("<foreignObject/>", "<foreignObject>"),
+        ('<filter id="f"/>', "<filter>"),
+        ('<path onload="x()" d="M0 0"/>', "onload"),
+        ('<path style="fill:url(http://x)" d="M0 0"/>', "style"),
+        ('<use href="https://example.org/a.svg#b"/>', "outside"),
+        ('<use xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="file:///a#b"/>', "outside"),
+        ('<path fill="url(https://example.org/#g)" d="M0 0"/>', "outside"),
+        ('<path fill="URL( \'other.svg#g\')" d="M0 0"/>', "outside"),
+    ],
+)
+def test_artwork_that_reaches_outside_itself_is_refused(
+    inside: str, named: str, tmp_path: Path, root: Path
+) -> None:
+    """Script, text, images, styles and references elsewhere are refused, and named."""
+    with pytest.raises(InvalidFrame, match=named):
+        check_artwork(frame_with(SHELL.format(inside), tmp_path, root))
+
+
+@pytest.mark.parametrize(
+    ("artwork", "named"),
+    [
+        ("", "not well-formed"),
+        ("<svg", "not well-formed"),
+        ('<!DOCTYPE svg [<!ENTITY a "aaa">]>' + SHELL.format(""), "document type"),
+        ('<svg viewBox="0 0 1000 1000"/>', "must be an svg"),
+        (SHELL.format("").replace("1000 1000", "100 100"), "viewBox"),
+    ],
+)
+def test_artwork_that_is_no_svg_is_refused(artwork: str, named: str, tmp_path: Path, root: Path) -> None:
+    """A file that is not an SVG of 1000 x 1000 units, or that defines entities, is refused."""
+    with pytest.raises(InvalidFrame, match=named):
+        check_artwork(frame_with(artwork, tmp_path, root))
+
+
+def test_gradients_and_references_inside_are_taken(tmp_path: Path, root: Path) -> None:
+    """A gradient of the artwork's own is no reference outside."""
+    inside = '<defs><linearGradient id="g"/></defs><path fill="url(#g)" d="M0 0h9v9z"/>'
+    check_artwork(frame_with(SHELL.format(inside), tmp_path, root))
+
+
+def test_every_language_changes_the_picture(frames: FrameLibrary) -> None:
+    """No two languages of a frame draw the same, so none falls back to another unseen."""
+    for frame in frames:
+        pictures = {draw_artwork(frame, language, None, 200).tobytes() for language in frame.languages}
+        assert len(pictures) == len(frame.languages)
+
+
+def test_a_custom_slogan_takes_the_place_of_the_frames(frames: FrameLibrary) -> None:
+    """The same words give the same picture, whether the frame or the supporter said them."""
+    frame = frames.get("red-ribbons")
+    own = draw_artwork(frame, "ar", None, 300)
+    assert draw_artwork(frame, "ar", "الحرية للأسرى", 300) == own
+    assert draw_artwork(frame, "ar", "الحرية لهم", 300) != own
+
+
+def test_the_slogan_is_drawn_in_its_fill(frames: FrameLibrary) -> None:
+    """Pure white pixels are there with the slogan and not without it."""
+    frame = frames.get("red-ribbons")
+    with_words = np.asarray(draw_artwork(frame, "ar", None, 500))
+    # A full stop leaves the artwork nearly bare.
+    almost_bare = np.asarray(draw_artwork(frame, "ar", ".", 500))
+
+    def white(pixels: np.ndarray) -> int:
+        return int((pixels == 255).all(axis=2).sum())
+
+    assert white(with_words) > 2500
+    assert white(with_words) > 10 * white(almost_bare)
+
+
+def test_a_circle_is_round_and_smooth() -> None:
+    """The mask has a circle's area to a tenth of a per cent, is symmetric, and its edge is anti-aliased."""
+    mask = np.asarray(draw_circle(400)).astype(float) / 255
+    assert mask.sum() == pytest.approx(np.pi * 200**2, rel=1e-3)
+    assert np.abs(mask - mask[::-1]).max() < 0.02
+    assert np.abs(mask - mask.T).max() < 0.02
+    assert ((mask > 0.05) & (mask < 0.95)).sum() > 500
+    assert mask[0, 0] == 0
+    assert mask[200, 200] == 1

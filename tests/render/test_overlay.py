@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.errors import FrameNotFound, SloganDoesNotFit
+from app.render import overlay as overlay_module
+from app.render.avatar import make_avatar
+from app.render.overlay import Overlays
+from app.spec import AvatarSpec
+
+if TYPE_CHECKING:
+    from app.frames import FrameLibrary
+
+
+def test_an_overlay_is_drawn_once(frames: FrameLibrary) -> None:
+    """The second avatar of the same spec uses the first one's overlay; crop and format do not matter."""
+    overlays = Overlays(frames)
+    first = overlays.get(AvatarSpec(size=100))
+    assert overlays.get(AvatarSpec(size=100, zoom=3, x=0.2, rotate=45, format="webp")) is first
+    assert overlays.get(AvatarSpec(size=101)) is not first
+    assert overlays.get(AvatarSpec(size=100, lang="en")) is not first
+    assert overlays.get(AvatarSpec(size=100, slogan="حرية")) is not first
+
+
+def test_the_cache_is_bounded_by_bytes(frames: FrameLibrary) -> None:
+    """The least recently used overlay goes when the next one would not fit."""
+    each = 100 * 100 * 5
+    overlays = Overlays(frames, max_bytes=2 * each)
+    arabic, english = (overlays.get(AvatarSpec(size=100, lang=lang)) for lang in ("ar", "en"))
+    assert overlays.nbytes == 2 * each
+    overlays.get(AvatarSpec(size=100, lang="ar"))
+    overlays.get(AvatarSpec(size=100, lang="fr"))
+    assert overlays.nbytes == 2 * each
+    assert overlays.get(AvatarSpec(size=100, lang="ar")) is arabic
+    assert overlays.get(AvatarSpec(size=100, lang="en")) is not english
+
+
+def test_an_overlay_larger_than_the_cache_is_drawn_but_not_kept(frames: FrameLibrary) -> None:
+    """A small cache makes the service slower, never wrong."""
+    overlays = Overlays(frames, max_bytes=1000)
+    assert overlays.get(AvatarSpec(size=64)) == overlays.get(AvatarSpec(size=64))
+    assert overlays.nbytes == 0
+
+
+def test_a_failed_overlay_is_not_kept(frames: FrameLibrary) -> None:
+    """An error is an error again the next time, and takes no room."""
+    overlays = Overlays(frames)
+    for _ in range(2):
+        with pytest.raises(FrameNotFound):
+            overlays.get(AvatarSpec(frame="none"))
+        with pytest.raises(SloganDoesNotFit):
+            overlays.get(AvatarSpec(slogan="الحرية للأسرى " * 4))
+    assert overlays.nbytes == 0
+
+
+def test_a_photos_path_touches_no_svg_and_no_font(
+    frames: FrameLibrary, portrait: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its overlay is kept, an avatar is made with the drawing code out of reach."""
+    overlays = Overlays(frames)
+    spec = AvatarSpec(size=100, shape="circle")
+    first = make_avatar(portrait, spec, overlays).content
+
+    def out_of_reach(*_: object) -> None:
+        raise AssertionError("the photo's path drew")
+
+    monkeypatch.setattr(overlay_module, "draw_artwork", out_of_reach)
+    monkeypatch.setattr(overlay_module, "draw_circle", out_of_reach)
+    assert make_avatar(portrait, spec, overlays).content == first
+    with pytest.raises(AssertionError, match="drew"):
+        overlays.get(AvatarSpec(size=101))
+
+
+def test_the_png_is_the_overlay(frames: FrameLibrary) -> None:
+    """What a page lays over its preview is what lies over the avatar: open in the middle, cut to shape."""
+    overlays = Overlays(frames)
+    square = np.asarray(Image.open(io.BytesIO(overlays.png(AvatarSpec(size=200)))))
+    circle = np.asarray(Image.open(io.BytesIO(overlays.png(AvatarSpec(size=200, shape="circle")))))
+    assert square.shape == circle.shape == (200, 200, 4)
+    assert square[80, 100, 3] == 0, "the face is free"
+    assert circle[0, 0, 3] == 0, "nothing outside the circle"
+    inside = np.hypot(*(np.indices((200, 200)) - 99.5)) < 98
+    assert (square[inside] == circle[inside]).all()
+    assert np.array_equal(square[..., 3], np.asarray(overlays.get(AvatarSpec(size=200)).alpha))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.frames import Frame, FrameLibrary
+from app.render.overlay import Overlays
+from app.render.proof import SHEET_SIZES, check_frame, draw_sheet
+
+
+@pytest.fixture
+def folder(tmp_path: Path, root: Path) -> Path:
+    """A copy of the red-ribbons frame that a test may spoil."""
+    return Path(shutil.copytree(root / "frames" / "red-ribbons", tmp_path / "spoilt"))
+
+
+def findings(folder: Path, root: Path, pattern: str, replacement: str) -> str:
+    """Return what the proof says of the frame once its file is changed."""
+    file = folder / "frame.toml"
+    text, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count, "the frame's file no longer has what this test changes"
+    file.write_text(text, encoding="utf-8")
+    return "\n".join(check_frame(Frame(folder, root / "fonts")))
+
+
+def test_our_frames_are_sound(frames: FrameLibrary) -> None:
+    """Every frame that we ship passes its own proof in every language."""
+    assert {frame.id: check_frame(frame) for frame in frames} == {frame.id: [] for frame in frames}
+
+
+def test_a_slogan_that_does_not_fit_is_found(folder: Path, root: Path) -> None:
+    """A size that leaves no room for the words is reported with the text and the language."""
+    found = findings(folder, root, r"^span = .*|span = [\d.]+", "span = 5")
+    assert "(ar): The slogan is too long" in found
+
+
+def test_a_missing_glyph_is_found(folder: Path, root: Path) -> None:
+    """A slogan with a character that no font has is reported with the character."""
+    assert "水" in findings(folder, root, "الحرية للأسرى", "الحرية 水")
+
+
+def test_weak_contrast_is_found(folder: Path, root: Path) -> None:
+    """Red words on red are reported."""
+    assert "contrast with the ground is" in findings(
+        folder, root, r'^fill = "#[0-9a-f]{6}"', 'fill = "#c01020"'
+    )
+
+
+def test_text_outside_the_circle_is_found(folder: Path, root: Path) -> None:
+    """Words that a round crop would cut are reported."""
+    found = findings(folder, root, r"radius = [\d.]+, side", "radius = 520, side")
+    assert "of the circle's edge" in found
+
+
+def test_a_covered_face_is_found(folder: Path, root: Path) -> None:
+    """A frame whose artwork lies over the face is reported."""
+    svg = folder / "artwork.svg"
+    artwork = svg.read_text(encoding="utf-8")
+    svg.write_text(artwork.replace("</svg>", '<circle cx="500" cy="420" r="60"/></svg>'), encoding="utf-8")
+    assert "covers the face by up to 100%" in "\n".join(check_frame(Frame(folder, root / "fonts")))
+
+
+def test_unsafe_artwork_is_found(folder: Path, root: Path) -> None:
+    """An unsafe artwork is the only finding: nothing of it is drawn."""
+    (folder / "artwork.svg").write_text("<svg/>", encoding="utf-8")
+    (finding,) = check_frame(Frame(folder, root / "fonts"))
+    assert "must be an svg" in finding
+
+
+def test_the_sheet_shows_every_frame_at_every_size(frames: FrameLibrary, portrait: bytes) -> None:
+    """Each frame has a row: its largest picture at the left, the smaller ones in a column, on white."""
+    sheet = np.asarray(Image.open(io.BytesIO(draw_sheet(Overlays(frames), portrait))))
+    largest, *smaller = SHEET_SIZES
+    gap = 60
+    assert sheet.shape == (gap + (largest + gap) * len(frames), gap * 3 + largest + smaller[0], 3)
+    for row in range(len(frames)):
+        top = gap + row * (largest + gap)
+        picture = sheet[top : top + largest, gap : gap + largest]
+        assert (picture[0, 0] == 255).all(), "the corner outside the circle is white"
+        assert picture.std() > 30
+        for size in smaller:
+            column = gap * 2 + largest + (smaller[0] - size) // 2
+            small = sheet[top : top + size, column : column + size]
+            expected = np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
+            assert np.abs(small.astype(int) - expected).mean() < 2
+            top += size + gap

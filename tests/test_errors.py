@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pickle
+import re
+import string
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app import errors
+from app.errors import LANGUAGES, PROBLEM_TEXTS, FieldProblem, InvalidSpec, RibbonsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ARABIC = re.compile(r"[\u0620-\u064a]")
+
+
+def every_error(kind: type[RibbonsError] = RibbonsError) -> Iterator[type[RibbonsError]]:
+    """Yield every error of the tree that can be raised."""
+    for child in kind.__subclasses__():
+        if "code" in vars(child):
+            yield child
+        yield from every_error(child)
+
+
+def placeholders(text: str) -> set[str]:
+    """Return the ``{names}`` in a text."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+ERRORS = sorted(every_error(), key=lambda kind: kind.code)
+
+
+def example(kind: type[RibbonsError]) -> RibbonsError:
+    """Return an error of that kind with every placeholder filled."""
+    if kind is InvalidSpec:
+        return InvalidSpec([FieldProblem.of("size", "not_an_integer")])
+    return kind(**dict.fromkeys(placeholders(kind.texts["en"]), "7"))
+
+
+def test_codes_are_unique_and_snake_case() -> None:
+    """A program can tell errors apart by their code."""
+    codes = [kind.code for kind in ERRORS]
+    assert len(set(codes)) == len(codes) > 15
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+def test_every_error_speaks_arabic_and_english(kind: type[RibbonsError]) -> None:
+    """Each text exists in both languages, with the same placeholders, and fills them all."""
+    assert set(kind.texts) == set(LANGUAGES)
+    assert placeholders(kind.texts["ar"]) == placeholders(kind.texts["en"])
+    error = example(kind)
+    assert ARABIC.search(error.text("ar"))
+    assert not ARABIC.search(error.text("en"))
+    assert "{" not in error.text("ar") + error.text("en")
+
+
+@pytest.mark.parametrize("kind", PROBLEM_TEXTS)
+def test_every_field_problem_speaks_arabic_and_english(kind: errors.ProblemKind) -> None:
+    """Each fault of a field has a sentence in both languages, with the same placeholders."""
+    texts = PROBLEM_TEXTS[kind]
+    assert placeholders(texts["ar"]) == placeholders(texts["en"])
+    assert ARABIC.search(texts["ar"])
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+def test_every_error_crosses_a_process_boundary(kind: type[RibbonsError]) -> None:
+    """An error raised in a worker says the same in the web process."""
+    error = example(kind)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(copy) is kind
+    assert copy.text("ar") == error.text("ar")
+    assert copy.params == error.params
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    """The drawing at the top of errors.py names every class, below its parent."""
+    drawn = re.findall(r"^([|` ]*)(?:\|-|`-)? ?([A-Z]\w+)(?=\s|$)", str(errors.__doc__), re.MULTILINE)
+    names = [name for _, name in drawn]
+
+    def tree(kind: type[RibbonsError]) -> Iterator[str]:
+        yield kind.__name__
+        for child in kind.__subclasses__():
+            yield from tree(child)
+
+    assert [name for name in names if name in set(tree(RibbonsError))] == list(tree(RibbonsError))
+
+
+def test_invalid_spec_names_each_bad_field_once() -> None:
+    """Two faults of one field are one name in the sentence, and both stay in the list."""
+    problems = [FieldProblem.of("x", "repeated"), FieldProblem.of("x", "not_a_number")]
+    error = InvalidSpec([*problems, FieldProblem.of("size", "not_an_integer")])
+    assert error.text("en") == "Some settings are not right: x, size."
+    assert error.problems[:2] == tuple(problems)

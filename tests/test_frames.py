@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.errors import FrameNotFound, InvalidFrame
+from app.frames import Frame, FrameLibrary
+
+SLOGAN_LANGUAGES = {"ar", "en", "fr", "es", "de", "tr", "id", "ur"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, root: Path) -> Path:
+    """A copy of the red-ribbons frame that a test may damage."""
+    return Path(shutil.copytree(root / "frames" / "red-ribbons", tmp_path / "red-ribbons"))
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    """Change the frame's file, where it says ``old``."""
+    file = folder / "frame.toml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def reason(folder: Path, fonts: Path) -> str:
+    """Return why the frame is refused."""
+    with pytest.raises(InvalidFrame) as caught:
+        Frame(folder, fonts)
+    return str(caught.value.params["reason"])
+
+
+def test_the_campaigns_frame_comes_first(frames: FrameLibrary) -> None:
+    """The library lists red-ribbons, the default, before the others."""
+    assert next(frame.id for frame in frames) == "red-ribbons"
+    assert len(frames) == 3
+
+
+def test_every_frame_speaks_eight_languages(frames: FrameLibrary) -> None:
+    """Slogans come in all the campaign's languages, Arabic first."""
+    for frame in frames:
+        assert set(frame.languages) == SLOGAN_LANGUAGES
+        assert frame.languages[0] == "ar"
+
+
+def test_the_slogan_is_the_campaigns(frames: FrameLibrary) -> None:
+    """Red Ribbons says «الحرية للأسرى», letter for letter."""
+    (text,) = frames.get("red-ribbons").texts
+    assert text.languages["ar"].slogan == "الحرية للأسرى"
+
+
+def test_the_day_of_solidarity_carries_both_hashtags(frames: FrameLibrary) -> None:
+    """One hashtag is on an upper arc, the other on a lower one."""
+    frame = next(frame for frame in frames if len(frame.texts) == 2)
+    slogans = {text.languages["ar"].slogan for text in frame.texts}
+    assert slogans == {"#أنقذوا_الأسرى", "#اليوم_العالمي_للتضامن_مع_الأسرى"}
+    sides = [text.baseline.side for text in frame.texts if text.baseline.kind == "arc"]
+    assert sorted(sides) == ["bottom", "top"]
+
+
+def test_urdu_is_set_in_nastaliq(frames: FrameLibrary) -> None:
+    """Urdu readers read Nastaliq; naskh letters look foreign to them."""
+    for frame in frames:
+        for text in frame.texts:
+            assert "nastaliq" in text.setting("ur").fonts[0]
+
+
+def test_an_unknown_frame_says_which_there_are(frames: FrameLibrary) -> None:
+    """Whoever mistypes a frame's name is told the names."""
+    with pytest.raises(FrameNotFound, match="red-ribbons"):
+        frames.get("red-ribbon")
+
+
+def test_an_empty_folder_is_no_library(tmp_path: Path) -> None:
+    """A wrong folder in the settings is noticed at the start, not at the first photo."""
+    with pytest.raises(InvalidFrame, match=r"no frame\.toml"):
+        FrameLibrary(tmp_path, tmp_path)
+
+
+def test_a_misspelt_field_is_refused(folder: Path, root: Path) -> None:
+    """A typo in frame.toml is an error, not a default."""
+    edit(folder, "order = ", "ordre = ")
+    assert "ordre" in reason(folder, root / "fonts")
+
+
+def test_toml_that_does_not_parse_is_refused(folder: Path, root: Path) -> None:
+    """The author is told the line."""
+    (folder / "frame.toml").write_text("order = = 1", encoding="utf-8")
+    assert "line 1" in reason(folder, root / "fonts")
+
+
+def test_a_missing_artwork_is_refused(folder: Path, root: Path) -> None:
+    """A frame without artwork is named, without the machine's paths."""
+    (folder / "artwork.svg").unlink()
+    assert reason(folder, root / "fonts") == "artwork.svg cannot be read"
+
+
+@pytest.mark.parametrize("font", ["cairo/Missing.ttf", "../frames/portrait.png", "/etc/passwd"])
+def test_a_font_must_be_in_the_fonts_folder(folder: Path, root: Path, font: str) -> None:
+    """A frame can name only fonts that we ship, never a file elsewhere."""
+    edit(folder, "cairo/Cairo_900Black.ttf", font)
+    assert reason(folder, root / "fonts") == f"there is no font {font}"
+
+
+def test_smallest_above_largest_is_refused(folder: Path, root: Path) -> None:
+    """Sizes that no text could meet are refused."""
+    text = (folder / "frame.toml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("smallest"))
+    edit(folder, line, "smallest = 900")
+    assert "smallest is larger than largest" in reason(folder, root / "fonts")
+
+
+def test_a_language_without_a_title_is_refused(folder: Path, root: Path) -> None:
+    """Titles exist in Arabic and in English, at the least."""
+    text = (folder / "frame.toml").read_text(encoding="utf-8")
+    title = text[text.index("[title]") :]
+    line = next(line for line in title.splitlines() if line.startswith("en"))
+    edit(folder, line + "\n", "")
+    assert "lacks en" in reason(folder, root / "fonts")
+
+
+def test_the_revision_follows_every_file(folder: Path, root: Path) -> None:
+    """An overlay's ETag changes with the artwork and with the settings, and with nothing else."""
+    before = Frame(folder, root / "fonts").revision
+    assert Frame(folder, root / "fonts").revision == before
+    svg = folder / "artwork.svg"
+    svg.write_text(svg.read_text(encoding="utf-8") + "<!-- touched -->", encoding="utf-8")
+    assert Frame(folder, root / "fonts").revision != before

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidSpec
+from app.spec import AvatarSpec, field_range, parse_spec
+
+if TYPE_CHECKING:
+    from app.frames import FrameLibrary
+
+
+def problems(frames: FrameLibrary, **values: str) -> dict[str, str]:
+    """Return what is wrong with each bad field of a spec that is refused."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec(values.items(), frames)
+    return {problem.field: problem.kind for problem in caught.value.problems}
+
+
+def test_nothing_given_is_the_campaigns_picture(frames: FrameLibrary) -> None:
+    """The defaults are those of the design: 1080 px, square, JPEG, the Arabic slogan, the whole photo."""
+    spec = parse_spec([], frames)
+    assert spec == AvatarSpec()
+    assert (spec.frame, spec.lang, spec.slogan, spec.size) == ("red-ribbons", "ar", None, 1080)
+    assert (spec.shape, spec.output_format) == ("square", "jpeg")
+    assert (spec.x, spec.y, spec.zoom, spec.rotate) == (0.5, 0.5, 1, 0)
+
+
+def test_a_circle_is_a_png_unless_told(frames: FrameLibrary) -> None:
+    """A circle needs transparency, so its default format has it."""
+    assert parse_spec([("shape", "circle")], frames).output_format == "png"
+    assert parse_spec([("shape", "circle"), ("format", "webp")], frames).output_format == "webp"
+
+
+def test_a_circle_as_jpeg_is_refused(frames: FrameLibrary) -> None:
+    """JPEG cannot be transparent outside the circle."""
+    assert problems(frames, shape="circle", format="jpeg") == {"format": "needs_transparency"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("size", "63", "out_of_range"),
+        ("size", "2049", "out_of_range"),
+        ("size", "big", "not_an_integer"),
+        ("size", "100.5", "not_an_integer"),
+        ("size", "9" * 5000, "not_an_integer"),
+        ("x", "-0.01", "out_of_range"),
+        ("x", "1.01", "out_of_range"),
+        ("y", "nan", "out_of_range"),
+        ("y", "left", "not_a_number"),
+        ("zoom", "0.99", "out_of_range"),
+        ("zoom", "8.01", "out_of_range"),
+        ("zoom", "inf", "out_of_range"),
+        ("rotate", "181", "out_of_range"),
+        ("rotate", "-180.5", "out_of_range"),
+        ("shape", "star", "not_one_of"),
+        ("format", "bmp", "not_one_of"),
+        ("frame", "no-such-frame", "not_one_of"),
+        ("frame", "../red-ribbons", "not_one_of"),
+        ("lang", "xx", "not_one_of"),
+        ("slogan", "س" * 61, "too_long"),
+        ("slogan", "حر\x00ية", "not_text"),
+        ("slogan", "حر\ud800ية", "not_text"),
+        ("slogan", "\ue000", "not_text"),
+        ("colour", "green", "unknown"),
+    ],
+)
+def test_a_bad_value_is_named(frames: FrameLibrary, field: str, value: str, kind: str) -> None:
+    """Every field outside its range or type is refused with the field's name and what is wrong."""
+    assert problems(frames, **{field: value}) == {field: kind}
+
+
+@pytest.mark.parametrize("field", ["size", "x", "y", "zoom", "rotate"])
+def test_both_ends_of_a_range_are_inside_it(frames: FrameLibrary, field: str) -> None:
+    """The smallest and the largest value are taken."""
+    for bound in field_range(field):
+        assert getattr(parse_spec([(field, str(bound))], frames), field) == bound
+
+
+def test_every_bad_field_is_named_at_once(frames: FrameLibrary) -> None:
+    """A sender mends everything in one go, in the order of the spec's own fields."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec([("zoom", "9"), ("colour", "x"), ("size", "1"), ("frame", "none"), ("lang", "")], frames)
+    assert [problem.field for problem in caught.value.problems] == ["frame", "size", "zoom", "colour"]
+
+
+def test_a_field_given_twice_is_refused(frames: FrameLibrary) -> None:
+    """Two values for a field would leave one unheard."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec([("size", "500"), ("size", "600")], frames)
+    assert [problem.kind for problem in caught.value.problems] == ["repeated"]
+
+
+@pytest.mark.parametrize("value", ["", "   ", "\u200f", "\n\t"])
+def test_an_empty_slogan_is_none(frames: FrameLibrary, value: str) -> None:
+    """An HTML form sends an empty field for a slogan that nobody wrote."""
+    assert parse_spec([("slogan", value)], frames).slogan is None
+
+
+def test_white_space_in_a_slogan_is_folded(frames: FrameLibrary) -> None:
+    """A slogan pasted with line breaks is one line."""
+    assert parse_spec([("slogan", "  الحرية\n\t لهم ")], frames).slogan == "الحرية لهم"
+
+
+def test_a_slogan_is_composed(frames: FrameLibrary) -> None:
+    """Alef and a combining hamza are one letter, as the fonts have it."""
+    assert parse_spec([("slogan", "ا\u0654سرى")], frames).slogan == "أسرى"
+
+
+def test_a_frame_without_custom_text_refuses_a_slogan(frames: FrameLibrary) -> None:
+    """Where a frame does not take a slogan of one's own, sending one is an error, not ignored."""
+    frame = next(frame for frame in frames if not frame.takes_custom_slogan)
+    assert problems(frames, frame=frame.id, slogan="حرية") == {"slogan": "not_offered"}
+
+
+@given(st.dictionaries(st.sampled_from([*AvatarSpec.model_fields, "other"]), st.text(max_size=80)))
+def test_no_words_of_a_stranger_get_past_the_spec(frames: FrameLibrary, values: dict[str, str]) -> None:
+    """Any strings at all give a spec inside its ranges, or InvalidSpec that names fields given."""
+    named: set[str] = set()
+    spec = AvatarSpec()
+    try:
+        spec = parse_spec(values.items(), frames)
+    except InvalidSpec as error:
+        named = {problem.field for problem in error.problems}
+    assert 64 <= spec.size <= 2048
+    assert 1 <= spec.zoom <= 8
+    assert spec.slogan is None or 1 <= len(spec.slogan) <= 60
+    assert named <= {*values, "format"}
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    """A spec is a key of the overlay cache: it hashes, and stays what it is."""
+    spec: Any = AvatarSpec()
+    with pytest.raises(ValueError, match="frozen"):
+        spec.size = 500
+    assert hash(spec) == hash(AvatarSpec())
