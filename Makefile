@@ -44,7 +44,7 @@ bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folde
 
 .PHONY: sheet
 sheet: $(VENV)/.run  ## draw the frame sheet that README shows
-	$(BIN)/ribbons frames sheet -o docs/frames.png
+	$(BIN)/ribbons frames sheet -o docs/frames.webp
 
 .PHONY: lock
 lock:  ## resolve the dependencies anew and pin them with hashes (needs uv)

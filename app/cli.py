@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 a photo could not be made into an avatar, or a frame is no
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -149,7 +150,11 @@ def check(ids: tuple[str, ...]) -> None:
 
 @frames.command()
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path, allow_dash=True), help="A PNG."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="The picture: .png, .webp, .jpg or .avif.",
 )
 @click.option("--portrait", type=click.File("rb"), help="A photo to show them over, instead of ours.")
 def sheet(output: Path, portrait: Any) -> None:
@@ -157,9 +162,12 @@ def sheet(output: Path, portrait: Any) -> None:
     settings = read_settings()
     photo = portrait.read() if portrait else (settings.frames_folder / "portrait.png").read_bytes()
     try:
-        write(output, draw_sheet(open_overlays(settings), photo))
+        picture = draw_sheet(open_overlays(settings), photo)
     except RibbonsError as error:
         fail(error)
+    file = io.BytesIO()
+    picture.save(file, _EXTENSIONS.get(output.suffix.lower(), "png"), quality=90)
+    write(output, file.getvalue())
 
 
 @main.command()

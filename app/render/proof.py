@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -21,7 +21,7 @@ from app.render.avatar import make_avatar
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from app.frames import Frame, Text
     from app.render.overlay import Overlays
@@ -93,9 +93,9 @@ def _contrast(fill: str, ground: Image.Image, ink: Image.Image) -> float:
     """Return the least contrast ratio of the text with the ground under it and a pixel's breadth around."""
     near = ink.filter(ImageFilter.MaxFilter(3))
     text = _luminance(*(int(fill[place : place + 2], 16) for place in (1, 3, 5)))
-    pixels = zip(ground.get_flattened_data(), near.get_flattened_data(), strict=True)
-    colours = {colour for colour, inked in pixels if inked}
-    return min(_ratio(text, _luminance(*colour)) for colour in colours)
+    colours = cast("Iterable[tuple[int, int, int]]", ground.get_flattened_data())
+    under = {colour for colour, inked in zip(colours, near.get_flattened_data(), strict=True) if inked}
+    return min(_ratio(text, _luminance(*colour)) for colour in under)
 
 
 def _luminance(*channels: int) -> float:
@@ -118,7 +118,8 @@ def _check_face(frame: Frame, drawn: Image.Image, name: str) -> Iterator[str]:
     face = Image.new("L", drawn.size, 0)
     box = [round(value * scale) for value in (x - radius, y - radius, x + radius, y + radius)]
     ImageDraw.Draw(face).ellipse(box, fill=255)
-    darkest = ImageChops.multiply(drawn, face).getextrema()[1]
+    levels = ImageChops.multiply(drawn, face).histogram()
+    darkest = max(level for level, pixels in enumerate(levels) if pixels)
     if darkest > FACE_OPACITY * 255:
         yield f"{name}: it covers the face by up to {darkest / 255:.0%}"
 
@@ -129,8 +130,8 @@ SHEET_SIZES = (1080, 320, 96, 48)
 _GAP = 60
 
 
-def draw_sheet(overlays: Overlays, portrait: bytes) -> bytes:
-    """Return a PNG that shows every frame of the library, a row each, in circles over a portrait.
+def draw_sheet(overlays: Overlays, portrait: bytes) -> Image.Image:
+    """Draw every frame of the library, a row each, in circles over a portrait.
 
     The smaller pictures are the avatar of 1080 px scaled down, as platforms do it: what is seen at 48 px is
     what people will see, not a drawing made for that size.
@@ -138,6 +139,9 @@ def draw_sheet(overlays: Overlays, portrait: bytes) -> bytes:
     Args:
         overlays: Gives the library and draws its frames.
         portrait: The photo to show them over, in any format that is read.
+
+    Returns:
+        RGB, on white.
 
     Raises:
         RibbonsError: A frame or the portrait cannot be drawn.
@@ -155,6 +159,4 @@ def draw_sheet(overlays: Overlays, portrait: bytes) -> bytes:
             small = avatar.resize((size, size), Image.Resampling.LANCZOS)
             sheet.paste(small, (_GAP * 2 + largest + (smaller[0] - size) // 2, top), small)
             top += size + _GAP
-    file = io.BytesIO()
-    sheet.save(file, "PNG", optimize=True)
-    return file.getvalue()
+    return sheet
