@@ -20,27 +20,12 @@ if TYPE_CHECKING:
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = frozenset(
-    [
-        "svg",
-        "g",
-        "defs",
-        "title",
-        "desc",
-        "path",
-        "circle",
-        "ellipse",
-        "rect",
-        "polygon",
-        "polyline",
-        "line",
-        "use",
-        "clipPath",
-        "mask",
-        "linearGradient",
-        "radialGradient",
-        "stop",
-    ]
-)
+    (
+        "svg", "g", "defs", "title", "desc", "use", "clipPath",
+        "mask", "path", "circle", "ellipse", "rect", "polygon", "polyline",
+        "line", "linearGradient", "radialGradient", "stop",
+    )
+)  # fmt: skip
 """What artwork may be made of: shapes and gradients. No text (its font would come from the host), no script,
 no image, no style sheet, no filter."""
 
