@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+import time
+import tomllib
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+import app
+from app.settings import PREFIX, Settings, allowed
+from app.spec import AvatarSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+
+pytestmark = pytest.mark.xdist_group("docs")  # one server for the file
+
+SERVES = "make run"
+NESTED = "make test"  # the suite that runs this test is that command
+
+
+def _commands(root: Path) -> list[str]:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def server(root: Path) -> Iterator[int]:
+    """Yield the port of the service, started as README says."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([*shlex.split(SERVES), f"PORT={port}"], cwd=root)
+    try:
+        _wait_until_ready(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert process.poll() is None, "make run ended"
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("the service was not ready in a minute")
+
+
+def test_every_command_in_readme_runs(root: Path, server: int, tmp_path: Path) -> None:
+    """What README tells a newcomer to type works as written, and makes the pictures that it says."""
+    (tmp_path / ".venv").symlink_to(root / ".venv")
+    with Image.open(root / "frames" / "portrait.png") as portrait:
+        portrait.convert("RGB").save(tmp_path / "photo.jpg", quality=95)
+    made: list[bytes] = []
+    ran = [SERVES, NESTED]
+    for command in _commands(root):
+        if command in ran:
+            continue
+        here = command.replace("localhost:8000", f"127.0.0.1:{server}")
+        done = subprocess.run(
+            ["bash", "-euc", here], cwd=tmp_path, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
+        ran.append(command)
+        if match := re.search(r"-o (\S+\.(?:jpg|png|webp))", command):
+            picture = tmp_path / match[1]
+            with Image.open(picture) as image:
+                assert image.width >= 512, command
+            made.append(picture.read_bytes())
+            picture.unlink()
+    assert len(ran) > 10
+    assert made[0] == made[1] == made[2], "the three ways give the same bytes"
+    assert len(set(made)) == len(made) - 2, "every other command makes a picture of its own"
+
+
+def test_a_refused_setting_answers_in_arabic(root: Path, server: int, tmp_path: Path) -> None:
+    """README's example of an error shows a problem in the reader's language."""
+    (command,) = [line for line in _commands(root) if "Accept-Language" in line]
+    (tmp_path / "photo.jpg").write_bytes((root / "frames" / "portrait.png").read_bytes())
+    here = command.replace("localhost:8000", f"127.0.0.1:{server}")
+    answer = subprocess.run(["bash", "-euc", here], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    assert "بعض الإعدادات غير صحيحة: size" in answer.stdout.decode()
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _default(name: str, field: FieldInfo, root: Path) -> str:
+    special = {"workers": "the CPUs there are", "format": "`jpeg`, or `png` for a circle", "slogan": "none"}
+    if name in special:
+        return special[name]
+    value = str(field.default).removeprefix(f"{root}/")
+    return f"`{value.lower() if isinstance(field.default, bool) else value}`"
+
+
+def _settings_table(root: Path) -> str:
+    rows = [_row("variable", "what it is", "may be", "default"), "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        what = str(field.description).partition(" Default:")[0]
+        rows.append(_row(f"`{PREFIX}{name.upper()}`", what, allowed(name), _default(name, field, root)))
+    return "\n".join(rows)
+
+
+def _spec_table(root: Path) -> str:
+    properties = AvatarSpec.model_json_schema()["properties"]
+    rows = [_row("field", "what it is", "values", "default"), "|---|---|---|---|"]
+    for name, field in AvatarSpec.model_fields.items():
+        rows.append(
+            _row(f"`{name}`", str(field.description), _values(properties[name]), _default(name, field, root))
+        )
+    return "\n".join(rows)
+
+
+def _values(schema: dict[str, object]) -> str:
+    options = [schema, *(option for option in schema.get("anyOf", []) if isinstance(option, dict))]  # type: ignore[attr-defined]
+    for option in options:
+        if "enum" in option:
+            return ", ".join(str(value) for value in option["enum"])
+        if "minimum" in option:
+            return f"{option['minimum']:g} to {option['maximum']:g}"
+        if "maxLength" in option:
+            return f"up to {option['maxLength']} characters"
+    return "see `ribbons frames list`"
+
+
+@pytest.mark.parametrize(("name", "write"), [("settings", _settings_table), ("spec", _spec_table)])
+def test_readmes_tables_say_what_the_code_says(
+    name: str, write: object, root: Path, request: pytest.FixtureRequest
+) -> None:
+    """The tables of settings and spec are the declarations themselves; --regenerate-goldens writes them."""
+    assert callable(write)
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    pattern = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    wanted = pattern.sub(lambda match: f"{match[1]}\n{write(root)}\n\n{match[2]}", text)
+    if request.config.getoption("--regenerate-goldens"):
+        readme.write_text(wanted, encoding="utf-8")
+    assert text == wanted
+
+
+def test_links_in_the_documents_lead_somewhere(root: Path) -> None:
+    """No document points to a file that is not there."""
+    documents = [*root.glob("*.md"), *root.glob("docs/*.md")]
+    assert len(documents) >= 5
+    for document in documents:
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_version_is_the_changelogs(root: Path) -> None:
+    """The code's version is the newest that the changelog tells of."""
+    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert versions[0] == app.__version__
+
+
+def test_the_lock_holds_what_the_project_asks_for(root: Path) -> None:
+    """Every dependency is pinned with hashes, and no package host is named."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    lock = (root / "requirements.txt").read_text(encoding="utf-8")
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    asked = {re.split(r"[<>=]", requirement)[0] for requirement in project["project"]["dependencies"]}
+    assert asked <= pinned
+    assert "://" not in lock
+    for entry in re.split(r"\n(?=\S)", lock.strip()):
+        if not entry.startswith("#"):
+            assert "--hash=sha256:" in entry, entry.splitlines()[0]
