@@ -1,0 +1,205 @@
+"""Colours that a file names by numbers, as an ICC profile that the colour engine understands."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Transfer = Literal["srgb", "gamma", "pq", "hlg"]
+Vector = Sequence[float]
+Matrix = Sequence[Vector]
+
+D65 = (0.3127, 0.3290)
+BT709 = (*D65, 0.640, 0.330, 0.300, 0.600, 0.150, 0.060)
+CICP_PRIMARIES = {
+    1: BT709,
+    4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),  # BT.470 M
+    5: (*D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),  # BT.470 BG
+    6: (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),  # BT.601, 525 lines
+    7: (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),  # SMPTE 240M
+    9: (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),  # BT.2020
+    11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),  # DCI-P3
+    12: (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),  # Display P3
+    22: (*D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),  # EBU 3213
+}
+"""White, red, green and blue as xy pairs, by number (ITU-T H.273, table 2)."""
+CICP_TRANSFERS: dict[int, tuple[Transfer, float]] = {
+    4: ("gamma", 2.2),
+    5: ("gamma", 2.8),
+    8: ("gamma", 1.0),
+    16: ("pq", 0.0),
+    18: ("hlg", 0.0),
+}
+"""By number (H.273, table 3). All others, the camera curves of BT.601, 709 and 2020 among them, are shown on
+screens as sRGB is, and taken for it, as browsers do."""
+
+D50: Vector = (0.96422, 1.0, 0.82521)
+BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
+CURVE_POINTS = 1024
+REFERENCE_WHITE = 203.0
+"""Luminance of white paper in an HDR picture, cd/m2 (ITU-R BT.2408): it becomes the white of sRGB."""
+SHOULDER = 0.7
+"""HDR above this part of the reference white is compressed instead of clipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColourSpace:
+    """Three primaries, a white and a curve.
+
+    Attributes:
+        primaries: White, red, green, blue as xy pairs.
+        transfer: Kind of curve from code value to light.
+        gamma: Exponent of the curve, for ``gamma`` only.
+    """
+
+    primaries: tuple[float, ...]
+    transfer: Transfer
+    gamma: float
+
+    @classmethod
+    def from_cicp(cls, primaries: int, transfer: int) -> ColourSpace | None:
+        """Return the space of two code points of ITU-T H.273; None where that is sRGB or unknown."""
+        curve, gamma = CICP_TRANSFERS.get(transfer, ("srgb", 0.0))
+        space = cls(CICP_PRIMARIES.get(primaries, BT709), curve, gamma)
+        return None if space == cls(BT709, "srgb", 0.0) else space
+
+    @classmethod
+    def from_png(cls, gamma: float | None, chromaticities: Sequence[float] | None) -> ColourSpace | None:
+        """Return the space of PNG's gAMA and cHRM; None where that is sRGB, absent or absurd.
+
+        cHRM without gAMA names no colours and is ignored, as browsers do.
+
+        Args:
+            gamma: The encoding exponent, 0.45455 for most files.
+            chromaticities: White, red, green, blue as xy pairs.
+        """
+        if gamma is None or not 0.1 <= gamma <= 4:
+            return None
+        primaries = tuple(chromaticities) if chromaticities and _plausible(chromaticities) else BT709
+        usual_gamma = math.isclose(gamma, 1 / 2.2, rel_tol=0.02)
+        if max(abs(a - b) for a, b in zip(primaries, BT709, strict=True)) < 0.005:
+            primaries = BT709
+        if primaries == BT709 and usual_gamma:
+            return None
+        return cls(primaries, "gamma", 1 / gamma)
+
+    def profile(self) -> bytes:
+        """Return the space as an ICC profile (version 4.3, a matrix and one curve for all three channels)."""
+        red, green, blue = _transposed(_to_d50(self.primaries))
+        curve = self._curve()
+        tags = {b"wtpt": _xyz(D50), b"rXYZ": _xyz(red), b"gXYZ": _xyz(green), b"bXYZ": _xyz(blue)}
+        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+        table, body = struct.pack(">I", len(tags)), b""
+        start = 128 + 4 + 12 * len(tags)
+        for signature, tag in tags.items():
+            table += struct.pack(">4sII", signature, start + len(body), len(tag))
+            body += tag + b"\0" * (-len(tag) % 4)
+        header = struct.pack(
+            ">I4xI4s4s4s12x4s28x3i48x",
+            start + len(body),
+            0x04300000,
+            b"mntr",
+            b"RGB ",
+            b"XYZ ",
+            b"acsp",
+            *_fixed(D50),
+        )
+        return header + table + body
+
+    def _curve(self) -> bytes:
+        match self.transfer:
+            case "srgb":  # IEC 61966-2-1
+                numbers = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+                return struct.pack(">4s4xHxx5i", b"para", 3, *_fixed(numbers))
+            case "gamma":
+                return struct.pack(">4s4xHxxi", b"para", 0, *_fixed((self.gamma,)))
+            case "pq":
+                return _sampled(_pq)
+            case "hlg":
+                return _sampled(_hlg)
+
+
+def _plausible(chromaticities: Sequence[float]) -> bool:
+    """Tell whether eight numbers can be primaries: inside the diagram, and a triangle around something."""
+    if any(not 0 <= n <= 1 for n in chromaticities) or min(chromaticities[1::2]) < 0.001:
+        return False
+    (rx, ry), (gx, gy), (bx, by) = (chromaticities[at : at + 2] for at in (2, 4, 6))
+    return abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) > 0.01
+
+
+def _to_d50(primaries: Sequence[float]) -> Matrix:
+    """Return the matrix from linear RGB to XYZ, its white adapted to D50 (ICC.1, annex E; Bradford)."""
+    white, *rest = (
+        (x / y, 1.0, (1 - x - y) / y) for x, y in zip(primaries[::2], primaries[1::2], strict=True)
+    )
+    columns = _transposed(rest)
+    amounts = _apply(_inverse(columns), white)
+    rgb_to_xyz = [[n * a for n, a in zip(row, amounts, strict=True)] for row in columns]
+    here, there = _apply(BRADFORD, white), _apply(BRADFORD, D50)
+    scaled = [[n * there[i] / here[i] for n in BRADFORD[i]] for i in range(3)]
+    return _product(_product(_inverse(BRADFORD), scaled), rgb_to_xyz)
+
+
+def _transposed(m: Matrix) -> Matrix:
+    return list(zip(*m, strict=True))
+
+
+def _apply(m: Matrix, v: Vector) -> Vector:
+    return [sum(a * b for a, b in zip(row, v, strict=True)) for row in m]
+
+
+def _product(a: Matrix, b: Matrix) -> Matrix:
+    return _transposed([_apply(a, column) for column in _transposed(b)])
+
+
+def _inverse(m: Matrix) -> Matrix:
+    (a, b, c), (d, e, f), (g, h, i) = m
+    cofactors = (
+        (e * i - f * h, c * h - b * i, b * f - c * e),
+        (f * g - d * i, a * i - c * g, c * d - a * f),
+        (d * h - e * g, b * g - a * h, a * e - b * d),
+    )
+    determinant = a * cofactors[0][0] + b * cofactors[1][0] + c * cofactors[2][0]
+    return [[n / determinant for n in row] for row in cofactors]
+
+
+def _fixed(numbers: Sequence[float]) -> list[int]:
+    """Return numbers as ICC's s15Fixed16."""
+    return [round(n * 65536) for n in numbers]
+
+
+def _xyz(v: Vector) -> bytes:
+    return struct.pack(">4s4x3i", b"XYZ ", *_fixed(v))
+
+
+def _sampled(curve: Callable[[float], float]) -> bytes:
+    points = [curve(i / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)]
+    top = points[-1]
+    values = (round(65535 * min(p / top, 1)) for p in points)
+    return struct.pack(f">4s4xI{CURVE_POINTS}H", b"curv", CURVE_POINTS, *values)
+
+
+def _pq(signal: float) -> float:
+    """SMPTE ST 2084, code value to light, as sRGB's screen shows it."""
+    power = signal ** (1 / 78.84375)
+    nits = 10_000 * (max(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
+    return _shoulder(nits / REFERENCE_WHITE)
+
+
+def _hlg(signal: float) -> float:
+    """ARIB STD-B67, code value to light on a screen of 1000 cd/m2, as sRGB's screen shows it."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = signal**2 / 3 if signal <= 0.5 else (math.exp((signal - c) / a) + b) / 12
+    return _shoulder(1000 * scene**1.2 / REFERENCE_WHITE)
+
+
+def _shoulder(light: float) -> float:
+    """Bend what is brighter than SHOULDER towards 1, without a corner."""
+    room = 1 - SHOULDER
+    return light if light <= SHOULDER else SHOULDER + room * (1 - math.exp((SHOULDER - light) / room))

@@ -1,0 +1,32 @@
+"""Photo under overlay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from app.render.overlay import Overlay
+
+
+def compose(square: Image.Image, overlay: Overlay) -> Image.Image:
+    """Lay the overlay over the photo.
+
+    Args:
+        square: RGB in sRGB, of the overlay's size.
+        overlay: The frame, its opacity and the shape.
+
+    Returns:
+        RGB for a square; RGBA for a shape. Where a shape is fully transparent, its colours are black: nothing
+        of the photo is left under there.
+    """
+    avatar = Image.new("RGB", square.size)  # a canvas of its own: no file's metadata hangs on it
+    avatar.paste(square)
+    avatar.paste(overlay.colour, mask=overlay.alpha)
+    if overlay.outside is None:
+        return avatar
+    shaped = Image.new("RGB", square.size)
+    shaped.paste(avatar, mask=overlay.outside.point(lambda opacity: 255 if opacity else 0))
+    shaped.putalpha(overlay.outside)
+    return shaped

@@ -1,0 +1,165 @@
+"""Photo + framing -> square.
+
+The page's preview repeats this arithmetic, so here it is whole. All lengths are in pixels of the upright
+photo at full scale, ``W`` x ``H``, y downwards; angles are clockwise::
+
+    spread = |cos rotate| + |sin rotate|        how much wider a turned square's bounding box is
+    side   = min(W, H) / spread / zoom          the square's side; zoom 1: the largest that fits, turned
+    reach  = side * spread / 2                  half of the bounding box
+    cx     = clamp(x * W, reach, W - reach)     the centre, moved in until the box lies inside the photo
+    cy     = clamp(y * H, reach, H - reach)
+
+A point of the avatar at (u, v) from its centre, in sides (-1/2 to 1/2), shows the photo at::
+
+    cx + side * ( u cos rotate + v sin rotate)
+    cy + side * (-u sin rotate + v cos rotate)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from app.render.decode import Photo
+    from app.spec import AvatarSpec
+
+Matrix = tuple[float, float, float, float]
+"""(a, b, c, d): a point (x, y) goes to (a x + b y, c x + d y)."""
+
+STORED: dict[int, Matrix] = {
+    1: (1, 0, 0, 1),
+    2: (-1, 0, 0, 1),
+    3: (-1, 0, 0, -1),
+    4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0),
+    6: (0, 1, -1, 0),
+    7: (0, -1, -1, 0),
+    8: (0, -1, 1, 0),
+}
+"""Where a point of the upright photo lies in the stored one, both from their centres, by EXIF orientation."""
+
+TURNS: dict[Matrix, Image.Transpose | None] = {
+    STORED[1]: None,
+    STORED[2]: Image.Transpose.FLIP_LEFT_RIGHT,
+    STORED[3]: Image.Transpose.ROTATE_180,
+    STORED[4]: Image.Transpose.FLIP_TOP_BOTTOM,
+    STORED[5]: Image.Transpose.TRANSPOSE,
+    STORED[6]: Image.Transpose.ROTATE_270,
+    STORED[7]: Image.Transpose.TRANSVERSE,
+    STORED[8]: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright whose points have been moved by the matrix: exact, no pixel is resampled."""
+
+FILTER = Image.Resampling.BICUBIC
+REDUCING_GAP = 3.0
+"""Large reductions take whole-pixel averages first, down to 3 times the size wanted: Pillow's documentation
+finds the result nearly the same as without, at a fraction of the time."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which square of the upright photo is wanted.
+
+    Attributes:
+        cx: Centre, pixels from the left.
+        cy: Centre, pixels from the top.
+        side: The square's side, pixels.
+        cos: Of the angle; exact for quarter turns.
+        sin: Of the angle; exact for quarter turns.
+    """
+
+    cx: float
+    cy: float
+    side: float
+    cos: float
+    sin: float
+
+    @property
+    def spread(self) -> float:
+        """Side of the bounding box, in sides of the square."""
+        return abs(self.cos) + abs(self.sin)
+
+
+def scale_needed(size: tuple[int, int], spec: AvatarSpec) -> float:
+    """Return how far an upright photo of that size may be shrunk before the avatar loses by it.
+
+    Above 1 even the whole photo is smaller than the avatar.
+    """
+    return spec.size / frame_square(*size, spec).side
+
+
+def frame_square(width: int, height: int, spec: AvatarSpec) -> Framing:
+    """Place the square that a spec asks for in an upright photo of that size, without leaving it."""
+    cos, sin = _direction(spec.rotate)
+    spread = abs(cos) + abs(sin)
+    side = min(width, height) / spread / spec.zoom
+    reach = side * spread / 2
+    cx = min(max(spec.x * width, reach), width - reach)
+    cy = min(max(spec.y * height, reach), height - reach)
+    return Framing(cx, cy, side, cos, sin)
+
+
+def _direction(degrees: float) -> tuple[float, float]:
+    """Return cosine and sine, without the rounding that would blur a quarter turn."""
+    quarters, rest = divmod(degrees, 90)
+    if rest == 0:
+        return ((1, 0), (0, 1), (-1, 0), (0, -1))[int(quarters) % 4]
+    angle = math.radians(degrees)
+    return math.cos(angle), math.sin(angle)
+
+
+def crop(photo: Photo, spec: AvatarSpec) -> Image.Image:
+    """Cut the square out, turn it upright and bring it to the avatar's size, in the photo's own colours.
+
+    Cropping and resizing are one step and come first, on the picture as stored; only the small square is
+    turned.
+    """
+    framing = frame_square(*photo.upright_size, spec)
+    to_stored = _product(STORED[photo.orientation], (framing.cos, framing.sin, -framing.sin, framing.cos))
+    if to_stored in TURNS:
+        square = _cut(photo, framing, spec.size)
+        turn = TURNS[to_stored]
+        return square if turn is None else square.transpose(turn)
+    box = _cut(photo, framing, math.ceil(spec.size * framing.spread))
+    return _turn(box, to_stored, framing, spec.size)
+
+
+def _product(m: Matrix, n: Matrix) -> Matrix:
+    return (
+        m[0] * n[0] + m[1] * n[2],
+        m[0] * n[1] + m[1] * n[3],
+        m[2] * n[0] + m[3] * n[2],
+        m[2] * n[1] + m[3] * n[3],
+    )
+
+
+def _cut(photo: Photo, framing: Framing, size: int) -> Image.Image:
+    """Return the square's bounding box from the stored picture, resized to ``size`` x ``size``."""
+    width, height = photo.upright_size
+    a, b, c, d = STORED[photo.orientation]
+    x, y = framing.cx - width / 2, framing.cy - height / 2
+    across, down = photo.image.width / photo.width, photo.image.height / photo.height
+    centre_x = (a * x + b * y + photo.width / 2) * across
+    centre_y = (c * x + d * y + photo.height / 2) * down
+    reach_x = framing.side * framing.spread / 2 * across
+    reach_y = framing.side * framing.spread / 2 * down
+    box = (
+        max(centre_x - reach_x, 0),
+        max(centre_y - reach_y, 0),
+        min(centre_x + reach_x, photo.image.width),
+        min(centre_y + reach_y, photo.image.height),
+    )
+    return photo.image.resize((size, size), FILTER, box=box, reducing_gap=REDUCING_GAP)
+
+
+def _turn(box: Image.Image, to_stored: Matrix, framing: Framing, size: int) -> Image.Image:
+    """Turn by any angle: each pixel of the square is looked up in its bounding box, at the same scale."""
+    scale = box.width / framing.spread / size
+    a, b, c, d = (n * scale for n in to_stored)
+    middle, half = box.width / 2, size / 2
+    affine = (a, b, middle - (a + b) * half, c, d, middle - (c + d) * half)
+    return box.transform((size, size), Image.Transform.AFFINE, affine, FILTER)

@@ -1,0 +1,241 @@
+"""Hostile bytes -> a photo, at a reduced scale where that is enough.
+
+The only file that meets the exceptions of image libraries: whatever they raise on a stranger's bytes leaves
+here as one of ours.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pi_heif  # type: ignore[import-untyped]  # comes without types
+from PIL import ExifTags, Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from app.errors import (
+    PhotoDamaged,
+    PhotoMissing,
+    PhotoNotSupported,
+    PhotoTooManyBytes,
+    PhotoTooManyPixels,
+    PhotoTooSmall,
+    RibbonsError,
+)
+from app.render.formats import BrokenContainer, Container, UnknownContainer, gif, jpeg, png, webp
+from app.render.formats.bmff import identify_bmff, read_bmff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.ImageFile import ImageFile
+
+DRAFT_SCALES = (8, 4, 2)
+"""What libjpeg can divide both sides by while it decodes."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a photo may be. Each is checked before the work that it bounds.
+
+    Attributes:
+        max_bytes: Size of the file; MB are 1,000,000 bytes.
+        max_pixels: Pixels of a picture that is shrunk while it is decoded (baseline JPEG): phones make 200
+            million.
+        max_decoded_pixels: Pixels that are held in memory at once, and so the limit for every other kind of
+            file. A pixel takes 4 bytes, and up to 16 while a WebP is unpacked.
+        min_side: Pixels of the shorter side.
+    """
+
+    max_bytes: int = 40_000_000
+    max_pixels: int = 250_000_000
+    max_decoded_pixels: int = 60_000_000
+    min_side: int = 16
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo, still as stored: not turned, not converted.
+
+    Attributes:
+        image: L, RGB, RGBA, LA or CMYK.
+        width: Pixels of the stored picture at full scale.
+        height: Pixels of the stored picture at full scale.
+        orientation: How it is to be turned, 1-8 as in EXIF.
+        profile: Its ICC profile, as found, or None.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    orientation: int
+    profile: bytes | None
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height at full scale, once turned."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+def identify(photo: bytes, limits: Limits) -> Container:
+    """Tell what the bytes are, and that decoding them is affordable.
+
+    Names and media types play no part. Nothing is decoded.
+
+    Raises:
+        PhotoMissing: No bytes.
+        PhotoTooManyBytes: Larger than ``max_bytes``.
+        PhotoNotSupported: No format of the allow-list.
+        PhotoDamaged: Headers that are broken or endless.
+        PhotoTooSmall: A side below ``min_side``.
+        PhotoTooManyPixels: More than can be decoded, for this kind of file.
+    """
+    if not photo:
+        raise PhotoMissing
+    if len(photo) > limits.max_bytes:
+        raise PhotoTooManyBytes(limit_mb=_in_millions(limits.max_bytes))
+    try:
+        container = _read_container(photo)
+    except BrokenContainer as exc:
+        raise PhotoDamaged from exc
+    except UnknownContainer as exc:
+        raise PhotoNotSupported from exc
+    _check_size(container.width, container.height, limits, streams=container.streams)
+    return container
+
+
+def _read_container(photo: bytes) -> Container:
+    if photo.startswith(jpeg.SIGNATURE):
+        return jpeg.read_jpeg(photo)
+    if photo.startswith(png.SIGNATURE):
+        return png.read_png(photo)
+    if photo.startswith(gif.SIGNATURES):
+        return gif.read_gif(photo)
+    if webp.is_webp(photo):
+        return webp.read_webp(photo)
+    if codec := identify_bmff(photo):
+        return read_bmff(photo, codec)
+    raise UnknownContainer
+
+
+def _check_size(width: int, height: int, limits: Limits, *, streams: bool) -> None:
+    limit = limits.max_pixels if streams else limits.max_decoded_pixels
+    if not width or not height:
+        raise PhotoDamaged
+    if min(width, height) < limits.min_side:
+        raise PhotoTooSmall(width=width, height=height, minimum=limits.min_side)
+    if width * height > limit:
+        raise PhotoTooManyPixels(limit_mp=_in_millions(limit))
+
+
+def _in_millions(number: int) -> float:
+    millions = number / 1_000_000
+    return int(millions) if millions.is_integer() else millions
+
+
+def decode(container: Container, enough: float, limits: Limits) -> Photo:
+    """Decode a photo, no larger than is needed.
+
+    Args:
+        container: From :func:`identify`.
+        enough: The smallest scale that loses nothing of the avatar; any from there up to 1 will do.
+        limits: The same as for :func:`identify`.
+
+    Raises:
+        PhotoDamaged: The picture's data is broken or cut short.
+        PhotoTooSmall: The decoder found another size than the headers gave, below ``min_side``.
+        PhotoTooManyPixels: The decoder found another size than the headers gave, above the limit.
+    """
+    with _as_photo_errors():
+        if container.codec == "heif":
+            return _decode_heif(container, limits)
+        return _decode_pillow(container, enough, limits)
+
+
+@contextmanager
+def _as_photo_errors() -> Iterator[None]:
+    """Turn whatever a decoder raises into PhotoDamaged.
+
+    On hostile files Pillow and libheif raise OSError, ValueError, SyntaxError, EOFError, RuntimeError,
+    MemoryError, KeyError, IndexError, TypeError, OverflowError, struct.error and zlib.error: no list is
+    complete.
+    """
+    try:
+        yield
+    except RibbonsError:
+        raise
+    except Exception as exc:
+        raise PhotoDamaged from exc
+
+
+def _decode_pillow(container: Container, enough: float, limits: Limits) -> Photo:
+    with _open(container) as file:
+        width, height = file.size
+        _check_size(width, height, limits, streams=container.streams)
+        if isinstance(file, JpegImageFile):
+            divisor = _draft_divisor(width * height, enough, limits)
+            file.draft(None, (-(-width // divisor), -(-height // divisor)))
+        orientation = container.orientation
+        profile = container.profile or (container.space.profile() if container.space else None)
+        if isinstance(file, AvifImageFile):
+            # EXIF is out of the file by now: this is irot and imir, which libavif leaves to its caller.
+            orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
+            profile = file.info.get("icc_profile") or profile
+        file.load()
+        return Photo(_in_plain_mode(file), width, height, orientation, profile)
+
+
+def _open(container: Container) -> ImageFile:
+    """Open with the one decoder for the format, past Pillow's registry.
+
+    ``Image.open`` would guess again, turn an MPO into a sequence of pictures, and measure the photo by
+    ``Image.MAX_IMAGE_PIXELS``, a limit for the whole process; ours is checked already.
+    """
+    file = io.BytesIO(container.data)
+    match container.codec:
+        case "jpeg":
+            return JpegImageFile(file)
+        case "png":
+            return PngImageFile(file)
+        case "gif":
+            return GifImageFile(file)
+        case "webp":
+            return WebPImageFile(file)
+        case "avif":
+            return AvifImageFile(file)
+        case "heif":
+            raise NotImplementedError
+
+
+def _draft_divisor(pixels: int, enough: float, limits: Limits) -> int:
+    """Return what to divide both sides by: as much as quality allows, and as little as memory does."""
+    by_quality = next((n for n in DRAFT_SCALES if 1 / n >= enough), 1)
+    by_memory = next((n for n in (1, 2, 4, 8) if pixels <= limits.max_decoded_pixels * n * n), 8)
+    return max(by_quality, by_memory)
+
+
+def _in_plain_mode(file: Image.Image) -> Image.Image:
+    """Return the picture in a mode that can be resized: no palette, no bits, no 16 bits."""
+    if file.mode.startswith("I"):
+        file = file.point(lambda value: value / 256).convert("L")
+    if file.has_transparency_data:
+        return file if file.mode == "RGBA" else file.convert("RGBA")
+    if file.mode in {"L", "RGB", "CMYK"}:
+        return file
+    return file.convert("L" if file.mode == "1" else "RGB")
+
+
+def _decode_heif(container: Container, limits: Limits) -> Photo:
+    file = pi_heif.open_heif(container.data, convert_hdr_to_8bit=True)
+    _check_size(file.size[0], file.size[1], limits, streams=False)
+    data = file.data
+    width, height = file.size
+    image = Image.frombuffer(file.mode, file.size, data, "raw", file.mode, file.stride, 1)
+    profile = file.info.get("icc_profile") or (container.space.profile() if container.space else None)
+    return Photo(_in_plain_mode(image), width, height, 1, profile)
