@@ -1,0 +1,120 @@
+"""What runs inside a worker process. Imports only what drawing needs, so that a worker starts fast."""
+
+from __future__ import annotations
+
+import io
+import resource
+import signal
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from PIL import Image
+
+from app.errors import PhotoDamaged, RibbonsError
+from app.faults import Fault
+from app.frames import FrameLibrary
+from app.render.avatar import make_avatar
+from app.render.overlay import Overlays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from app.render.avatar import Avatar
+    from app.render.decode import Limits
+    from app.spec import AvatarSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one job may use of its process.
+
+    Attributes:
+        seconds: After this long the process ends itself, even where its parent is gone and cannot kill it.
+        memory_bytes: Most memory for data (``RLIMIT_DATA``: the heap and private mappings).
+    """
+
+    seconds: float
+    memory_bytes: int
+
+
+class JobFailed(Exception):
+    """A job raised something that is not ours. Carries the fault, and nothing that the exception said."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def perform(job: Callable[[], T], allowance: Allowance) -> T:
+    """Run a job in this process, which from now on does nothing else.
+
+    Raises:
+        RibbonsError: What the job itself raised.
+        PhotoDamaged: The job needed more memory than it may have: a photo within every limit does not.
+        JobFailed: The job raised anything else.
+    """
+    _restrain(allowance)
+    try:
+        return job()
+    except RibbonsError:
+        raise
+    except MemoryError:
+        raise PhotoDamaged from None
+    except BaseException as exc:  # noqa: BLE001 - SystemExit too would be raised again in the parent
+        raise JobFailed(Fault.of(exc)) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _restrain(allowance: Allowance) -> None:
+    # A terminal's Ctrl-C and some supervisors signal the whole group. The parent finishes what it accepted,
+    # so its workers must live until it closes their pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # SIGALRM ends a process in the middle of C code too; no Python handler could.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, allowance.seconds)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowance.memory_bytes, allowance.memory_bytes))
+    # A core dump would write the photo to a disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What a worker draws with. Small: it travels with every job.
+
+    Attributes:
+        frames_folder: As for :class:`~app.frames.FrameLibrary`.
+        fonts_folder: As for :class:`~app.frames.FrameLibrary`.
+        overlay_cache_bytes: Memory for overlays that are kept.
+        limits: What a photo may be.
+    """
+
+    frames_folder: Path
+    fonts_folder: Path
+    overlay_cache_bytes: int
+    limits: Limits
+
+    def draw_avatar(self, photo: bytes, spec: AvatarSpec) -> Avatar:
+        """Make one avatar. Raises as :func:`~app.render.avatar.make_avatar` does."""
+        return make_avatar(photo, spec, _overlays(self), self.limits)
+
+    def draw_overlay(self, spec: AvatarSpec) -> bytes:
+        """Draw a frame by itself, as a PNG. Raises as :meth:`~app.render.overlay.Overlays.png` does."""
+        return _overlays(self).png(spec)
+
+    def draw_specimen(self, spec: AvatarSpec) -> Avatar:
+        """Make an avatar of a plain photo, to prove that this process can, or to warm it up."""
+        file = io.BytesIO()
+        Image.new("RGB", (spec.size, spec.size), "white").save(file, "JPEG")
+        return self.draw_avatar(file.getvalue(), spec)
+
+
+@lru_cache(maxsize=1)
+def _overlays(studio: Studio) -> Overlays:
+    """Return this process's overlays; a worker serves one studio all its life."""
+    return Overlays(FrameLibrary(studio.frames_folder, studio.fonts_folder), studio.overlay_cache_bytes)

@@ -1,0 +1,170 @@
+"""One frozen Settings, read once from the environment. Nothing else in this code reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.render.decode import Limits
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+PREFIX = "RIBBONS_"
+MB = 1_000_000
+
+_ROOT = Path(__file__).parent.parent
+
+
+class InvalidSettings(Exception):
+    """One or more settings are unknown, malformed or out of range. For whoever runs the service."""
+
+
+def _available_cpus() -> int:
+    """Return the CPUs that this process may use, in a container often fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """How the service runs. Each field is the variable ``RIBBONS_<FIELD>``; empty means default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True
+    )
+
+    host: Annotated[str, Field(description="Address to listen on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8000
+    workers: Annotated[
+        int,
+        Field(
+            description="Processes that draw. Default: the CPUs that are available.",
+            default_factory=_available_cpus,
+            ge=1,
+            le=256,
+        ),
+    ]
+    queue: Annotated[
+        int,
+        Field(description="Photos that may wait for a worker; others are refused.", ge=0, le=10_000),
+    ] = 32
+    deadline: Annotated[
+        float,
+        Field(description="Seconds that drawing one avatar may take, and that it may wait.", gt=0, le=300),
+    ] = 10.0
+    worker_memory_bytes: Annotated[
+        int, Field(description="Memory that one worker may take for its data.", ge=256 * MB, le=64_000 * MB)
+    ] = 1500 * MB
+    max_photo_bytes: Annotated[int, Field(description="Largest photo, in bytes.", ge=1000, le=1000 * MB)] = (
+        40 * MB
+    )
+    max_pixels: Annotated[
+        int,
+        Field(description="Most pixels in a photo decoded at a reduced scale.", ge=1, le=1000 * MB),
+    ] = 250 * MB
+    max_decoded_pixels: Annotated[
+        int, Field(description="Most pixels in a photo decoded whole.", ge=1, le=1000 * MB)
+    ] = 60 * MB
+    overlay_cache_bytes: Annotated[
+        int, Field(description="Memory that each worker may keep drawn frames in.", ge=0, le=16_000 * MB)
+    ] = 128 * MB
+    max_uploads: Annotated[
+        int,
+        Field(description="Photos that may be arriving at once; others are refused.", ge=1, le=10_000),
+    ] = 256
+    upload_memory_bytes: Annotated[
+        int,
+        Field(description="Memory for all photos that are arriving or waiting.", ge=1000, le=64_000 * MB),
+    ] = 512 * MB
+    upload_timeout: Annotated[
+        float, Field(description="Seconds in which a photo has to arrive.", gt=0, le=3600)
+    ] = 60.0
+    shutdown_timeout: Annotated[
+        int, Field(description="Seconds after SIGTERM for accepted photos to be finished.", ge=1, le=600)
+    ] = 25
+    frames_folder: Annotated[Path, Field(description="Folder with a folder per frame.")] = _ROOT / "frames"
+    fonts_folder: Annotated[Path, Field(description="Folder with the frames' fonts.")] = _ROOT / "fonts"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="The least that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"], Field(description="Log lines for programs or for people.")
+    ] = "json"
+    docs: Annotated[bool, Field(description="Serve the API's description at /docs.")] = True
+
+    @property
+    def limits(self) -> Limits:
+        """What a photo may be."""
+        return Limits(
+            max_bytes=self.max_photo_bytes,
+            max_pixels=self.max_pixels,
+            max_decoded_pixels=self.max_decoded_pixels,
+        )
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings from the environment; what is given here (by the command line) wins.
+
+    Raises:
+        InvalidSettings: Naming every variable that is wrong, with what it may be.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    faults = [
+        f"{name}: there is no such setting. There are: {', '.join(sorted(known))}"
+        for name in sorted(os.environ)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+    try:
+        settings = Settings(**given)
+    except ValidationError as exc:
+        faults += [_fault(error) for error in exc.errors(include_url=False)]
+    else:
+        faults += [_missing_folder(name, path) for name, path in _folders(settings) if not path.is_dir()]
+        if not faults:
+            return settings
+    raise InvalidSettings("\n".join(faults)) from None
+
+
+def _fault(error: ErrorDetails) -> str:
+    """Say what is wrong with one variable, in a line."""
+    name = str(error["loc"][0])
+    return f"{PREFIX}{name.upper()}: “{error['input']}” is not valid. It must be {allowed(name)}"
+
+
+def allowed(name: str) -> str:
+    """Return what a setting may be, in words: ``a whole number from 1 to 256``.
+
+    Raises:
+        KeyError: There is no such setting.
+    """
+    field = Settings.model_fields[name]
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation is Path:
+        return "a folder"
+    if choices := get_args(field.annotation):
+        return f"one of {', '.join(choices)}"
+    bounds = {
+        bound: getattr(constraint, bound)
+        for constraint in field.metadata
+        for bound in ("gt", "ge", "le")
+        if hasattr(constraint, bound)
+    }
+    if field.annotation is int:
+        return f"a whole number from {bounds['ge']} to {bounds['le']}"
+    if field.annotation is float:
+        return f"a number above {bounds['gt']}, at most {bounds['le']}"
+    return "a text that is not empty"
+
+
+def _folders(settings: Settings) -> tuple[tuple[str, Path], ...]:
+    return ("frames_folder", settings.frames_folder), ("fonts_folder", settings.fonts_folder)
+
+
+def _missing_folder(name: str, path: Path) -> str:
+    return f"{PREFIX}{name.upper()}: “{path}” is not a folder"

@@ -1,0 +1,139 @@
+"""The application: parts, routes, what surrounds them, and errors made into answers."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from app import __version__
+from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
+from app.web import api, docs, health
+from app.web.middleware import DrainRefusedBodies, Observe, SecureHeaders
+from app.web.openapi import describe_api
+from app.web.problems import negotiate, problem_response
+from app.web.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi.telemetry import TelemetryConfig
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from app.settings import Settings
+
+# FastAPI would report to any OpenTelemetry provider it finds, and export by environment variables. Nobody is
+# told of our supporters' requests.
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
+_DESCRIPTION = """\
+Puts a supporter's photo under the campaign's frame and returns a profile picture.
+
+Problems are `application/problem+json` (RFC 9457) with a stable `code`, in Arabic or English by
+`Accept-Language`; English where neither is asked for.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application. Its workers start when it starts, and end with it.
+
+    Raises:
+        InvalidFrame: A frame is wrong, or there is none.
+    """
+    service = Service.build(settings)
+    app = FastAPI(
+        title="Red Ribbons",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        telemetry=_NO_TELEMETRY,
+        middleware=[
+            Middleware(Observe, metrics=service.metrics),
+            Middleware(SecureHeaders),
+            Middleware(DrainRefusedBodies),
+            # Any site may use the API: it knows no cookies and no users, so there is nothing to steal.
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["GET", "HEAD", "POST"],
+                allow_headers=["*"],
+                expose_headers=["Content-Disposition", "Content-Language", "ETag", "Retry-After"],
+            ),
+        ],
+        exception_handlers={
+            RibbonsError: _answer_error,
+            HTTPException: _answer_http_error,
+            RequestValidationError: _answer_invalid_request,
+        },
+    )
+    app.state.service = service
+    app.include_router(api.router)
+    app.include_router(health.router)
+    if settings.docs:
+        app.openapi = _OpenAPI(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+        app.include_router(docs.router)
+        app.mount("/static", StaticFiles(directory=docs.STATIC_FOLDER))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    async with service.pool.opened():
+        yield
+
+
+class _OpenAPI:
+    """The document, made when it is first asked for."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._document: dict[str, Any] | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        if self._document is None:
+            self._document = describe_api(self._app)
+        return self._document
+
+
+async def _answer_error(request: Request, exc: Exception) -> Response:
+    error = exc if isinstance(exc, RibbonsError) else InternalError()
+    request.state.problem = error.code
+    return problem_response(error, negotiate(request.headers.get("accept-language")))
+
+
+async def _answer_http_error(request: Request, exc: Exception) -> Response:
+    """Answer what Starlette and FastAPI refuse by themselves in the same form as everything else."""
+    status = exc.status_code if isinstance(exc, HTTPException) else 500
+    headers = (exc.headers if isinstance(exc, HTTPException) else None) or {}
+    error: RibbonsError
+    match status:
+        case 404:
+            error = NotFound()
+        case 405:
+            error = MethodNotAllowed(allowed=headers.get("Allow", ""))
+        case _ if status < 500:
+            error = MalformedRequest()
+        case _:
+            error = InternalError()
+    return await _answer_error(request, error)
+
+
+async def _answer_invalid_request(request: Request, _exc: Exception) -> Response:
+    return await _answer_error(request, MalformedRequest())

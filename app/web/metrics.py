@@ -1,0 +1,96 @@
+"""What the service counts, for Prometheus. Every label has few values: routes, codes, formats, steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
+    from app.web.uploads import UploadDesk
+    from app.workers import WorkerPool
+
+# Powers of two around what was measured: 0.3 ms for a crop, 60 ms for a 12 MP photo, 10 s at the deadline.
+_SECONDS = tuple(0.001 * 2**power for power in range(15))
+
+
+class Metrics:
+    """The service's own registry and what is in it."""
+
+    def __init__(self, pool: WorkerPool, uploads: UploadDesk) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "ribbons_http_requests",
+            "Requests answered; status 499 is a client that left.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "ribbons_http_request_duration_seconds",
+            "From the request's headers to the end of its answer, uploading included.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._renders = Counter(
+            "ribbons_renders",
+            "Avatars asked for, by what became of them: ok, or the error's code.",
+            ("outcome", "format"),
+            registry=self._registry,
+        )
+        self._step_seconds = Histogram(
+            "ribbons_render_step_duration_seconds",
+            "Time in each step of making an avatar.",
+            ("step",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_Gauges(pool, uploads))
+
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def avatar_made(self, output_format: str, seconds: Mapping[str, float]) -> None:
+        """Count an avatar, and the seconds of each of its steps."""
+        self._renders.labels("ok", output_format).inc()
+        for step, duration in seconds.items():
+            self._step_seconds.labels(step).observe(duration)
+
+    def avatar_refused(self, output_format: str, code: str) -> None:
+        """Count an avatar that was asked for in a valid spec and not made."""
+        self._renders.labels(code, output_format).inc()
+
+    def exposition(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    """Reads what others count already, when Prometheus asks."""
+
+    def __init__(self, pool: WorkerPool, uploads: UploadDesk) -> None:
+        self._pool = pool
+        self._uploads = uploads
+
+    def collect(self) -> Iterator[Metric]:
+        pool, uploads = self._pool, self._uploads
+        yield GaugeMetricFamily("ribbons_jobs_running", "Jobs that workers run now.", pool.running)
+        yield GaugeMetricFamily("ribbons_jobs_waiting", "Jobs that wait for a worker.", pool.waiting)
+        yield GaugeMetricFamily("ribbons_uploads_arriving", "Photos that are arriving.", uploads.arriving)
+        yield GaugeMetricFamily(
+            "ribbons_upload_held_bytes", "Memory of photos that arrive or wait.", uploads.held_bytes
+        )
+        lost = CounterMetricFamily(
+            "ribbons_workers_lost", "Workers that were killed or died, and were replaced.", labels=["reason"]
+        )
+        for reason, count in pool.lost.items():
+            lost.add_metric([reason], count)
+        yield lost

@@ -1,0 +1,188 @@
+"""What surrounds every request, as plain ASGI: Starlette's BaseHTTPMiddleware hides a client that leaves."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+
+from app.errors import InternalError
+from app.faults import Fault
+from app.web.problems import negotiate, problem_response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from app.web.metrics import Metrics
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+_CLIENT_LEFT = 499
+
+# A refused upload is read on for so long, so that the client gets to see the answer: closing a connection
+# with unread bytes in it resets it, and browsers then show an error of their own.
+_DRAIN_SECONDS = 5.0
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class Observe:
+    """One log line and one count per request, and an answer where the code failed.
+
+    Never logged: address, path, query, file name, user agent, or a word of what was sent. The route is its
+    template; a path that matches none is ``unmatched``.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            pass
+        except Exception as exc:  # noqa: BLE001 - the last line of defence; logged, answered
+            await self._answer_for(exc, exchange)
+        finally:
+            self._report(exchange)
+
+    async def _answer_for(self, exc: Exception, exchange: _Exchange) -> None:
+        fault = Fault.of(exc)
+        _log.error("request_failed", route=exchange.route, kind=fault.kind, place=fault.place)
+        if exchange.status is None:
+            exchange.scope["state"]["problem"] = InternalError.code
+            language = negotiate(Headers(scope=exchange.scope).get("accept-language"))
+            await problem_response(InternalError(), language)(exchange.scope, exchange.receive, exchange.send)
+
+    def _report(self, exchange: _Exchange) -> None:
+        seconds = time.perf_counter() - exchange.start
+        status = exchange.status or _CLIENT_LEFT
+        self.metrics.request_answered(exchange.method, exchange.route, status, seconds)
+        _log.info(
+            "request",
+            method=exchange.method,
+            route=exchange.route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            code=exchange.scope["state"].get("problem"),
+            bytes_in=exchange.bytes_in,
+            bytes_out=exchange.bytes_out,
+        )
+
+
+class _Exchange:
+    """A request and its answer, counted as they pass."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.scope.setdefault("state", {})
+        self.start = time.perf_counter()
+        self.status: int | None = None
+        self.bytes_in = self.bytes_out = 0
+        self._receive = receive
+        self._send = send
+
+    @property
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method if method in _METHODS else "other"
+
+    @property
+    def route(self) -> str:
+        return getattr(self.scope.get("route"), "path", "unmatched")
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes_in += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        self.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+
+class SecureHeaders:
+    """Headers that every answer carries, unless its route chose its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send if scope["type"] != "http" else send_secured)
+
+
+class DrainRefusedBodies:
+    """Reads on, for a while and into nothing, when an answer is ready before the body has arrived.
+
+    A client that waits for ``100 Continue`` (curl does, for large bodies) and was not asked for the body yet
+    sends none, and is left at that.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        body = _Body(receive, waits=Headers(scope=scope).get("expect", "").lower() == "100-continue")
+
+        async def send_then_drain(message: Message) -> None:
+            if message["type"] == "http.response.start" and body.is_coming:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            if message["type"] == "http.response.body" and not message.get("more_body") and body.is_coming:
+                await send({**message, "more_body": True})
+                await body.drain()
+                message = {"type": "http.response.body"}
+            await send(message)
+
+        await self.app(scope, body.receive, send_then_drain)
+
+
+class _Body:
+    """A request's body, of which it is known whether more of it is on the way."""
+
+    def __init__(self, receive: Receive, *, waits: bool) -> None:
+        self.is_coming = not waits
+        self._receive = receive
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.is_coming = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        with anyio.move_on_after(_DRAIN_SECONDS):
+            while self.is_coming:
+                await self.receive()
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

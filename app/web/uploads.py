@@ -1,0 +1,266 @@
+"""A request's body -> the photo's bytes and the fields beside it, in memory only, under every limit.
+
+Written on the streaming parser of python-multipart rather than on Starlette's form, which keeps files over
+1 MiB in a temporary file: a photo must not touch a disk.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.errors import Busy, MalformedRequest, PhotoMissing, PhotoTooManyBytes, UploadTimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from python_multipart.multipart import MultipartCallbacks
+    from starlette.requests import Request
+
+MAX_FIELDS = 32
+"""Three times as many as there are."""
+
+MAX_FIELD_BYTES = 4096
+"""Sixty characters of four bytes, percent-encoded or not, many times over."""
+
+_FORM_OVERHEAD = MAX_FIELDS * (MAX_FIELD_BYTES + 1024)
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a request brought.
+
+    Attributes:
+        photo: At least one byte; of what format is not known yet.
+        fields: The form's other fields, in order; none for a raw body.
+    """
+
+    photo: bytes
+    fields: Fields
+
+
+class UploadDesk:
+    """Takes photos in, so many at a time and in so much memory.
+
+    Args:
+        max_photo_bytes: Largest photo.
+        max_uploads: Photos that may be arriving at once.
+        memory_bytes: Memory for the photos that are arriving and those that wait to be drawn.
+        timeout: Seconds in which a photo has to arrive.
+    """
+
+    def __init__(self, *, max_photo_bytes: int, max_uploads: int, memory_bytes: int, timeout: float) -> None:
+        self.max_photo_bytes = max_photo_bytes
+        self.timeout = timeout
+        self.arriving = 0
+        self.held_bytes = 0
+        self._max_uploads = max_uploads
+        self._memory_bytes = memory_bytes
+
+    @asynccontextmanager
+    async def receive(self, request: Request) -> AsyncIterator[Upload]:
+        """Read the request's body. Its bytes count against the memory until the block ends.
+
+        Raises:
+            Busy: Too many photos are arriving, or their memory is used up.
+            PhotoMissing: There was no photo, or an empty one.
+            PhotoTooManyBytes: The photo is too large; known from the headers where they tell.
+            MalformedRequest: The form cannot be read, or holds more than a form of ours.
+            UploadTimedOut: The body did not arrive in time.
+        """
+        receiver = self._receiver(request)
+        self._refuse_by_length(request)
+        with self._holding() as hold:
+            with self._place():
+                try:
+                    with anyio.fail_after(self.timeout):
+                        async for chunk in request.stream():
+                            hold(len(chunk))
+                            receiver.write(chunk)
+                except TimeoutError:
+                    raise UploadTimedOut(seconds=f"{self.timeout:g}") from None
+            upload = receiver.finish()
+            del receiver
+            yield upload
+
+    def _receiver(self, request: Request) -> _RawReceiver | _FormReceiver:
+        content_type, options = parse_options_header(request.headers.get("content-type"))
+        if content_type != b"multipart/form-data":
+            return _RawReceiver(self.max_photo_bytes)
+        return _FormReceiver(options.get(b"boundary", b""), self.max_photo_bytes)
+
+    def _refuse_by_length(self, request: Request) -> None:
+        length = request.headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self.max_photo_bytes + _FORM_OVERHEAD:
+            raise too_many_bytes(self.max_photo_bytes)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self.arriving >= self._max_uploads:
+            raise Busy
+        self.arriving += 1
+        try:
+            yield
+        finally:
+            self.arriving -= 1
+
+    @contextmanager
+    def _holding(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that counts bytes, and count them out again at the end."""
+        held = 0
+
+        def hold(count: int) -> None:
+            nonlocal held
+            if self.held_bytes + count > self._memory_bytes:
+                raise Busy
+            held += count
+            self.held_bytes += count
+
+        try:
+            yield hold
+        finally:
+            self.held_bytes -= held
+
+
+def too_many_bytes(limit: int) -> PhotoTooManyBytes:
+    """Return the error for a photo over ``limit`` bytes."""
+    return PhotoTooManyBytes(limit_mb=f"{limit / 1_000_000:g}")
+
+
+class _Photo:
+    """The photo's bytes, as they come."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._chunks: list[bytes] = []
+
+    def write(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > self._max_bytes:
+            raise too_many_bytes(self._max_bytes)
+        self._chunks.append(chunk)
+
+    def read(self) -> bytes:
+        photo = b"".join(self._chunks)
+        if not photo:
+            raise PhotoMissing
+        return photo
+
+
+class _RawReceiver:
+    """A body that is the photo itself.
+
+    Its content type is not looked at: curl calls every ``--data-binary`` a form, phones send none.
+    """
+
+    def __init__(self, max_photo_bytes: int) -> None:
+        self._photo = _Photo(max_photo_bytes)
+
+    def write(self, chunk: bytes) -> None:
+        self._photo.write(chunk)
+
+    def finish(self) -> Upload:
+        return Upload(self._photo.read(), ())
+
+
+class _FormReceiver:
+    """A ``multipart/form-data`` body (RFC 7578): the part ``photo``, and text fields.
+
+    A part is the photo by its name alone, whatever file name or type it claims.
+    """
+
+    def __init__(self, boundary: bytes, max_photo_bytes: int) -> None:
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+        self._max_photo_bytes = max_photo_bytes
+        self._photo: _Photo | None = None
+        self._fields: list[tuple[str, str]] = []
+        self._complete = False
+        self._on_part_begin()
+        if not boundary:
+            raise MalformedRequest
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError:
+            raise MalformedRequest from None
+
+    def write(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except FormParserError:
+            # Its text quotes the body.
+            raise MalformedRequest from None
+
+    def finish(self) -> Upload:
+        if not self._complete:
+            raise MalformedRequest
+        if self._photo is None:
+            raise PhotoMissing
+        return Upload(self._photo.read(), tuple(self._fields))
+
+    def _on_part_begin(self) -> None:
+        self._header, self._value = b"", b""
+        self._disposition = b""
+        self._name = ""
+        self._in_photo = False
+        self._text = bytearray()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header, self._value = b"", b""
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._name = _text(options.get(b"name", b""))
+        self._in_photo = self._name == "photo"
+        if self._in_photo:
+            if self._photo is not None:
+                raise MalformedRequest
+            self._photo = _Photo(self._max_photo_bytes)
+        elif b"filename" in options or not self._name or len(self._fields) == MAX_FIELDS:
+            raise MalformedRequest
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_photo and self._photo is not None:
+            self._photo.write(data[start:end])
+            return
+        self._text += data[start:end]
+        if len(self._text) > MAX_FIELD_BYTES:
+            raise MalformedRequest
+
+    def _on_part_end(self) -> None:
+        if not self._in_photo:
+            self._fields.append((self._name, _text(bytes(self._text))))
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest from None
