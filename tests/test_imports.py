@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Each layer may import itself and what stands above it in this list; see "The house" in CONTRIBUTING.
+LAYERS = (
+    ("app", "app.errors", "app.faults"),
+    ("app.frames",),
+    ("app.spec",),
+    ("app.render",),
+    ("app.settings", "app.jobs"),
+    ("app.logs", "app.workers"),
+    ("app.web", "app.bulk"),
+    ("app.cli",),
+    ("app.__main__",),
+)
+
+# A module, and the only one that may import it.
+SOLE_IMPORTERS = {
+    "resvg_py": "app/render/artwork.py",
+    "pydantic_settings": "app/settings.py",
+    "uvicorn": "app/web/server.py",
+}
+
+MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "app").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports, those for type checking included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def layer(name: str) -> int:
+    """Return the place of a module, or of a name in one, in the order of layers."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        prefix = ".".join(parts[:length])
+        for place, modules in enumerate(LAYERS):
+            if prefix in modules:
+                return place
+    pytest.fail(f"{name} is in no layer; give it a place in LAYERS")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_point_one_way(path: Path) -> None:
+    """A module imports only from its own layer and the ones below it."""
+    module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+    wrong = {name for name in imported(path) if name.split(".")[0] == "app" and layer(name) > layer(module)}
+    assert not wrong
+
+
+@pytest.mark.parametrize(("library", "importer"), SOLE_IMPORTERS.items())
+def test_a_library_has_one_importer(library: str, importer: str) -> None:
+    """A library that may have to be exchanged is known to one file."""
+    importers = {
+        str(path) for path in MODULES if any(name.split(".")[0] == library for name in imported(path))
+    }
+    assert importers <= {importer}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    """Nothing but app/settings.py looks at os.environ (the command line looks for the reader's language)."""
+    readers = {
+        str(path)
+        for path in MODULES
+        if any(word in (ROOT / path).read_text() for word in ("os.environ", "os.getenv", "getenv("))
+    }
+    assert readers <= {"app/settings.py", "app/cli.py"}
+
+
+def test_importing_does_nothing() -> None:
+    """Importing every module starts nothing, writes nothing and says nothing."""
+    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
+    names.remove("app.__main__")
+    script = f"""
+import sys
+def watch(event, args):
+    if event in ("socket.bind", "subprocess.Popen", "os.fork", "os.mkdir", "os.remove", "os.rename"):
+        raise SystemExit(f"importing did {{event}}")
+    if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
+        raise SystemExit(f"importing wrote {{args[0]}}")
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+import importlib, threading
+for name in {names!r}:
+    importlib.import_module(name)
+assert threading.active_count() == 1
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
