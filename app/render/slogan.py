@@ -15,7 +15,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
-from math import ceil, cos, hypot, inf, radians, sin, sqrt
+from math import ceil, cos, dist, inf, radians, sin, sqrt
 from typing import TYPE_CHECKING, Protocol
 
 import uharfbuzz as hb
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from app.frames import Line, Setting
     from app.render.bidi import Direction
 
-Point = tuple[float, float]
 Box = tuple[float, float, float, float]
-Cubic = tuple[Point, Point, Point, Point]
+Cubic = tuple[complex, complex, complex, complex]
+"""A Bézier curve: start, two control points, end. Points and vectors are complex numbers, x + iy."""
 Contour = list[Cubic]
 
 TOLERANCE = 0.01
@@ -276,7 +276,7 @@ def _compose(items: Iterable[_Item]) -> _StraightLine:
         font = item.font
         glyphs = font.shape(item.context, item.start, item.end, item.segment)
         for info, position in zip(glyphs.glyph_infos, glyphs.glyph_positions, strict=True):
-            at = (x + position.x_offset / font.em, position.y_offset / font.em)
+            at = complex(x + position.x_offset / font.em, position.y_offset / font.em)
             contours += font.draw(info.codepoint, at)
             x += position.x_advance / font.em
     return _StraightLine(contours, _ink_box(contours))
@@ -292,6 +292,7 @@ class _Font:
     def __init__(self, path: Path) -> None:
         self._face = hb.Face(hb.Blob.from_file_path(str(path)))
         self._font = hb.Font(self._face)
+        self._draw_funcs = _draw_funcs()
         self.em: int = self._face.upem
 
     def shape(self, context: str, start: int, end: int, segment: _Segment) -> hb.Buffer:
@@ -316,10 +317,10 @@ class _Font:
         """Tell whether no glyph is missing for a text; joiners and directional marks need none."""
         return all(info.codepoint for info in self.shape(text, 0, len(text), segment).glyph_infos)
 
-    def draw(self, glyph: int, at: Point) -> list[Contour]:
+    def draw(self, glyph: int, at: complex) -> list[Contour]:
         """Return a glyph's outline with its origin moved to ``at``, in ems; outer contours run clockwise."""
         pen = _Pen(at, self.em)
-        self._font.draw_glyph(glyph, _draw_funcs(), pen)
+        self._font.draw_glyph(glyph, self._draw_funcs, pen)
         # Fonts disagree on which way contours run, and some (Aref Ruqaa, Reem Kufi) within themselves. Where
         # two glyphs overlap at a join, opposite ways would cancel out and leave a hole.
         if sum(map(_doubled_area, pen.contours)) > 0:
@@ -349,9 +350,9 @@ class _Pen:
         em: Font units per em.
     """
 
-    def __init__(self, origin: Point, em: int) -> None:
+    def __init__(self, origin: complex, em: int) -> None:
         self.contours: list[Contour] = []
-        self._x, self._y = origin
+        self._origin = origin
         self._em = em
         self._at = origin
 
@@ -360,20 +361,20 @@ class _Pen:
         self._at = self._point(x, y)
 
     def line_to(self, x: float, y: float) -> None:
-        (x0, y0), (x3, y3) = self._at, self._point(x, y)
-        third, two_thirds = (x0 * 2 + x3, y0 * 2 + y3), (x0 + x3 * 2, y0 + y3 * 2)
-        self._add((third[0] / 3, third[1] / 3), (two_thirds[0] / 3, two_thirds[1] / 3), (x3, y3))
+        end = self._point(x, y)
+        third = (end - self._at) / 3
+        self._add(self._at + third, end - third, end)
 
     def cubic_to(self, *coordinates: float) -> None:
         x1, y1, x2, y2, x3, y3 = coordinates
         self._add(self._point(x1, y1), self._point(x2, y2), self._point(x3, y3))
 
-    def _add(self, first: Point, second: Point, end: Point) -> None:
+    def _add(self, first: complex, second: complex, end: complex) -> None:
         self.contours[-1].append((self._at, first, second, end))
         self._at = end
 
-    def _point(self, x: float, y: float) -> Point:
-        return self._x + x / self._em, self._y + y / self._em
+    def _point(self, x: float, y: float) -> complex:
+        return self._origin + complex(x, y) / self._em
 
 
 def _draw_funcs() -> hb.DrawFuncs:
@@ -387,7 +388,7 @@ def _draw_funcs() -> hb.DrawFuncs:
 
 def _doubled_area(contour: Contour) -> float:
     """Return twice the signed area of a contour's control polygon, positive where it runs anticlockwise."""
-    return sum(x0 * y1 - x1 * y0 for curve in contour for (x0, y0), (x1, y1) in pairwise(curve))
+    return sum((a.conjugate() * b).imag for curve in contour for a, b in pairwise(curve))
 
 
 def _ink_box(contours: Iterable[Contour]) -> Box:
@@ -395,19 +396,19 @@ def _ink_box(contours: Iterable[Contour]) -> Box:
     curves = [curve for contour in contours for curve in contour]
     if not curves:
         return 0.0, 0.0, 0.0, 0.0
-    left, right = _extent([tuple(point[0] for point in curve) for curve in curves])
-    low, high = _extent([tuple(point[1] for point in curve) for curve in curves])
+    left, right = _extent([(a.real, b.real, c.real, d.real) for a, b, c, d in curves])
+    low, high = _extent([(a.imag, b.imag, c.imag, d.imag) for a, b, c, d in curves])
     return left, low, right, high
 
 
-def _extent(curves: Sequence[tuple[float, ...]]) -> tuple[float, float]:
+def _extent(curves: Sequence[tuple[float, float, float, float]]) -> tuple[float, float]:
     """Return the range of one coordinate over cubics."""
     low = min(curve[3] for curve in curves)
     high = max(curve[3] for curve in curves)
     for curve in curves:
         # A curve stays within its control points; few reach beyond what is known already.
         if min(curve) < low or max(curve) > high:
-            values = [_cubic(t, *curve) for t in _turning_points(*curve)]
+            values = [_point(t, *curve).real for t in _turning_points(*curve)]
             low, high = min(low, *values), max(high, *values)
     return low, high
 
@@ -423,14 +424,14 @@ def _turning_points(p0: float, p1: float, p2: float, p3: float) -> list[float]:
     return [0.0, 1.0, *(root for root in roots if 0 < root < 1)]
 
 
-def _cubic(t: float, p0: float, p1: float, p2: float, p3: float) -> float:
-    """Return one coordinate of a cubic at ``t``."""
+def _point(t: float, p0: complex, p1: complex, p2: complex, p3: complex) -> complex:
+    """Return the point of a curve at ``t``."""
     u = 1 - t
     return u * u * u * p0 + 3 * u * t * (u * p1 + t * p2) + t * t * t * p3
 
 
-def _slope(t: float, p0: float, p1: float, p2: float, p3: float) -> float:
-    """Return a third of one coordinate's derivative at ``t``."""
+def _velocity(t: float, p0: complex, p1: complex, p2: complex, p3: complex) -> complex:
+    """Return a third of a curve's derivative at ``t``: the way to the next control point."""
     u = 1 - t
     return u * u * (p1 - p0) + 2 * u * t * (p2 - p1) + t * t * (p3 - p2)
 
@@ -483,7 +484,7 @@ def _outwards(arc: Arc) -> int:
 
 
 def _length(line: Line) -> float:
-    return hypot(line.end[0] - line.start[0], line.end[1] - line.start[1])
+    return dist(line.start, line.end)
 
 
 # -- the bend ----------------------------------------------------------------------
@@ -492,8 +493,8 @@ def _length(line: Line) -> float:
 class _Baseline(Protocol):
     """Carries points of the straight line to the artwork."""
 
-    def __call__(self, x: float, y: float, /) -> tuple[Point, Point, Point]:
-        """Return where a point comes to lie, and what one em to the right and one em up become there."""
+    def __call__(self, point: complex, /) -> tuple[complex, complex, complex]:
+        """Return where a point comes to lie, and what an em rightwards and an em upwards become there."""
 
 
 def _baseline(setting: Setting, box: Box, size: float) -> _Baseline:
@@ -506,35 +507,27 @@ def _baseline(setting: Setting, box: Box, size: float) -> _Baseline:
 
 def _arc(arc: Arc, shift: float, centre: float, middle: float, size: float) -> _Baseline:
     outwards = _outwards(arc)
-    center_x, center_y = arc.center
+    origin = complex(*arc.center)
     radius = arc.radius - outwards * shift
     turn = size / (radius + outwards * size * middle)  # radians per em
 
-    def place(x: float, y: float) -> tuple[Point, Point, Point]:
-        angle = (x - centre) * turn
-        sine, cosine = sin(angle), outwards * cos(angle)
-        distance = radius + outwards * size * y
-        return (
-            (center_x + distance * sine, center_y - distance * cosine),
-            (distance * turn * outwards * cosine, distance * turn * outwards * sine),
-            (outwards * size * sine, -outwards * size * cosine),
-        )
+    def place(point: complex) -> tuple[complex, complex, complex]:
+        angle = (point.real - centre) * turn
+        ray = complex(sin(angle), -outwards * cos(angle))
+        distance = radius + outwards * size * point.imag
+        return origin + distance * ray, outwards * distance * turn * ray * 1j, outwards * size * ray
 
     return place
 
 
 def _line(line: Line, shift: float, centre: float, size: float) -> _Baseline:
-    (x0, y0), (x1, y1) = line.start, line.end
-    length = _length(line)
-    right = (size * (x1 - x0) / length, size * (y1 - y0) / length)
-    up = (right[1], -right[0])
-    down_em = shift / size
-    middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
+    start, end = complex(*line.start), complex(*line.end)
+    right = size * (end - start) / abs(end - start)
+    up = right * -1j
+    origin = (start + end) / 2 - centre * right - shift / size * up
 
-    def place(x: float, y: float) -> tuple[Point, Point, Point]:
-        along, above = x - centre, y - down_em
-        at = (middle_x + along * right[0] + above * up[0], middle_y + along * right[1] + above * up[1])
-        return at, right, up
+    def place(point: complex) -> tuple[complex, complex, complex]:
+        return origin + point.real * right + point.imag * up, right, up
 
     return place
 
@@ -542,50 +535,44 @@ def _line(line: Line, shift: float, centre: float, size: float) -> _Baseline:
 def _bend(line: _StraightLine, baseline: _Baseline, size: float) -> Outline:
     """Carry every contour to the artwork."""
     contours = [
-        [piece for curve in contour for piece in _bend_curve(curve, baseline)] for contour in line.contours
+        [bent for curve in contour for bent in _bend_curve(curve, baseline)] for contour in line.contours
     ]
     if not contours:
-        x, y = baseline(0.0, 0.0)[0]
-        return Outline("", size, (x, y, x, y))
+        place, _, _ = baseline(0)
+        return Outline("", size, (place.real, place.imag, place.real, place.imag))
     return Outline("".join(map(_path_data, contours)), size, _ink_box(contours))
 
 
 def _bend_curve(curve: Cubic, baseline: _Baseline) -> list[Cubic]:
-    """Return the cubics that follow a bent curve within :data:`TOLERANCE`.
+    """Return the curves that follow a bent curve within :data:`TOLERANCE`.
 
     Each has the bent curve's own direction and speed at both ends, so that smooth outlines stay smooth. What
-    remains between the ends falls with the fourth power of the number of pieces, which one measurement, in
-    the middle, therefore gives.
+    it strays by between them falls with the fourth power of the number of curves; so one measurement, in the
+    middle, gives the number.
     """
-    (whole,) = _pieces(curve, baseline, 1)
-    xs, ys = zip(*curve, strict=True)
-    (x, y), _, _ = baseline(_cubic(0.5, *xs), _cubic(0.5, *ys))
-    bent_xs, bent_ys = zip(*whole, strict=True)
-    error = hypot(_cubic(0.5, *bent_xs) - x, _cubic(0.5, *bent_ys) - y)
-    if error <= TOLERANCE:
-        return [whole]
-    return _pieces(curve, baseline, ceil((error / TOLERANCE) ** 0.25))
+    whole = _follow(curve, baseline, 1)
+    middle, _, _ = baseline(_point(0.5, *curve))
+    strays = abs(_point(0.5, *whole[0]) - middle)
+    if strays <= TOLERANCE:
+        return whole
+    return _follow(curve, baseline, ceil((strays / TOLERANCE) ** 0.25))
 
 
-def _pieces(curve: Cubic, baseline: _Baseline, count: int) -> list[Cubic]:
-    xs, ys = zip(*curve, strict=True)
+def _follow(curve: Cubic, baseline: _Baseline, count: int) -> list[Cubic]:
+    """Approximate a bent curve by ``count`` cubics that share its points and velocities at their ends."""
     nodes = []
     for index in range(count + 1):
-        t = index / count
-        (x, y), right, up = baseline(_cubic(t, *xs), _cubic(t, *ys))
-        dx, dy = _slope(t, *xs) / count, _slope(t, *ys) / count
-        nodes.append((x, y, dx * right[0] + dy * up[0], dx * right[1] + dy * up[1]))
-    return [
-        ((x0, y0), (x0 + dx0, y0 + dy0), (x1 - dx1, y1 - dy1), (x1, y1))
-        for (x0, y0, dx0, dy0), (x1, y1, dx1, dy1) in pairwise(nodes)
-    ]
+        point, right, up = baseline(_point(index / count, *curve))
+        velocity = _velocity(index / count, *curve) / count
+        nodes.append((point, velocity.real * right + velocity.imag * up))
+    return [(a, a + at_a, b - at_b, b) for (a, at_a), (b, at_b) in pairwise(nodes)]
 
 
 def _path_data(contour: Contour) -> str:
     """Write a contour as SVG path data, to a hundredth of a unit."""
-    (x, y), *_ = contour[0]
+    start = contour[0][0]
     curves = "".join(
-        f"C{x1:.2f} {y1:.2f} {x2:.2f} {y2:.2f} {x3:.2f} {y3:.2f}"
-        for _, (x1, y1), (x2, y2), (x3, y3) in contour
+        f"C{a.real:.2f} {a.imag:.2f} {b.real:.2f} {b.imag:.2f} {c.real:.2f} {c.imag:.2f}"
+        for _, a, b, c in contour
     )
-    return f"M{x:.2f} {y:.2f}{curves}Z"
+    return f"M{start.real:.2f} {start.imag:.2f}{curves}Z"
