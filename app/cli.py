@@ -84,8 +84,10 @@ def _metavar(name: str) -> str:
 
 
 def _help(field: FieldInfo) -> str:
-    default = "" if field.default is None else f"  [default: {field.default}]"
-    return f"{field.description}{default}"
+    if field.default is None:
+        return str(field.description)
+    default = f"{field.default:g}" if isinstance(field.default, float) else field.default
+    return f"{field.description}  [default: {default}]"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -224,7 +226,7 @@ def read_photo(file: Any, max_bytes: int) -> bytes:
 def write(output: Path, content: bytes) -> None:
     """Write all of ``content`` or nothing: an avatar that is half there replaces no good one."""
     if output == Path("-"):
-        click.get_binary_stream("stdout").write(content)
+        sys.stdout.buffer.write(content)
         return
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:

@@ -51,12 +51,8 @@ class AvatarSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame: Annotated[str, Field(description="Frame id, from the frame library.", max_length=64)] = (
-        "red-ribbons"
-    )
-    lang: Annotated[
-        str, Field(description="Language of the slogan, one that the frame offers.", max_length=16)
-    ] = "ar"
+    frame: Annotated[str, Field(description="Id of a frame.")] = "red-ribbons"
+    lang: Annotated[str, Field(description="Language of the slogan, one that the frame offers.")] = "ar"
     slogan: Annotated[
         Annotated[str, Field(max_length=SLOGAN_CHARACTERS)] | None,
         BeforeValidator(_normalise_slogan),

@@ -65,6 +65,7 @@ def test_every_field_of_the_spec_is_an_option(
     result = ribbons("make", photo, "-o", "-", "--size", "200", *options.split(" "))
     spec = AvatarSpec.model_validate({"size": 200, **changed})
     expected = make_avatar(portrait, spec, Overlays(frames)).content
+    assert (result.exception, result.exit_code, result.stderr) == (None, 0, "")
     assert result.stdout_bytes == expected
     assert expected != make_avatar(portrait, AvatarSpec(size=200), Overlays(frames)).content
 
@@ -74,7 +75,7 @@ def test_help_names_every_field_with_its_range() -> None:
     text = " ".join(ribbons("make", "--help").output.split())
     for name in AvatarSpec.model_fields:
         assert f"--{name}" in text
-    for words in ("64..2048", "square|circle", "jpeg|png|webp|avif", "-180..180", "[default: red-ribbons]"):
+    for words in ("64..2048", "square|circle", "jpeg|png|webp|avif", "-180..180", "[default: square]"):
         assert words in text
 
 

@@ -104,8 +104,13 @@ def _default(name: str, field: FieldInfo, root: Path) -> str:
     special = {"workers": "the CPUs there are", "format": "`jpeg`, or `png` for a circle", "slogan": "none"}
     if name in special:
         return special[name]
-    value = str(field.default).removeprefix(f"{root}/")
-    return f"`{value.lower() if isinstance(field.default, bool) else value}`"
+    match field.default:
+        case bool():
+            return f"`{str(field.default).lower()}`"
+        case float():
+            return f"`{field.default:g}`"
+        case _:
+            return f"`{str(field.default).removeprefix(f'{root}/')}`"
 
 
 def _settings_table(root: Path) -> str:
@@ -135,7 +140,7 @@ def _values(schema: dict[str, object]) -> str:
             return f"{option['minimum']:g} to {option['maximum']:g}"
         if "maxLength" in option:
             return f"up to {option['maxLength']} characters"
-    return "see `ribbons frames list`"
+    return "`ribbons frames list` shows them"
 
 
 @pytest.mark.parametrize(("name", "write"), [("settings", _settings_table), ("spec", _spec_table)])
@@ -150,6 +155,7 @@ def test_readmes_tables_say_what_the_code_says(
     wanted = pattern.sub(lambda match: f"{match[1]}\n{write(root)}\n\n{match[2]}", text)
     if request.config.getoption("--regenerate-goldens"):
         readme.write_text(wanted, encoding="utf-8")
+        return
     assert text == wanted
 
 
