@@ -29,6 +29,8 @@ Loss = Literal["deadline", "died"]
 _IDLE_SECONDS = 120
 # The parent kills at the deadline; a worker ends itself this much later if no parent did.
 _GRACE_SECONDS = 2
+# Starting a process and drawing the first overlay takes one second, and several on a machine that is busy.
+_START_SECONDS = 30
 
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +63,7 @@ class WorkerPool:
         self._places = workers + queue
         self._accepted = 0
         self._slots = CapacityLimiter(workers)
-        self._allowance = Allowance(deadline + _GRACE_SECONDS, memory_bytes)
+        self._memory_bytes = memory_bytes
         self._warm_up = warm_up
         self._worker_lost = anyio.Event()
         self._open = False
@@ -132,7 +134,7 @@ class WorkerPool:
             if wait.cancelled_caught:
                 raise Busy
             try:
-                result = await self._run_in_process(job)
+                result = await self._run_in_process(job, self.deadline)
             finally:
                 self._slots.release()
         finally:
@@ -140,17 +142,18 @@ class WorkerPool:
         self._last_success = time.monotonic()
         return result
 
-    async def _run_in_process(self, job: Callable[[], T]) -> T:
+    async def _run_in_process(self, job: Callable[[], T], seconds: float) -> T:
         """Run a job for a caller that holds a slot."""
+        allowance = Allowance(seconds + _GRACE_SECONDS, self._memory_bytes)
         try:
-            with anyio.CancelScope(shield=True), anyio.fail_after(self.deadline):
+            with anyio.CancelScope(shield=True), anyio.fail_after(seconds):
                 # The slot is the limit; a limiter of one's own never waits.
                 result = await to_process.run_sync(
-                    perform, job, self._allowance, cancellable=True, limiter=CapacityLimiter(1)
+                    perform, job, allowance, cancellable=True, limiter=CapacityLimiter(1)
                 )
         except TimeoutError:
             self._replace("deadline")
-            raise DeadlineExceeded(seconds=f"{self.deadline:g}") from None
+            raise DeadlineExceeded(seconds=f"{seconds:g}") from None
         except (BrokenWorkerProcess, OSError):
             # OSError: the system would not start a process.
             self._replace("died")
@@ -185,4 +188,4 @@ class WorkerPool:
 
     async def _warm_one(self) -> None:
         async with self._slots:
-            await self._run_in_process(self._warm_up)
+            await self._run_in_process(self._warm_up, _START_SECONDS)

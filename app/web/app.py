@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.docs else None,
+        openapi_url=None,
         telemetry=_NO_TELEMETRY,
         middleware=[
             Middleware(Observe, metrics=service.metrics),
@@ -86,8 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(api.router)
     app.include_router(health.router)
     if settings.docs:
-        app.openapi = _OpenAPI(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
         app.include_router(docs.router)
+        app.openapi_schema = describe_api(app)
         app.mount("/static", StaticFiles(directory=docs.STATIC_FOLDER))
     return app
 
@@ -97,19 +97,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     async with service.pool.opened():
         yield
-
-
-class _OpenAPI:
-    """The document, made when it is first asked for."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-        self._document: dict[str, Any] | None = None
-
-    def __call__(self) -> dict[str, Any]:
-        if self._document is None:
-            self._document = describe_api(self._app)
-        return self._document
 
 
 async def _answer_error(request: Request, exc: Exception) -> Response:

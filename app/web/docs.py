@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 
@@ -18,7 +19,13 @@ _POLICY = (
 router = APIRouter(include_in_schema=False)
 
 
+@router.get("/openapi.json")
+async def describe_for_programs(request: Request) -> JSONResponse:
+    """Serve the OpenAPI document."""
+    return JSONResponse(request.app.openapi())
+
+
 @router.get("/docs")
-async def show_docs() -> FileResponse:
+async def describe_for_people() -> FileResponse:
     """Serve the page; it reads /openapi.json."""
     return FileResponse(STATIC_FOLDER / "docs" / "index.html", headers={"Content-Security-Policy": _POLICY})

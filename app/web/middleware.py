@@ -104,7 +104,10 @@ class _Exchange:
 
     @property
     def route(self) -> str:
-        return getattr(self.scope.get("route"), "path", "unmatched")
+        """The route's template; for static files, the folder that they are served from."""
+        if path := getattr(self.scope.get("route"), "path", None):
+            return str(path)
+        return self.scope.get("root_path") or "unmatched"
 
     async def receive(self) -> Message:
         message = await self._receive()

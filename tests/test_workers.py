@@ -1,0 +1,377 @@
+"""Jobs here are functions of the standard library: they pickle, and workers need import nothing for them."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import psutil
+import pytest
+import structlog
+
+from app.errors import (
+    Busy,
+    DeadlineExceeded,
+    InternalError,
+    InvalidFrame,
+    PhotoDamaged,
+    ShuttingDown,
+    WorkerDied,
+)
+from app.frames import FrameLibrary
+from app.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+MB = 1_000_000
+
+
+@asynccontextmanager
+async def pool_of(
+    workers: int = 1, *, queue: int = 8, deadline: float = 10, memory_bytes: int = 400 * MB
+) -> AsyncIterator[WorkerPool]:
+    """Open a pool whose workers warm up with nothing."""
+    pool = WorkerPool(
+        workers=workers, queue=queue, deadline=deadline, memory_bytes=memory_bytes, warm_up=os.getpid
+    )
+    async with pool.opened():
+        yield pool
+
+
+def in_loop(main: Callable[[], Awaitable[None]]) -> None:
+    """Run a coroutine function on the loop that the server uses."""
+    anyio.run(main, backend_options={"use_uvloop": True})
+
+
+async def outcome(pool: WorkerPool, job: Callable[[], Any]) -> object:
+    """Return what a job returns or raises."""
+    try:
+        return await pool.run(job)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, a test asks for it
+        return exc
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for something to become true."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
+            await anyio.sleep(0.005)
+
+
+def living(processes: list[psutil.Process]) -> set[int]:
+    """Return the ids of those that live; one that nobody has reaped yet does not."""
+    alive = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                alive.add(process.pid)
+    return alive
+
+
+def children() -> set[int]:
+    """Return the ids of the processes that this one has started and that live."""
+    return living(psutil.Process().children())
+
+
+def test_it_returns_what_the_job_returns() -> None:
+    """A job runs in another process, and its result comes back."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            assert await pool.run(partial(math.factorial, 5)) == 120
+            assert await pool.run(os.getpid) != os.getpid()
+            assert pool.succeeded_within(1)
+
+    in_loop(main)
+
+
+def test_every_worker_is_warm_before_the_first_job() -> None:
+    """All processes exist when the pool opens; jobs that run together start no more of them."""
+
+    async def main() -> None:
+        async with pool_of(2) as pool:
+            warm = children()
+            assert len(warm) == 2
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(pool.run, partial(time.sleep, 0.05))
+            assert children() == warm
+
+    in_loop(main)
+
+
+def test_our_errors_cross_the_process_boundary() -> None:
+    """An error of ours arrives with its parameters; it is no fault of the worker."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            error = await outcome(pool, partial(FrameLibrary, Path("/nowhere"), Path("/nowhere")))
+            assert isinstance(error, InvalidFrame)
+            assert error.params["frame"] == "nowhere"
+            assert pool.lost == {"deadline": 0, "died": 0}
+
+    in_loop(main)
+
+
+def test_a_foreign_exception_becomes_an_internal_error_without_its_words() -> None:
+    """The log names type and place; the exception's text, which may quote a photo, is nowhere."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            with structlog.testing.capture_logs() as lines:
+                error = await outcome(pool, partial(int, "canary"))
+            assert isinstance(error, InternalError)
+            assert "canary" not in repr(lines) + repr(error) + repr(error.__context__)
+            (line,) = lines
+            assert line["kind"] == "builtins.ValueError"
+            assert await pool.run(os.getpid)
+
+    in_loop(main)
+
+
+def test_a_worker_that_exits_by_itself_does_not_end_the_server() -> None:
+    """SystemExit inside a job is a failed job, not an exit of the parent."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            assert isinstance(await outcome(pool, sys.exit), InternalError)
+            assert await pool.run(os.getpid)
+
+    in_loop(main)
+
+
+def test_a_hung_job_is_killed_at_the_deadline() -> None:
+    """Only its own caller waits, until the deadline; the process is replaced and the next job runs."""
+
+    async def main() -> None:
+        async with pool_of(2, deadline=0.5) as pool:
+            hung = await pool.run(os.getpid)
+            start = time.monotonic()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_expect, pool, partial(time.sleep, 60), DeadlineExceeded)
+                await until(lambda: pool.running == 1)
+                assert await pool.run(os.getpid)
+            assert 0.4 < time.monotonic() - start < 2
+            assert pool.lost["deadline"] == 1
+            await until(lambda: len(children()) == 2)
+            assert hung not in children()
+            assert await pool.run(os.getpid)
+
+    in_loop(main)
+
+
+async def _expect(pool: WorkerPool, job: Callable[[], Any], kind: type[Exception]) -> None:
+    assert isinstance(await outcome(pool, job), kind)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [partial(os._exit, 3), os.abort, partial(signal.raise_signal, signal.SIGKILL)],
+    ids=["exits", "aborts", "is killed"],
+)
+def test_a_worker_that_dies_costs_its_own_job_only(job: Callable[[], Any]) -> None:
+    """The caller is told to try again, and the next job runs in a fresh process."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            error = await outcome(pool, job)
+            assert isinstance(error, WorkerDied)
+            assert error.retry_after
+            assert await pool.run(partial(abs, -1)) == 1
+            assert pool.lost["died"] == 1
+
+    in_loop(main)
+
+
+def test_a_lost_worker_is_replaced_before_it_is_needed() -> None:
+    """The new process is started in the background, so that no supporter waits for it."""
+
+    async def main() -> None:
+        async with pool_of(2) as pool:
+            await outcome(pool, os.abort)
+            await until(lambda: len(children()) == 2)
+            await until(lambda: pool.running == 0)
+
+    in_loop(main)
+
+
+def test_a_worker_killed_while_idle_costs_no_job() -> None:
+    """A process that ends between jobs is noticed and replaced."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            os.kill(await pool.run(os.getpid), signal.SIGKILL)
+            await until(lambda: not children())
+            assert await pool.run(os.getpid)
+
+    in_loop(main)
+
+
+def test_a_full_queue_refuses() -> None:
+    """Jobs beyond those that run and those that may wait are refused at once, before and when submitted."""
+
+    async def main() -> None:
+        async with pool_of(1, queue=1) as pool:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(2):
+                    tasks.start_soon(pool.run, partial(time.sleep, 0.3))
+                await until(lambda: (pool.running, pool.waiting) == (1, 1))
+                with pytest.raises(Busy):
+                    pool.refuse_if_full()
+                assert isinstance(await outcome(pool, os.getpid), Busy)
+            pool.refuse_if_full()
+            assert await pool.run(os.getpid)
+
+    in_loop(main)
+
+
+def test_nobody_waits_longer_than_the_deadline_for_a_worker() -> None:
+    """A job that finds no free worker in time is refused as busy, without having run."""
+
+    async def main() -> None:
+        async with pool_of(1, deadline=0.5) as pool, anyio.create_task_group() as tasks:
+            tasks.start_soon(pool.run, partial(time.sleep, 0.4))
+            await until(lambda: pool.running == 1)
+            tasks.start_soon(_expect, pool, partial(time.sleep, 60), DeadlineExceeded)
+            await until(lambda: pool.waiting == 1)
+            # Until 0.9 s the only worker is taken.
+            assert isinstance(await outcome(pool, os.abort), Busy)
+
+    in_loop(main)
+
+
+def test_a_caller_that_leaves_the_queue_frees_its_place_at_once() -> None:
+    """Cancelling a job that waits lets another one in, and never runs the first."""
+
+    async def main() -> None:
+        async with pool_of(1, queue=1) as pool, anyio.create_task_group() as tasks:
+            tasks.start_soon(pool.run, partial(time.sleep, 0.4))
+            await until(lambda: pool.running == 1)
+            with anyio.move_on_after(0.1):
+                await pool.run(os.abort)
+            assert pool.waiting == 0
+            pool.refuse_if_full()
+            assert await pool.run(os.getpid)
+            assert pool.lost["died"] == 0
+
+    in_loop(main)
+
+
+def test_a_running_job_is_left_to_finish_when_its_caller_leaves() -> None:
+    """Cancelling a job that runs keeps its process: drawing costs less than replacing a process."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            before = await pool.run(os.getpid)
+            start = time.monotonic()
+            with anyio.move_on_after(0.05):
+                await pool.run(partial(time.sleep, 0.3))
+            assert time.monotonic() - start > 0.25
+            assert await pool.run(os.getpid) == before
+
+    in_loop(main)
+
+
+def test_a_job_over_its_memory_is_a_damaged_photo() -> None:
+    """Memory is bounded in the worker: the machine never swaps, and the process lives on."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            before = await pool.run(os.getpid)
+            assert isinstance(await outcome(pool, partial(bytes, 1000 * MB)), PhotoDamaged)
+            assert await pool.run(os.getpid) == before
+
+    in_loop(main)
+
+
+def test_a_closed_pool_refuses() -> None:
+    """Before it opens and after it has closed, a pool takes no job."""
+
+    async def main() -> None:
+        pool = WorkerPool(workers=1, queue=1, deadline=1, memory_bytes=400 * MB, warm_up=os.getpid)
+        with pytest.raises(ShuttingDown):
+            pool.refuse_if_full()
+        async with pool.opened():
+            pool.refuse_if_full()
+        assert isinstance(await outcome(pool, os.getpid), ShuttingDown)
+
+    in_loop(main)
+
+
+def test_it_does_not_open_when_workers_cannot_warm_up() -> None:
+    """A service whose workers cannot draw does not start."""
+
+    async def main() -> None:
+        pool = WorkerPool(workers=2, queue=1, deadline=5, memory_bytes=400 * MB, warm_up=os.abort)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with pool.opened():
+                pass
+        assert caught.group_contains(WorkerDied)
+
+    in_loop(main)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_workers_outlive_a_signal_to_the_group(number: signal.Signals) -> None:
+    """Ctrl-C in a terminal reaches the workers too; their parent decides when they end."""
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            before = await pool.run(os.getpid)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_expect_result, pool, partial(time.sleep, 0.3))
+                await until(lambda: pool.running == 1)
+                os.kill(before, number)
+            os.kill(before, number)
+            assert await pool.run(os.getpid) == before
+
+    in_loop(main)
+
+
+async def _expect_result(pool: WorkerPool, job: Callable[[], Any]) -> None:
+    assert not isinstance(await outcome(pool, job), Exception)
+
+
+_ORPHAN = """
+import os, time
+from functools import partial
+import anyio
+from app.frames import FrameLibrary
+from app.workers import WorkerPool
+async def main():
+    pool = WorkerPool(workers=2, queue=1, deadline=1, memory_bytes=400_000_000, warm_up=os.getpid)
+    async with pool.opened(), anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.run, partial(time.sleep, 60))
+        await anyio.sleep(0.2)
+        print("running", flush=True)
+        await anyio.sleep(60)
+anyio.run(main)
+"""
+
+
+def test_no_worker_outlives_a_killed_parent() -> None:
+    """After kill -9 of the parent, idle workers end at once, and a hung one by its own clock."""
+    with subprocess.Popen([sys.executable, "-c", _ORPHAN], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"running\n"
+        workers = psutil.Process(parent.pid).children()
+        assert len(workers) == 2
+        parent.kill()
+        parent.wait()
+    start = time.monotonic()
+    while len(living(workers)) > 1:
+        assert time.monotonic() - start < 1
+        time.sleep(0.02)
+    while living(workers):
+        assert time.monotonic() - start < 5
+        time.sleep(0.05)
