@@ -24,10 +24,10 @@ Direction = Literal[0, 1]
 MAX_DEPTH = 125  # BD2
 MAX_OPEN_BRACKETS = 63  # BD16
 
-# Bidi_Paired_Bracket of the Unicode Character Database (BidiBrackets.txt), which `unicodedata` lacks:
-# each opening bracket before its closing one.
+# Bidi_Paired_Bracket of the Unicode Character Database (BidiBrackets.txt), which `unicodedata` lacks: each
+# opening bracket before its closing one, in canonical form.
 BRACKETS = (
-    "()[]{}༺༻༼༽᚛᚜⁅⁆⁽⁾₍₎⌈⌉⌊⌋〈〉❨❩❪❫❬❭❮❯❰❱❲❳❴❵⟅⟆⟦⟧⟨⟩⟪⟫⟬⟭⟮⟯⦃⦄⦅⦆⦇⦈⦉⦊⦋⦌"
+    "()[]{}༺༻༼༽᚛᚜⁅⁆⁽⁾₍₎⌈⌉⌊⌋❨❩❪❫❬❭❮❯❰❱❲❳❴❵⟅⟆⟦⟧⟨⟩⟪⟫⟬⟭⟮⟯⦃⦄⦅⦆⦇⦈⦉⦊⦋⦌"
     "⦍⦐⦏⦎⦑⦒⦓⦔⦕⦖⦗⦘⧘⧙⧚⧛⧼⧽⸢⸣⸤⸥⸦⸧⸨⸩⹕⹖⹗⹘⹙⹚⹛⹜〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝｟｠｢｣"
 )
 _CLOSING = dict(zip(BRACKETS[::2], BRACKETS[1::2], strict=True))
