@@ -22,7 +22,7 @@ RUN apt-get update \
  && apt-get upgrade --yes \
  && apt-get install --yes --no-install-recommends python3 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
- && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ribbons
+ && useradd --uid 10001 --no-create-home --no-log-init --shell /usr/sbin/nologin ribbons
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/ribbons /srv/ribbons
 COPY frames /srv/ribbons/frames
