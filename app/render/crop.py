@@ -54,7 +54,11 @@ TURNS: dict[Matrix, Image.Transpose | None] = {
 }
 """What makes a picture upright whose points have been moved by the matrix: exact, no pixel is resampled."""
 
-FILTER = Image.Resampling.BICUBIC
+FAST, FINE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
+FAST_FROM = 1.25
+"""From this reduction on FAST takes over. Measured on two phone photos at 1.4: 20 ms for 31, and 40 dB or
+more from a Lanczos reduction of the whole photo (FINE: 43), which side by side the eye does not tell apart;
+both ring less than Lanczos. Nearer to 1 FAST repeats and drops pixels."""
 REDUCING_GAP = 3.0
 """Large reductions take whole-pixel averages first, down to 3 times the size wanted: Pillow's documentation
 finds the result nearly the same as without, at a fraction of the time."""
@@ -153,7 +157,8 @@ def _cut(photo: Photo, framing: Framing, size: int) -> Image.Image:
         min(centre_x + reach_x, photo.image.width),
         min(centre_y + reach_y, photo.image.height),
     )
-    return photo.image.resize((size, size), FILTER, box=box, reducing_gap=REDUCING_GAP)
+    resampling = FAST if box[2] - box[0] >= FAST_FROM * size else FINE
+    return photo.image.resize((size, size), resampling, box=box, reducing_gap=REDUCING_GAP)
 
 
 def _turn(box: Image.Image, to_stored: Matrix, framing: Framing, size: int) -> Image.Image:
@@ -162,4 +167,4 @@ def _turn(box: Image.Image, to_stored: Matrix, framing: Framing, size: int) -> I
     a, b, c, d = (n * scale for n in to_stored)
     middle, half = box.width / 2, size / 2
     affine = (a, b, middle - (a + b) * half, c, d, middle - (c + d) * half)
-    return box.transform((size, size), Image.Transform.AFFINE, affine, FILTER)
+    return box.transform((size, size), Image.Transform.AFFINE, affine, FINE)
