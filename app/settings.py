@@ -125,6 +125,8 @@ def load_settings(**given: Any) -> Settings:
         faults += [_fault(error) for error in exc.errors(include_url=False)]
     else:
         faults += [_missing_folder(name, path) for name, path in _folders(settings) if not path.is_dir()]
+        if settings.upload_memory_bytes < settings.max_photo_bytes:
+            faults.append(f"{PREFIX}UPLOAD_MEMORY_BYTES: smaller than one photo ({PREFIX}MAX_PHOTO_BYTES)")
         if not faults:
             return settings
     raise InvalidSettings("\n".join(faults)) from None

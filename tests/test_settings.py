@@ -51,6 +51,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("RIBBONS_DOCS", "perhaps", "true or false"),
         ("RIBBONS_LOG_FORMAT", "xml", "one of json, console"),
         ("RIBBONS_FRAMES_FOLDER", "/no/such/folder", "not a folder"),
+        ("RIBBONS_UPLOAD_MEMORY_BYTES", "2000", "smaller than one photo"),
         ("RIBBONS_FARMES_FOLDER", "/", "RIBBONS_FRAMES_FOLDER"),
     ],
 )

@@ -62,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
         middleware=[
             Middleware(Observe, metrics=service.metrics),
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     if settings.docs:
         app.include_router(docs.router)
-        app.openapi_schema = describe_api(app)
+        app.state.openapi = describe_api(app)
         app.mount("/static", StaticFiles(directory=docs.STATIC_FOLDER))
     return app
 

@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/openapi.json")
 async def describe_for_programs(request: Request) -> JSONResponse:
     """Serve the OpenAPI document."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(request.app.state.openapi)
 
 
 @router.get("/docs")

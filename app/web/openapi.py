@@ -137,7 +137,7 @@ def spec_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
-_DISPOSITION = {
+_DISPOSITION: dict[str, Any] = {
     "name": "disposition",
     "in": "query",
     "required": False,
@@ -160,6 +160,10 @@ AVATAR_REQUEST: dict[str, Any] = {
                             "description": "JPEG, PNG, WebP, AVIF, HEIC or GIF, known by its bytes.",
                         },
                         **_spec_properties(),
+                        "disposition": {
+                            **_DISPOSITION["schema"],
+                            "description": _DISPOSITION["description"],
+                        },
                     },
                 }
             },
