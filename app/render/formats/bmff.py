@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.render.colourspace import ColourSpace
-from app.render.formats import MAX_PARTS, BrokenContainer, Codec, Container
+from app.render.formats import MAX_PARTS, BrokenContainer, Codec, Container, UnknownContainer
+from app.render.formats.av1 import largest_frame
 from app.render.formats.exif import UPRIGHT
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ AVIF_BRANDS = {b"avif", b"avis"}
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 MAX_BRANDS = 64
 
-PARENTS = {b"iprp": 0, b"ipco": 0, b"iinf": 0, b"moov": 0, b"trak": 0, b"meta": 4}
+PARENTS = {b"iprp": 0, b"ipco": 0, b"iinf": 0, b"meta": 4}
 """Boxes whose children are looked at, and the bytes between their header and the first child."""
 PICTURE_ITEMS = {b"hvc1", b"av01", b"grid", b"iden", b"iovl"}
 """Items that pixels are made of. All others (EXIF, XMP, whatever else) are emptied."""
@@ -29,6 +30,7 @@ class _Box:
     """A box: its content is ``[body, end)`` of the file."""
 
     kind: bytes
+    kind_at: int
     body: int
     end: int
 
@@ -48,16 +50,24 @@ def identify_bmff(photo: bytes) -> Codec | None:
 
 
 def read_bmff(photo: bytes, codec: Codec) -> Container:
-    """Read the properties, and empty every item that no pixel is made of.
+    """Read the properties, and leave of the file what the picture itself is made of.
 
-    Orientation is not read here: HEIF and AVIF turn pictures by properties of their own (irot, imir), and
-    readers are to leave EXIF's orientation alone.
+    An animation is its primary item, the first frame: its track is blotted out. Orientation is not read here:
+    HEIF and AVIF turn pictures by properties of their own (irot, imir), and readers are to leave EXIF's
+    orientation alone.
 
     Raises:
         BrokenContainer: Cut short, contradictory, or with more boxes than any photo.
+        UnknownContainer: A film without a still picture.
     """
     boxes = list(_boxes(photo))
+    items = _read_items(photo, boxes)
+    if not items.pictures:
+        raise UnknownContainer
     sizes = [_unpack(">II", photo, box.body + 4) for box in boxes if box.kind == b"ispe"]
+    if codec == "avif":
+        streams = items.streams.values()
+        sizes += [largest_frame(b"".join(photo[piece] for piece in pieces)) for pieces in streams]
     # The decoder will give the picture's own size; until then the largest that the file speaks of stands in.
     width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
     return Container(
@@ -68,7 +78,7 @@ def read_bmff(photo: bytes, codec: Codec) -> Container:
         orientation=UPRIGHT,
         profile=None,
         space=_space(photo, boxes),
-        data=_without_metadata(photo, boxes),
+        data=_patched(photo, boxes, items),
     )
 
 
@@ -97,7 +107,7 @@ def _boxes(photo: bytes) -> Iterator[_Box]:
         if not body - at <= size <= end - at:
             raise BrokenContainer
         levels.append((at + size, end))
-        box = _Box(kind, body, at + size)
+        box = _Box(kind, at + 4, body, at + size)
         yield box
         if kind in PARENTS and len(levels) < MAX_DEPTH:
             skipped = PARENTS[kind]
@@ -124,34 +134,46 @@ def _space(photo: bytes, boxes: list[_Box]) -> ColourSpace | None:
 # -- items -----------------------------------------------------------------
 
 
-def _without_metadata(photo: bytes, boxes: list[_Box]) -> bytes:
-    """Return the file with the type of every metadata item blotted out and its extents shortened.
+@dataclass(slots=True)
+class _Items:
+    """What the file's items are, and what of the file has to be changed so that only pictures are left.
 
-    Decoders read each item into memory when they open a file, several times over where extents overlap, and
-    Pillow parses EXIF; so nothing of it may be there. Lengths of boxes stay, so no offset has to be moved.
+    Attributes:
+        pictures: Items that pixels are made of, by number.
+        streams: Of each AV1 picture, where its pieces lie in the file.
+        patches: Where to write what, so that all other items are of no known kind and one byte long.
     """
-    data = bytearray(photo)
-    pictures = set()
+
+    pictures: set[int] = field(default_factory=set)
+    streams: dict[int, list[slice]] = field(default_factory=dict)
+    patches: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+def _read_items(photo: bytes, boxes: list[_Box]) -> _Items:
+    items = _Items()
     for box in boxes:
         if box.kind != b"infe":
             continue
-        version = _unpack(">B", photo, box.body)[0]
-        form, type_at = (">I", box.body + 10) if version == 3 else (">H", box.body + 8)
-        if photo[type_at : type_at + 4] in PICTURE_ITEMS:
-            pictures.add(_unpack(form, photo, box.body + 4)[0])
+        (version,) = _unpack(">B", photo, box.body)
+        number, type_at = (">I", box.body + 10) if version == 3 else (">H", box.body + 8)
+        kind = photo[type_at : type_at + 4]
+        if kind in PICTURE_ITEMS:
+            items.pictures.update(_unpack(number, photo, box.body + 4))
         else:
-            data[type_at : type_at + 4] = b"skip"
+            items.patches.append((type_at, b"skip"))
+        if kind == b"av01":
+            items.streams[_unpack(number, photo, box.body + 4)[0]] = []
     read = 0
     for box in boxes:
         if box.kind == b"iloc":
-            read += _shorten_extents(data, photo, box, pictures)
+            read += _read_locations(photo, box, items)
     if read > len(photo):
         raise BrokenContainer  # extents overlap: more would be read than there is
-    return bytes(data)
+    return items
 
 
-def _shorten_extents(data: bytearray, photo: bytes, iloc: _Box, pictures: set[int]) -> int:
-    """Shorten to one byte what is not a picture; return how many bytes the pictures' extents hold."""
+def _read_locations(photo: bytes, iloc: _Box, items: _Items) -> int:
+    """Gather where items lie; return how many bytes the pictures take together."""
     cursor = _Cursor(photo, iloc.body, iloc.end)
     version = cursor.number(1)
     cursor.number(3)  # flags
@@ -161,17 +183,41 @@ def _shorten_extents(data: bytearray, photo: bytes, iloc: _Box, pictures: set[in
     read = 0
     for _ in range(cursor.number(wide)):
         item = cursor.number(wide)
-        if version:
-            cursor.number(2)  # construction method
-        cursor.number(2 + base_size)  # data reference, base offset
+        method = cursor.number(2) & 15 if version else 0
+        cursor.number(2)  # data reference
+        base = cursor.number(base_size)
         for _ in range(cursor.number(2)):
-            cursor.number((index_size if version else 0) + offset_size)
-            length = cursor.number(length_size)
-            if item in pictures:
+            cursor.number(index_size if version else 0)
+            start = base + cursor.number(offset_size)
+            length = cursor.number(length_size) or len(photo)  # 0: all there is
+            if item in items.pictures:
                 read += length
-            elif length > 1:
-                data[cursor.at - length_size : cursor.at] = (1).to_bytes(length_size, "big")
+            elif length_size:
+                items.patches.append((cursor.at - length_size, (1).to_bytes(length_size, "big")))
+            else:
+                raise BrokenContainer
+            if item in items.streams:
+                if method:
+                    raise BrokenContainer  # a coded picture lies in the file, not in another item or box
+                items.streams[item].append(slice(start, start + length))
     return read
+
+
+def _patched(photo: bytes, boxes: list[_Box], items: _Items) -> bytes:
+    """Return the file without metadata and tracks. No box changes its length, so every offset stays right.
+
+    Decoders read each item into memory when they open a file, several times over where extents overlap, and
+    Pillow parses EXIF; so nothing of it may be there.
+    """
+    data = bytearray(photo)
+    for at, patch in items.patches:
+        data[at : at + len(patch)] = patch
+    for box in boxes:
+        if box.kind == b"moov":
+            data[box.kind_at : box.kind_at + 4] = b"free"
+    if data[8:12] == b"avis":
+        data[8:12] = b"avif"
+    return bytes(data)
 
 
 class _Cursor:
