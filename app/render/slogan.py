@@ -138,7 +138,8 @@ def _itemise(text: str, language: str, case: _TypeCase) -> list[_Item]:
             start = end
         items += reversed(in_run) if rtl else in_run
     if case.missing:
-        raise MissingGlyphs(characters=" ".join(map(_describe, case.missing)))
+        missing = (character for character in dict.fromkeys(text) if character in case.missing)
+        raise MissingGlyphs(characters=" ".join(map(_describe, missing)))
     return items
 
 
@@ -180,12 +181,12 @@ class _TypeCase:
     """The fonts of a setting, in order of preference.
 
     Attributes:
-        missing: The characters that were asked for in vain, in the order they were met; a set that has one.
+        missing: The characters that were asked for in vain.
     """
 
     def __init__(self, fonts: Sequence[_Font]) -> None:
         self._fonts = fonts
-        self.missing: dict[str, None] = {}
+        self.missing: set[str] = set()
 
     def items(self, context: str, start: int, end: int, segment: _Segment) -> list[_Item]:
         """Choose fonts for ``context[start:end]``; the items come in logical order.
@@ -219,7 +220,7 @@ class _TypeCase:
     def _miss(self, cluster: str, segment: _Segment) -> _Font:
         """Note what of a base with its marks cannot be drawn by the font that has the base."""
         font = self._find(cluster[0], segment) or self._fonts[0]
-        self.missing |= dict.fromkeys(char for char in cluster if not font.draws(char, segment))
+        self.missing |= {character for character in cluster if not font.draws(character, segment)}
         return font
 
 
