@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -75,7 +75,7 @@ class Server:
         return self.output_path.read_text()
 
     def workers(self) -> list[psutil.Process]:
-        """Return its worker processes."""
+        """Return its living worker processes."""
         return [child for child in self.process.children() if child.status() != psutil.STATUS_ZOMBIE]
 
     def metric(self, name: str) -> float:
@@ -123,12 +123,12 @@ def serve(tmp_path: Path) -> Serve:
             _wait_until_ready(server)
             yield server
         finally:
-            workers = process.children() if process.is_running() else []
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                # A worker that a test has suspended cannot notice that its parent is gone.
+                for worker in server.workers():
+                    worker.kill()
+                process.kill()
             process.wait()
-            for worker in workers:
-                # A worker that a test has stopped cannot notice that its parent is gone.
-                worker.kill()
 
     return start
 

@@ -1,0 +1,262 @@
+"""Real servers in processes of their own: what happens when things hang, die, leave and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx2
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.web.conftest import Serve, Server
+
+SMALL = {"size": "64"}
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads that send requests."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def post(server: Server, photo: bytes, **settings: str) -> httpx2.Response:
+    """Ask for a small avatar."""
+    params = {**SMALL, **settings}
+    return httpx2.post(f"{server.url}/v1/avatars", content=photo, params=params, timeout=30)
+
+
+def raw_request(server: Server, photo: bytes) -> socket.socket:
+    """Send a whole request and leave its answer unread."""
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    head = f"POST /v1/avatars?size=64 HTTP/1.1\r\nHost: x\r\nContent-Length: {len(photo)}\r\n\r\n"
+    connection.sendall(head.encode() + photo)
+    return connection
+
+
+def test_a_hung_worker_costs_its_own_request_only(
+    serve: Serve, photo: bytes, threads: ThreadPoolExecutor
+) -> None:
+    """Past the deadline its request gets 504; others are drawn meanwhile, and by its successor after it."""
+    with serve(workers=2, deadline=2) as server:
+        hung, _ = server.workers()
+        hung.suspend()
+        answers = [threads.submit(post, server, photo) for _ in range(2)]
+        statuses = sorted(answer.result().status_code for answer in answers)
+        assert statuses == [200, 504]
+        late = next(answer.result() for answer in answers if answer.result().status_code == 504)
+        assert late.json()["code"] == "deadline_exceeded"
+        assert not hung.is_running() or hung.status() == psutil.STATUS_ZOMBIE
+        assert post(server, photo).status_code == 200
+
+
+def test_a_killed_worker_costs_its_own_request_only(
+    serve: Serve, photo: bytes, threads: ThreadPoolExecutor
+) -> None:
+    """Its request gets 503 and may be tried again at once; the next one is drawn."""
+    with serve() as server:
+        (worker,) = server.workers()
+        worker.suspend()
+        answer = threads.submit(post, server, photo)
+        server.until_metric("ribbons_jobs_running", 1)
+        worker.kill()
+        response = answer.result()
+        assert (response.status_code, response.json()["code"]) == (503, "worker_died")
+        assert response.headers["retry-after"] == "1"
+        assert post(server, photo).status_code == 200
+        assert 'ribbons_workers_lost_total{reason="died"} 1.0' in httpx2.get(f"{server.url}/metrics").text
+
+
+def test_a_full_queue_refuses_before_the_photo_is_sent(
+    serve: Serve, photo: bytes, large_photo: bytes, threads: ThreadPoolExecutor
+) -> None:
+    """503 with Retry-After, and the service is itself again when the queue has drained."""
+    with serve(queue=1, deadline=30) as server:
+        (worker,) = server.workers()
+        worker.suspend()
+        answers = [threads.submit(post, server, photo) for _ in range(2)]
+        server.until_metric("ribbons_jobs_waiting", 1)
+        refused = post(server, photo)
+        assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+        assert int(refused.headers["retry-after"]) >= 1
+        # A client that asks first (Expect) does not send the photo at all.
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            head = (
+                f"POST /v1/avatars HTTP/1.1\r\nHost: x\r\nContent-Length: {len(large_photo)}\r\n"
+                "Expect: 100-continue\r\n\r\n"
+            )
+            connection.sendall(head.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 503")
+        worker.resume()
+        assert [answer.result().status_code for answer in answers] == [200, 200]
+        assert post(server, photo).status_code == 200
+
+
+def test_under_overload_every_answer_is_an_avatar_or_a_refusal(serve: Serve, photo: bytes) -> None:
+    """Forty at once on one worker with a queue of four: 200 or 503, soon, and none is lost."""
+    with serve(queue=4) as server:
+        with ThreadPoolExecutor(40) as many:
+            start = time.monotonic()
+            statuses = [answer.status_code for answer in many.map(lambda _: post(server, photo), range(40))]
+        assert set(statuses) <= {200, 503}
+        assert statuses.count(200) >= 5
+        assert time.monotonic() - start < 20
+        assert server.metric("ribbons_jobs_waiting") == 0
+
+
+def test_a_client_that_leaves_frees_its_place_in_the_queue(serve: Serve, photo: bytes) -> None:
+    """The place is free at once, and what waited is never drawn."""
+    with serve(deadline=30) as server:
+        (worker,) = server.workers()
+        worker.suspend()
+        with raw_request(server, photo) as first:
+            server.until_metric("ribbons_jobs_running", 1)
+            second = raw_request(server, photo)
+            server.until_metric("ribbons_jobs_waiting", 1)
+            held = server.metric("ribbons_upload_held_bytes")
+            second.close()
+            server.until_metric("ribbons_jobs_waiting", 0)
+            assert server.metric("ribbons_upload_held_bytes") < held
+            worker.resume()
+            assert first.recv(100).startswith(b"HTTP/1.1 200")
+        assert 'status="499"' in httpx2.get(f"{server.url}/metrics").text
+
+
+def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(serve: Serve, photo: bytes) -> None:
+    """Half an upload takes no place once its connection is gone."""
+    with serve() as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            head = f"POST /v1/avatars HTTP/1.1\r\nHost: x\r\nContent-Length: {len(photo) * 2}\r\n\r\n"
+            connection.sendall(head.encode() + photo)
+            server.until_metric("ribbons_uploads_arriving", 1)
+        server.until_metric("ribbons_uploads_arriving", 0)
+        assert server.metric("ribbons_upload_held_bytes") == 0
+
+
+def test_a_photo_that_trickles_is_given_up(serve: Serve) -> None:
+    """A slow client gets 408 when its time is over, and keeps no place."""
+    with serve(upload_timeout=0.5) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(b"POST /v1/avatars HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+            for _ in range(20):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+            assert connection.recv(100).startswith(b"HTTP/1.1 408")
+        server.until_metric("ribbons_uploads_arriving", 0)
+
+
+def test_curl_shows_the_problem_when_a_photo_is_too_large(serve: Serve, tmp_path: Path) -> None:
+    """The answer arrives, and no reset connection, in both ways of sending, the length told or not."""
+    too_large = tmp_path / "photo.jpg"
+    too_large.write_bytes(b"\xff\xd8" + b"x" * 4_000_000)
+    with serve(max_photo_bytes=1_000_000) as server:
+        for photo in (["-F", f"photo=@{too_large}"], ["--data-binary", f"@{too_large}"]):
+            for told in ([], ["-H", "Transfer-Encoding: chunked"]):
+                # "Expect:" keeps curl from asking first, which browsers and phones never do.
+                command = ["curl", "-sS", "-H", "Expect:", *photo, *told, f"{server.url}/v1/avatars"]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+                assert (done.returncode, done.stderr) == (0, "")
+                assert '"code":"photo_too_many_bytes"' in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_stop_finishes_what_was_accepted(
+    serve: Serve, photo: bytes, threads: ThreadPoolExecutor, number: signal.Signals
+) -> None:
+    """Accepted photos get their avatars, new connections are refused, and the exit code is 0."""
+    with serve(deadline=30) as server:
+        (worker,) = server.workers()
+        worker.suspend()
+        answers: list[Future[httpx2.Response]] = [threads.submit(post, server, photo) for _ in range(3)]
+        server.until_metric("ribbons_jobs_waiting", 2)
+        # As a terminal or a supervisor does: the whole group, workers included.
+        worker.send_signal(number)
+        server.process.send_signal(number)
+        _wait_until_refused(server)
+        worker.resume()
+        assert [answer.result().status_code for answer in answers] == [200, 200, 200]
+        assert server.process.wait(10) == 0
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+        assert "Traceback" not in server.output
+
+
+def _wait_until_refused(server: Server) -> None:
+    start = time.monotonic()
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", server.port)).close()
+        except ConnectionRefusedError:
+            return
+        assert time.monotonic() - start < 5
+        time.sleep(0.05)
+
+
+def test_stopping_takes_no_longer_than_its_timeout(serve: Serve, photo: bytes) -> None:
+    """A photo that cannot be finished in time does not keep the service from stopping."""
+    with serve(deadline=60, shutdown_timeout=1) as server:
+        (worker,) = server.workers()
+        worker.suspend()
+        with raw_request(server, photo):
+            server.until_metric("ribbons_jobs_running", 1)
+            server.process.terminate()
+            start = time.monotonic()
+            assert server.process.wait(20) == 0
+            assert time.monotonic() - start < 5
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_no_worker_outlives_a_killed_server(serve: Serve) -> None:
+    """Kill -9 of the web process leaves no orphans."""
+    with serve(workers=2) as server:
+        workers = server.workers()
+        server.process.kill()
+        start = time.monotonic()
+        while any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers):
+            assert time.monotonic() - start < 5
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"RIBBONS_PORT": "nonsense"}, "RIBBONS_PORT"),
+        ({"RIBBONS_FRAMES_FOLDER": "tests"}, "frame.toml"),
+    ],
+)
+def test_it_refuses_to_start_with_a_reason_and_no_trace(
+    root: Path, settings: dict[str, str], words: str
+) -> None:
+    """Whoever runs the service reads what is wrong, not where in the code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "serve"],
+        cwd=root,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_so(serve: Serve) -> None:
+    """The log names the cause, and the second server ends."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(AssertionError, match="address already in use"), serve(port=port):
+            pytest.fail("it started")
