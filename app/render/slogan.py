@@ -74,9 +74,9 @@ def set_slogan(text: str, setting: Setting, fonts_folder: Path) -> Outline:
     Text without ink, such as a lone joiner, gives an empty path.
 
     Args:
-        text: In logical order. UAX #9 orders it; its first strong character gives the base direction, or
-            ``setting.language`` where there is none. Hashtags and mentions are isolated (HL4 of UAX #9), so
-            that the sign stands at the start of its own words, whatever is around it.
+        text: In logical order. UAX #9 orders it, with hashtags and mentions isolated (HL4), so that their
+            sign stands where their own words start, whatever is around them. The first strong character
+            gives the base direction, those of tags last; ``setting.language`` where there is none.
         setting: How to set it.
         fonts_folder: Holds the fonts that the setting names.
 
@@ -124,7 +124,7 @@ class _Item:
 def _itemise(text: str, language: str, case: _TypeCase) -> list[_Item]:
     """Split a text by direction, script and font; the items come from left to right."""
     base = _base_direction(text, language)
-    text = _TAG.sub(rf"{_FIRST_STRONG_ISOLATE}\g<0>{_POP_DIRECTIONAL_ISOLATE}", text)
+    text = _isolate_tags(text)
     scripts = _scripts(text)
     items: list[_Item] = []
     for run in visual_runs(text, base):
@@ -143,10 +143,17 @@ def _itemise(text: str, language: str, case: _TypeCase) -> list[_Item]:
     return items
 
 
+def _isolate_tags(text: str) -> str:
+    """Put hashtags and mentions between isolates, as HL4 of UAX #9 allows."""
+    return _TAG.sub(rf"{_FIRST_STRONG_ISOLATE}\g<0>{_POP_DIRECTIONAL_ISOLATE}", text)
+
+
 def _base_direction(text: str, language: str) -> Direction:
-    direction = first_strong(bidi_classes(text))
-    if direction is not None:
-        return direction
+    """Return the direction of the first strong character outside tags, or inside, or else the language's."""
+    for candidate in (_isolate_tags(text), text):
+        direction = first_strong(bidi_classes(candidate))
+        if direction is not None:
+            return direction
     return 1 if language.partition("-")[0].lower() in RIGHT_TO_LEFT_LANGUAGES else 0
 
 
@@ -202,11 +209,8 @@ class _TypeCase:
             text = context[slice(*word)]
             font = self._find(text, segment, None if _is_word(text) else home)
             for span in [word] if font else _units(context, *word, words=False):
-                home = (
-                    font
-                    or self._find(context[slice(*span)], segment)
-                    or self._miss(context[slice(*span)], segment)
-                )
+                part = context[slice(*span)]
+                home = font or self._find(part, segment) or self._miss(part, segment)
                 if items and items[-1].font is home:
                     items[-1] = replace(items[-1], end=span[1])
                 else:
@@ -249,7 +253,7 @@ def _is_word(text: str) -> bool:
 
 def _describe(character: str) -> str:
     """Show a character with its code point, a mark on a dotted circle."""
-    carrier = "\u25cc" if unicodedata.combining(character) else ""
+    carrier = "\u25cc" if unicodedata.category(character).startswith("M") else ""
     return f"{carrier}{character} (U+{ord(character):04X})"
 
 

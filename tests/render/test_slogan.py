@@ -99,6 +99,7 @@ def names(text: str, fonts: Path, language: str = "ar", family: str = CAIRO) -> 
         pytest.param("#أ", "en", ["uni0623", "numbersign"], id="hashtag elsewhere"),
         pytest.param("x #أ", "en", ["x", "space", "uni0623", "numbersign"], id="hashtag in latin"),
         pytest.param("أ #x", "ar", ["numbersign", "x", "space", "uni0623"], id="latin hashtag"),
+        pytest.param("#x أ", "ar", ["uni0623", "space", "numbersign", "x"], id="latin hashtag first"),
         pytest.param("أ @x!", "ar", ["exclam", "at", "x", "space", "uni0623"], id="mention"),
         pytest.param("#1!", "ar", ["exclam", "numbersign", "one"], id="no letters, by language"),
         pytest.param("#1!", "en", ["numbersign", "one", "exclam"], id="no letters, english"),
