@@ -97,6 +97,7 @@ def names(text: str, fonts: Path, language: str = "ar", family: str = CAIRO) -> 
         pytest.param("x (أ)", "en", ["x", "space", "parenleft", "uni0623", "parenright"], id="in latin"),
         pytest.param("#أ", "ar", ["uni0623", "numbersign"], id="hashtag"),
         pytest.param("#أ", "en", ["uni0623", "numbersign"], id="hashtag elsewhere"),
+        pytest.param("#أ!", "en", ["exclam", "uni0623", "numbersign"], id="direction of a hashtag alone"),
         pytest.param("x #أ", "en", ["x", "space", "uni0623", "numbersign"], id="hashtag in latin"),
         pytest.param("أ #x", "ar", ["numbersign", "x", "space", "uni0623"], id="latin hashtag"),
         pytest.param("#x أ", "ar", ["uni0623", "space", "numbersign", "x"], id="latin hashtag first"),

@@ -214,6 +214,15 @@ def test_fonts_with_presentation_forms_only_get_them_in_order(word: str, present
     assert [number for _, number in glyphs(word, presentation_forms / "forms.ttf")] == expected
 
 
+def test_a_word_is_not_replaced_by_a_symbol(presentation_forms: Path) -> None:
+    """The name of God is written with its letters, not as a ligature that the font may lack."""
+    face = hb.Font(hb.Face(hb.Blob.from_file_path(str(presentation_forms / "forms.ttf"))))
+    letters = "\ufeea\ufee0\ufedf\ufe8d"
+    assert [number for _, number in glyphs("الله", presentation_forms / "forms.ttf")] == [
+        face.get_nominal_glyph(ord(letter)) for letter in letters
+    ]
+
+
 def test_presentation_forms_keep_harakat(presentation_forms: Path) -> None:
     """Vowel signs are drawn, above their letters, and do not part a ligature."""
     setting = Setting(
