@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.render.bidi import Direction
 
 ALPHABET = "abcZ12٣٤۵ابسلאב ()[]{}<>«».,:;!?#@_-+/%$\u064e\u0651\u0301"
-CONTROLS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROLS = "\u200e\u200f\u061c\u2066\u2067\u2068\u2069"
 
 
 def order_of(levels: Sequence[int | None]) -> list[int]:
@@ -82,12 +82,12 @@ def test_brackets_are_what_unicode_pairs() -> None:
 
 @given(text=st.text(ALPHABET + CONTROLS, min_size=1, max_size=30), base=st.sampled_from([0, 1]))
 def test_it_agrees_with_another_implementation(text: str, base: Direction) -> None:
-    """Slogan-like text comes out in the order that python-bidi's Rust path gives."""
-    theirs = bidi.get_display(text, base_dir="LR"[base])
-    assert isinstance(theirs, str)
-    removed = set("\u202a\u202b\u202c\u202d\u202e")
-    ours = "".join(text[i] for i in order_of(embedding_levels(bidi_classes(text), base, text)))
-    assert ours == "".join(character for character in theirs if character not in removed)
+    """Slogan-like text comes out in the order that python-bidi's Rust path gives.
+
+    Embeddings and overrides are left to Unicode's cases: with them that path strays from BidiTest, for
+    instance for EN LRO LRI in a right-to-left paragraph (python-bidi 0.6.12).
+    """
+    assert displayed(text, base) == bidi.get_display(text, base_dir="LR"[base])
 
 
 @pytest.mark.parametrize(
