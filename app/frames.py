@@ -99,6 +99,14 @@ class Text(_Table):
     languages: Annotated[dict[str, Wording], Field(min_length=1)]
 
     @model_validator(mode="after")
+    def _ink_on_its_side_of_the_centre(self) -> Text:
+        if isinstance(self.baseline, Arc):
+            inwards = self.above if self.baseline.side == "bottom" else self.below
+            if inwards >= self.baseline.radius:
+                raise ValueError(f"{self.name}: the text would reach the centre of its arc")
+        return self
+
+    @model_validator(mode="after")
     def _sizes_in_order(self) -> Text:
         for language in self.languages:
             setting = self.setting(language)

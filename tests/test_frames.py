@@ -112,6 +112,14 @@ def test_smallest_above_largest_is_refused(folder: Path, root: Path) -> None:
     assert "smallest is larger than largest" in reason(folder, root / "fonts")
 
 
+def test_text_that_would_reach_the_centre_of_its_arc_is_refused(folder: Path, root: Path) -> None:
+    """Ink bent through the centre would come out on the other side."""
+    text = (folder / "frame.toml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("above"))
+    edit(folder, line, "above = 600")
+    assert "the centre of its arc" in reason(folder, root / "fonts")
+
+
 def test_a_language_without_a_title_is_refused(folder: Path, root: Path) -> None:
     """Titles exist in Arabic and in English, at the least."""
     text = (folder / "frame.toml").read_text(encoding="utf-8")
