@@ -24,12 +24,13 @@ T = TypeVar("T")
 
 Loss = Literal["deadline", "died"]
 
-# anyio ends a worker that was idle for five minutes as soon as another one is used; a new one takes half a
-# second of CPU to start. So idle workers are used before that.
-_IDLE_SECONDS = 120
+# anyio ends a worker that was idle for five minutes as soon as another one is used, and nobody notices one
+# that was killed while idle. A new one takes more than a second of CPU to start and to draw its first
+# overlay. So all of them are used once a minute.
+_IDLE_SECONDS = 60
 # The parent kills at the deadline; a worker ends itself this much later if no parent did.
 _GRACE_SECONDS = 2
-# Starting a process and drawing the first overlay takes one second, and several on a machine that is busy.
+# More than a second of CPU, and on a machine that is busy with other things several by the clock.
 _START_SECONDS = 30
 
 _log = structlog.get_logger(__name__)
@@ -116,7 +117,7 @@ class WorkerPool:
         """Run a job in a worker and return what it returns.
 
         A caller that is cancelled while it waits gives its place up at once. While its job runs, the job is
-        left to finish: drawing takes 70 ms of CPU, replacing a killed process 500 ms.
+        left to finish: drawing takes a tenth of a second of CPU, replacing a killed process more than one.
 
         Raises:
             Busy: The queue is full, or no worker was free before the deadline.

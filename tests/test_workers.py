@@ -18,6 +18,7 @@ import psutil
 import pytest
 import structlog
 
+from app import workers
 from app.errors import (
     Busy,
     DeadlineExceeded,
@@ -217,6 +218,37 @@ def test_a_worker_killed_while_idle_costs_no_job() -> None:
     in_loop(main)
 
 
+def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that rest longer than anyio keeps them are there, the same ones, when a rush comes."""
+    monkeypatch.setattr(anyio.to_process, "WORKER_MAX_IDLE_TIME", 0.5)
+    monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.1)
+
+    async def main() -> None:
+        async with pool_of(2) as pool:
+            before = children()
+            await anyio.sleep(1)
+            await pool.run(os.getpid)
+            assert children() == before
+
+    in_loop(main)
+
+
+def test_a_worker_killed_while_idle_is_replaced_before_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The regular round finds out that a process is gone and starts another."""
+    monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.1)
+
+    async def main() -> None:
+        async with pool_of(2):
+            first, second = children()
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: len(children()) == 2 and first not in children())
+            assert second in children()
+
+    in_loop(main)
+
+
 def test_a_full_queue_refuses() -> None:
     """Jobs beyond those that run and those that may wait are refused at once, before and when submitted."""
 
@@ -347,6 +379,7 @@ import os, time
 from functools import partial
 import anyio
 from app.frames import FrameLibrary
+from app import workers
 from app.workers import WorkerPool
 async def main():
     pool = WorkerPool(workers=2, queue=1, deadline=1, memory_bytes=400_000_000, warm_up=os.getpid)
