@@ -223,7 +223,10 @@ def _draft_divisor(pixels: int, enough: float, limits: Limits) -> int:
 def _in_plain_mode(file: Image.Image) -> Image.Image:
     """Return the picture in a mode that can be resized: no palette, no bits, no 16 bits."""
     if file.mode.startswith("I"):
+        colour = file.info.get("transparency")
         file = file.point(lambda value: value / 256).convert("L")
+        if colour is not None:
+            file.info["transparency"] = colour
     if file.has_transparency_data:
         return file if file.mode == "RGBA" else file.convert("RGBA")
     if file.mode in {"L", "RGB", "CMYK"}:

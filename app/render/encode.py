@@ -25,11 +25,20 @@ EXTENSIONS: Mapping[Format, str] = MappingProxyType(
 OPTIONS: Mapping[Format, Mapping[str, Any]] = MappingProxyType(
     {
         "jpeg": {"quality": 90, "subsampling": "4:4:4"},
-        "png": {"compress_level": 6},
-        "webp": {"quality": 90, "method": 4},
-        "avif": {"quality": 80, "speed": 8, "subsampling": "4:4:4"},
+        "png": {"compress_level": 3},
+        "webp": {"quality": 90, "method": 2},
+        "avif": {"quality": 80, "speed": 9, "subsampling": "4:4:4", "max_threads": 1},
     }
 )
+"""Chosen on an avatar of 1080 px, by bytes and CPU:
+
+- JPEG: 311 KB in 11 ms. Progressive saves 5 % for six times the CPU, optimised tables 2 % for nearly three
+  times; with 4:2:0 the red of the ribbon loses its edge.
+- PNG: 1,435 KB in 170 ms; level 6 saves 8 % for 450 ms.
+- WebP: 172 KB in 72 ms; method 4 saves 3 % for twice that.
+- AVIF: 178 KB in 196 ms (2048 px: 0.6 s); speed 8 saves 13 % for three times that. One thread, because more
+  would change the tiles and so the bytes from one machine to another.
+"""
 NO_METADATA: Mapping[str, Any] = MappingProxyType(
     {"exif": b"", "icc_profile": None, "xmp": b"", "comment": b""}
 )

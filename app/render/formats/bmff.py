@@ -105,6 +105,8 @@ def _boxes(photo: bytes) -> Iterator[_Box]:
         elif size == 0:
             size = end - at
         if not body - at <= size <= end - at:
+            if end == len(photo):
+                return  # phones put bytes of their own after the last box
             raise BrokenContainer
         levels.append((at + size, end))
         box = _Box(kind, at + 4, body, at + size)
@@ -215,9 +217,9 @@ def _patched(photo: bytes, boxes: list[_Box], items: _Items) -> bytes:
     for box in boxes:
         if box.kind == b"moov":
             data[box.kind_at : box.kind_at + 4] = b"free"
-    if data[8:12] == b"avis":
-        data[8:12] = b"avif"
-    return bytes(data)
+        elif box.kind == b"ftyp":  # the brand of a sequence makes libavif look for its track
+            data[box.body : box.end] = data[box.body : box.end].replace(b"avis", b"avif")
+    return bytes(data[: max(box.end for box in boxes)])
 
 
 class _Cursor:

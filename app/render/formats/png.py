@@ -37,7 +37,9 @@ def read_png(photo: bytes) -> Container:
         end = at + 12 + length
         if end > len(photo):
             raise BrokenContainer
-        if kind in PICTURE or kind in {b"IHDR", b"IEND"}:
+        if kind == b"tRNS" and photo[24] == 16:
+            kept.append(_transparent_colour(photo[at + 8 : end - 4]))
+        elif kind in PICTURE or kind in {b"IHDR", b"IEND"}:
             kept.append(view[at:end])
         elif kind in COLOUR or kind == b"eXIf":
             said.setdefault(kind, photo[at + 8 : end - 4])
@@ -64,6 +66,12 @@ def _read_header(photo: bytes) -> tuple[int, int]:
         raise BrokenContainer
     width, height = struct.unpack_from(">II", photo, 16)
     return width, height
+
+
+def _transparent_colour(colour: bytes) -> bytes:
+    """Return a tRNS chunk for a picture of 16 bits whose decoder keeps the upper 8, and compares those."""
+    body = b"".join(bytes([0, upper]) for upper in colour[::2])
+    return struct.pack(">I", len(body)) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
 
 
 def _unpack_profile(body: bytes) -> bytes | None:

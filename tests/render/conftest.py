@@ -1,0 +1,29 @@
+"""What the tests of the photo's way share."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+from PIL import Image, ImageDraw
+
+from app.render.overlay import Overlay, Overlays
+from app.spec import AvatarSpec
+
+
+class _ClearOverlays:
+    """Overlays through which the whole photo is seen."""
+
+    def get(self, spec: AvatarSpec) -> Overlay:
+        size = (spec.size, spec.size)
+        circle = None
+        if spec.shape == "circle":
+            circle = Image.new("L", size)
+            ImageDraw.Draw(circle).ellipse((0, 0, spec.size - 1, spec.size - 1), fill=255)
+        return Overlay(colour=Image.new("RGB", size, "red"), alpha=Image.new("L", size), outside=circle)
+
+
+@pytest.fixture
+def clear_overlays() -> Overlays:
+    """Overlays that hide nothing, so that an avatar's pixels are the photo's."""
+    return cast("Overlays", _ClearOverlays())

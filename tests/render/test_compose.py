@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from PIL import Image
+
+from app.render.compose import compose
+from app.render.overlay import Overlay
+
+SIZE = (8, 8)
+
+
+def _overlay(opacity: int, outside: Image.Image | None = None) -> Overlay:
+    alpha = Image.new("L", SIZE)
+    alpha.paste(opacity, (0, 0, 4, 8))
+    return Overlay(colour=Image.new("RGB", SIZE, (200, 0, 0)), alpha=alpha, outside=outside)
+
+
+def test_the_frame_covers_the_photo_where_it_is_opaque() -> None:
+    """Under the frame nothing of the photo is left, beside it everything."""
+    avatar = compose(Image.new("RGB", SIZE, (0, 100, 0)), _overlay(255))
+    assert avatar.mode == "RGB"
+    assert (avatar.getpixel((3, 0)), avatar.getpixel((4, 0))) == ((200, 0, 0), (0, 100, 0))
+
+
+def test_a_half_opaque_frame_is_mixed() -> None:
+    """Half opacity is half frame and half photo."""
+    avatar = compose(Image.new("RGB", SIZE, (0, 100, 0)), _overlay(128))
+    assert avatar.getpixel((0, 0)) == (100, 50, 0)
+
+
+def test_a_shape_is_transparent_outside_and_empty_there() -> None:
+    """Outside the shape neither photo nor frame is left; on its edge both are."""
+    outside = Image.new("L", SIZE)
+    outside.paste(255, (0, 2, 8, 8))
+    outside.paste(100, (0, 1, 8, 2))
+    avatar = compose(Image.new("RGB", SIZE, (0, 100, 0)), _overlay(255, outside))
+    assert avatar.mode == "RGBA"
+    assert avatar.getpixel((0, 0)) == avatar.getpixel((7, 0)) == (0, 0, 0, 0)
+    assert avatar.getpixel((0, 1)) == (200, 0, 0, 100)
+    assert avatar.getpixel((7, 7)) == (0, 100, 0, 255)
+
+
+def test_neither_the_photo_nor_the_overlay_is_changed() -> None:
+    """The overlay is shared by every avatar that uses it."""
+    square, overlay = Image.new("RGB", SIZE, (0, 100, 0)), _overlay(255)
+    before = square.tobytes(), overlay.colour.tobytes(), overlay.alpha.tobytes()
+    compose(square, overlay)
+    assert (square.tobytes(), overlay.colour.tobytes(), overlay.alpha.tobytes()) == before
+
+
+def test_metadata_of_the_photo_does_not_travel() -> None:
+    """What hangs on the photo's picture object is not on the avatar's."""
+    square = Image.new("RGB", SIZE)
+    square.info["comment"] = b"secret"
+    assert not compose(square, _overlay(255)).info
