@@ -243,7 +243,8 @@ def test_a_worker_killed_while_idle_is_replaced_before_it_is_needed(
         async with pool_of(2):
             first, second = children()
             os.kill(first, signal.SIGKILL)
-            await until(lambda: len(children()) == 2 and first not in children())
+            await until(lambda: first not in children())
+            await until(lambda: len(children()) == 2)
             assert second in children()
 
     in_loop(main)
