@@ -56,7 +56,7 @@ def _reduce(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
     """Keep of a library's line what cannot hold a photo's bytes or a supporter's words."""
     record: logging.LogRecord = event["_record"]
     trusted = record.name.startswith(_TRUSTED_LIBRARIES)
-    message = record.getMessage() if trusted else str(record.msg)
+    message = event["event"] if trusted else str(record.msg)
     first_line = message.partition("\n")[0]
     event["event"] = "(a traceback, withheld)" if "Traceback" in first_line else first_line
     event["library"] = record.name

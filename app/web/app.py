@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
 from app.web import api, docs, health
-from app.web.middleware import DrainRefusedBodies, Observe, SecureHeaders
+from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
 from app.web.openapi import describe_api
 from app.web.problems import negotiate, problem_response
 from app.web.service import Service
@@ -76,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
                 allow_headers=["*"],
                 expose_headers=["Content-Disposition", "Content-Language", "ETag", "Retry-After"],
             ),
+            Middleware(AnswerCrashes),
         ],
         exception_handlers={
             RibbonsError: _answer_error,

@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Observe:
-    """One log line and one count per request, and an answer where the code failed.
+    """One log line and one count per request.
 
     Never logged: address, path, query, file name, user agent, or a word of what was sent. The route is its
     template; a path that matches none is ``unmatched``.
@@ -54,29 +54,17 @@ class Observe:
         exchange = _Exchange(scope, receive, send)
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except ClientDisconnect:
-            pass
-        except Exception as exc:  # noqa: BLE001 - the last line of defence; logged, answered
-            await self._answer_for(exc, exchange)
         finally:
             self._report(exchange)
-
-    async def _answer_for(self, exc: Exception, exchange: _Exchange) -> None:
-        fault = Fault.of(exc)
-        _log.error("request_failed", route=exchange.route, kind=fault.kind, place=fault.place)
-        if exchange.status is None:
-            exchange.scope["state"]["problem"] = InternalError.code
-            language = negotiate(Headers(scope=exchange.scope).get("accept-language"))
-            await problem_response(InternalError(), language)(exchange.scope, exchange.receive, exchange.send)
 
     def _report(self, exchange: _Exchange) -> None:
         seconds = time.perf_counter() - exchange.start
         status = exchange.status or _CLIENT_LEFT
-        self.metrics.request_answered(exchange.method, exchange.route, status, seconds)
+        self.metrics.request_answered(exchange.method, _route(exchange.scope), status, seconds)
         _log.info(
             "request",
             method=exchange.method,
-            route=exchange.route,
+            route=_route(exchange.scope),
             status=status,
             milliseconds=round(seconds * 1000, 1),
             code=exchange.scope["state"].get("problem"),
@@ -102,13 +90,6 @@ class _Exchange:
         method: str = self.scope["method"]
         return method if method in _METHODS else "other"
 
-    @property
-    def route(self) -> str:
-        """The route's template; for static files, the folder that they are served from."""
-        if path := getattr(self.scope.get("route"), "path", None):
-            return str(path)
-        return self.scope.get("root_path") or "unmatched"
-
     async def receive(self) -> Message:
         message = await self._receive()
         self.bytes_in += len(message.get("body", b""))
@@ -119,6 +100,13 @@ class _Exchange:
             self.status = message["status"]
         self.bytes_out += len(message.get("body", b""))
         await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    """Return the route's template; for static files, the folder that they are served from."""
+    if path := getattr(scope.get("route"), "path", None):
+        return str(path)
+    return scope.get("root_path") or "unmatched"
 
 
 class SecureHeaders:
@@ -189,3 +177,38 @@ class _Body:
 
 def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+class AnswerCrashes:
+    """The last line of defence: a bug becomes a problem for the client and a log line without its words.
+
+    The innermost of all, so that its answers pass through the others as every answer does.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noted)
+        except ClientDisconnect:
+            # Nobody is there to be answered.
+            pass
+        except Exception as exc:  # noqa: BLE001 - logged and answered, whatever it is
+            fault = Fault.of(exc)
+            _log.error("request_failed", route=_route(scope), kind=fault.kind, place=fault.place)
+            if not started:
+                scope["state"]["problem"] = InternalError.code
+                language = negotiate(Headers(scope=scope).get("accept-language"))
+                await problem_response(InternalError(), language)(scope, receive, send)

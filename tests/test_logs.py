@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from app.logs import configure_logging
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What a program's log says, with everything put back afterwards."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    levels = {name: logging.getLogger(name).level for name in ("uvicorn", "uvicorn.error", "asyncio")}
+    configure_logging(load_settings(log_level="info"))
+    stream = io.StringIO()
+    handler = root.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(stream)
+    yield stream
+    root.handlers, root.level = before
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_a_librarys_line_is_reduced(log: io.StringIO) -> None:
+    """Arguments, further lines and the text of exceptions stay out; type and place are told."""
+    try:
+        raise ValueError("canary")  # noqa: TRY301 - a traceback is needed
+    except ValueError:
+        logging.getLogger("library").exception("cannot read %r", "canary", stack_info=True)
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: canary")
+    logging.getLogger("uvicorn.error").error("Traceback (most recent call last):\n canary")
+    logging.getLogger("uvicorn.error").error("Cancel %s running task(s)", 3)
+    text = log.getvalue()
+    assert "canary" not in text
+    assert '"kind": "builtins.ValueError"' in text
+    assert "test_logs.py" in text
+    assert "Task exception was never retrieved" in text
+    assert "Cancel 3 running task(s)" in text
+    assert len(text.splitlines()) == 4

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import structlog
+
+from app.web.metrics import Metrics
+from app.web.middleware import DrainRefusedBodies
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+    from starlette.types import Message, Receive, Scope, Send
+
+
+def test_a_bug_is_a_problem_without_its_words(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client gets a clean 500 that other sites can read too; the log gets type and place."""
+
+    def fail(_self: Metrics) -> bytes:
+        raise KeyError("canary")
+
+    monkeypatch.setattr(Metrics, "exposition", fail)
+    with structlog.testing.capture_logs() as lines:
+        headers = {"accept-language": "ar", "origin": "https://partner.example"}
+        response = client.get("/metrics", headers=headers)
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal_error"
+    assert response.headers["content-language"] == "ar"
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "canary" not in response.text + repr(lines)
+    failed = next(line for line in lines if line["event"] == "request_failed")
+    assert (failed["kind"], failed["route"]) == ("builtins.KeyError", "/metrics")
+    request = next(line for line in lines if line["event"] == "request")
+    assert (request["status"], request["code"]) == (500, "internal_error")
+
+
+@pytest.mark.parametrize("path", ["/v1/frames", "/healthz", "/nowhere", "/static/nothing", "/metrics"])
+def test_every_answer_is_closed_to_tricks(client: TestClient, path: str) -> None:
+    """No sniffing, no referrer, nothing to be loaded, framed or run."""
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_a_request_is_one_line_of_the_log(client: TestClient, photo: bytes) -> None:
+    """Method, route's template, status, time, code and sizes, and nothing else."""
+    with structlog.testing.capture_logs() as lines:
+        response = client.post("/v1/avatars", content=photo, params={"size": "1"})
+    (line,) = lines
+    assert line.pop("milliseconds") > 0
+    assert line == {
+        "event": "request",
+        "log_level": "info",
+        "method": "POST",
+        "route": "/v1/avatars",
+        "status": 422,
+        "code": "invalid_spec",
+        "bytes_in": len(photo),
+        "bytes_out": len(response.content),
+    }
+
+
+def drained(headers: dict[str, str], chunks: int) -> tuple[list[Message], int]:
+    """Let an application refuse a body unread; return what was sent, and how many chunks were left."""
+    waiting = [b"x"] * chunks
+    sent: list[Message] = []
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async def receive() -> Message:
+        chunk = waiting.pop()
+        return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope: dict[str, Any] = {"type": "http", "headers": raw}
+    anyio.run(DrainRefusedBodies(refuse), scope, receive, send)
+    return sent, len(waiting)
+
+
+def test_a_refused_body_is_read_on_after_the_answer() -> None:
+    """The client has the whole answer before its connection closes."""
+    sent, left = drained({"content-length": "5"}, 5)
+    assert left == 0
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert [(m.get("body", b""), m.get("more_body", False)) for m in sent[1:]] == [
+        (b"no", True),
+        (b"", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"content-length": "0"}, {"content-length": "5", "expect": "100-Continue"}]
+)
+def test_a_body_that_will_not_come_is_not_waited_for(headers: dict[str, str]) -> None:
+    """Without a body, or with one that waits to be asked for, the answer goes out as it is."""
+    sent, left = drained(headers, 5)
+    assert left == 5
+    assert [message.get("body") for message in sent] == [None, b"no"]
