@@ -1,4 +1,4 @@
-"""Photos in every format that is read, made in memory: turned, coloured, and with a canary in every corner."""
+"""Photos in every format that is read, made in memory: turned, coloured, with a canary in every corner."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TO_STORED = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""How a camera held by EXIF orientation 1-8 stores what is seen upright (the inverse of the reader's turn)."""
+"""How a camera stores what is seen upright, by EXIF orientation (the inverse of the reader's turn)."""
 
 
 def quadrants(size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -64,7 +64,7 @@ def save(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def display_p3() -> bytes:
-    """Return an ICC profile of Display P3, built from its published numbers by the code under test's sibling."""
+    """Return an ICC profile of Display P3."""
     return rgb_profile((0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060))
 
 
@@ -204,7 +204,7 @@ def heic(
     )
 
 
-def heif(  # a file's parts, one by one
+def heif(  # noqa: PLR0917 - a file's parts, in their order
     brand: bytes,
     item: bytes,
     configuration: bytes,
@@ -268,3 +268,56 @@ def irot(quarters: int) -> bytes:
 def imir(axis: int) -> bytes:
     """Return the property that mirrors a picture: 0 swaps top and bottom, 1 left and right."""
     return box(b"imir", bytes([axis]))
+
+
+# -- one of each ------------------------------------------------------------
+
+PICTURE = quadrants((128, 64))
+ANIMATION = [PICTURE.rotate(180)] * 3
+READABLE: dict[str, bytes] = {
+    "baseline JPEG": save(PICTURE, "JPEG", quality=95, subsampling=0),
+    "progressive JPEG": save(PICTURE, "JPEG", quality=95, subsampling=0, progressive=True),
+    "MPO": save(PICTURE, "MPO", quality=95, subsampling=0, save_all=True, append_images=ANIMATION),
+    "JPEG with bytes after its end": save(PICTURE, "JPEG", quality=95, subsampling=0) + b"\xff\xd8" * 999,
+    "PNG": save(PICTURE, "PNG"),
+    "palette PNG": save(PICTURE.quantize(8), "PNG"),
+    "APNG": save(PICTURE, "PNG", save_all=True, append_images=ANIMATION),
+    "GIF": save(PICTURE, "GIF"),
+    "animated GIF": save(PICTURE, "GIF", save_all=True, append_images=ANIMATION),
+    "WebP": save(PICTURE, "WEBP", quality=95),
+    "lossless WebP": save(PICTURE, "WEBP", lossless=True),
+    "animated WebP": save(PICTURE, "WEBP", lossless=True, save_all=True, append_images=ANIMATION),
+    "AVIF": avif(PICTURE),
+    "animated AVIF": save(
+        PICTURE, "AVIF", quality=95, subsampling="4:4:4", save_all=True, append_images=ANIMATION
+    ),
+    "HEIC": heic(),
+}
+
+
+GREY_ROWS = (b"\0" + b"\x40" * 32 + b"\xc8" * 32) * 32
+TRANSPARENT: dict[str, bytes] = {
+    "RGBA": png(64, 32, 6, 8, (b"\0" + b"\x10\x20\x30\0" * 32 + b"\xc8\xc8\xc8\xff" * 32) * 32),
+    "grey and alpha": png(64, 32, 4, 8, (b"\0" + b"\x40\0" * 32 + b"\xc8\xff" * 32) * 32),
+    "palette": png(
+        64, 32, 3, 8, (b"\0" + b"\0" * 32 + b"\1" * 32) * 32,
+        png_chunk(b"PLTE", b"\x10\x20\x30\xc8\xc8\xc8"), png_chunk(b"tRNS", b"\0\xff"),
+    ),
+    "grey with a key": png(64, 32, 0, 8, GREY_ROWS, png_chunk(b"tRNS", b"\0\x40")),
+    "RGB with a key": png(
+        64, 32, 2, 8, (b"\0" + b"\x10\x20\x30" * 32 + b"\xc8\xc8\xc8" * 32) * 32,
+        png_chunk(b"tRNS", b"\0\x10\0\x20\0\x30"),
+    ),
+    "16-bit grey with a key": png(
+        64, 32, 0, 16, (b"\0" + b"\x40\x01" * 32 + b"\xc8\xc8" * 32) * 32,
+        png_chunk(b"tRNS", b"\x40\x01"),
+    ),
+    "16-bit RGB with a key": png(
+        64, 32, 2, 16, (b"\0" + b"\x10\x01\x20\x02\x30\x03" * 32 + b"\xc8" * 6 * 32) * 32,
+        png_chunk(b"tRNS", b"\x10\x01\x20\x02\x30\x03"),
+    ),
+    "16-bit RGBA": png(
+        64, 32, 6, 16,
+        (b"\0" + b"\x10\x10\x20\x20\x30\x30\0\0" * 32 + b"\xc8\xc8\xc8\xc8\xc8\xc8\xff\xff" * 32) * 32,
+    ),
+}  # fmt: skip

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from PIL import Image, ImageDraw
 
 from app.render.overlay import Overlay, Overlays
-from app.spec import AvatarSpec
+
+if TYPE_CHECKING:
+    from app.spec import AvatarSpec
 
 
 class _ClearOverlays:

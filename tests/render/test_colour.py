@@ -10,6 +10,7 @@ from app.render.colour import to_srgb
 from app.render.colourspace import ColourSpace
 from app.render.decode import Limits, decode, identify
 from tests import photos
+from tests.photos import PICTURE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -214,7 +215,6 @@ def test_hdr_is_brought_into_range(transfer: int) -> None:
     assert 215 <= found[paper_white] <= 250
 
 
-PICTURE = photos.quadrants((128, 64))
 P3_PHOTOS = {
     "HEIC, nclx": photos.heic(photos.nclx(12, 13)),
     "HEIC, ICC": photos.heic(photos.box(b"colr", b"prof" + photos.display_p3())),
@@ -252,7 +252,7 @@ def _primaries(primaries: tuple[float, ...]) -> bytes:
 
 
 def test_png_gamma_and_primaries_are_obeyed() -> None:
-    """gAMA and cHRM together are a colour space; without ICC they decide."""
+    """GAMA and cHRM together are a colour space; without ICC they decide."""
     profile = _png(_gamma(round(100_000 / 2.2)), _primaries(DISPLAY_P3))
     assert profile is not None
     found = np.asarray(to_srgb(Image.new("RGB", (1, 1), photos.GREEN), profile)).astype(float)
@@ -260,7 +260,7 @@ def test_png_gamma_and_primaries_are_obeyed() -> None:
 
 
 def test_a_linear_png_is_brightened() -> None:
-    """gAMA 1.0 means that values are light itself."""
+    """GAMA 1.0 means that values are light itself."""
     profile = _png(_gamma(100_000))
     assert profile is not None
     assert to_srgb(Image.new("RGB", (1, 1), (55, 55, 55)), profile).getpixel((0, 0)) == pytest.approx(

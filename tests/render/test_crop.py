@@ -121,7 +121,7 @@ def test_a_slanted_turn_agrees_with_the_documented_arithmetic() -> None:
     zoom=st.floats(1, 8),
     rotate=st.floats(-180, 180),
 )
-def test_the_square_never_leaves_the_photo(
+def test_the_square_never_leaves_the_photo(  # noqa: PLR0917 - hypothesis passes them by name
     width: int, height: int, x: float, y: float, zoom: float, rotate: float
 ) -> None:
     """Whatever is asked for, all four corners of the turned square lie in the photo."""

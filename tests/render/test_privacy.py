@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zlib
 from typing import TYPE_CHECKING, get_args
@@ -12,7 +13,7 @@ from PIL import Image
 from app.render.avatar import make_avatar
 from app.spec import AvatarSpec, Format
 from tests import photos
-from tests.photos import CANARY
+from tests.photos import CANARY, PICTURE
 
 if TYPE_CHECKING:
     from app.render.overlay import Overlays
@@ -25,7 +26,6 @@ IPTC = (
     + CANARY
 )
 PROFILE = photos.rgb_profile((0.3127, 0.3290, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06), text=CANARY)
-PICTURE = photos.quadrants((128, 64))
 
 
 def _jpeg(*segments: bytes, after: bytes = b"", progressive: bool = False) -> bytes:
@@ -117,10 +117,8 @@ def _leaks(data: bytes) -> bool:
             length = int.from_bytes(data[at : at + 4], "big")
             body = data[at + 8 : at + 8 + length]
             packed = body[body.find(b"\0") + 2 :] if data[at + 4 : at + 8] != b"IDAT" else body
-            try:
+            with contextlib.suppress(zlib.error):
                 haystacks.append(zlib.decompressobj().decompress(packed))
-            except zlib.error:
-                pass
             at += 12 + length
     return any(canary in haystack for haystack in haystacks for canary in (CANARY, UTF16_CANARY))
 
