@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.render.colour import to_srgb
-from app.render.compose import compose
+from app.render.compose import compose, hidden_margin
 from app.render.crop import crop, scale_needed
 from app.render.decode import Limits, decode, identify
 from app.render.encode import EXTENSIONS, MEDIA_TYPES, encode
@@ -28,7 +28,7 @@ class Avatar:
         content: The encoded picture, with nothing in it but pixels.
         media_type: Of ``content``, such as ``image/jpeg``.
         extension: For a file's name, with its dot, such as ``.jpg``.
-        seconds: Wall time of each step, by its name: decode, crop, colour, overlay, compose, encode.
+        seconds: Wall time of each step, by its name: decode, overlay, crop, colour, compose, encode.
     """
 
     content: bytes
@@ -55,12 +55,12 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
     with steps("decode"):
         container = identify(photo, limits)
         picture = decode(container, scale_needed(container.upright_size, spec), limits)
-    with steps("crop"):
-        square = crop(picture, spec)
-    with steps("colour"):
-        square = to_srgb(square, picture.profile)
     with steps("overlay"):
         overlay = overlays.get(spec)
+    with steps("crop"):
+        square = crop(picture, spec, hidden_margin(overlay))
+    with steps("colour"):
+        square = to_srgb(square, picture.profile)
     with steps("compose"):
         composed = compose(square, overlay)
     with steps("encode"):

@@ -126,8 +126,10 @@ class ColourSpace:
 
 
 def _plausible(chromaticities: Sequence[float]) -> bool:
-    """Tell whether eight numbers can be primaries: inside the diagram, and a triangle around something."""
-    if any(not 0 <= n <= 1 for n in chromaticities) or min(chromaticities[1::2]) < 0.001:
+    """Tell whether eight numbers can be a white and primaries: in the diagram, a triangle with an area."""
+    if any(not 0 <= n <= 1 for n in chromaticities) or min(chromaticities[1::2]) < 0.01:
+        return False
+    if not all(0.2 <= n <= 0.5 for n in chromaticities[:2]):
         return False
     (rx, ry), (gx, gy), (bx, by) = (chromaticities[at : at + 2] for at in (2, 4, 6))
     return abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) > 0.01

@@ -4,29 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 if TYPE_CHECKING:
     from app.render.overlay import Overlay
+
+
+def hidden_margin(overlay: Overlay) -> int:
+    """Return how many pixels of the photo the frame hides on each of the four sides, from edge to edge.
+
+    What nobody will see need not be resized and converted: for a frame that covers its corners and rim that
+    is a sixth of the photo.
+    """
+    seen = ImageChops.invert(overlay.alpha).getbbox()
+    if seen is None:
+        return 0
+    left, top, right, bottom = seen
+    return min(left, top, overlay.alpha.width - right, overlay.alpha.height - bottom)
 
 
 def compose(square: Image.Image, overlay: Overlay) -> Image.Image:
     """Lay the overlay over the photo.
 
     Args:
-        square: RGB in sRGB, of the overlay's size.
+        square: RGB in sRGB, of the overlay's size or smaller by its hidden margin.
         overlay: The frame, its opacity and the shape.
 
     Returns:
         RGB for a square; RGBA for a shape. Where a shape is fully transparent, its colours are black: nothing
         of the photo is left under there.
     """
-    avatar = Image.new("RGB", square.size)  # a canvas of its own: no file's metadata hangs on it
-    avatar.paste(square)
+    size = overlay.colour.size
+    margin = (size[0] - square.width) // 2
+    avatar = Image.new("RGB", size)  # a canvas of its own: no file's metadata hangs on it
+    avatar.paste(square, (margin, margin))
     avatar.paste(overlay.colour, mask=overlay.alpha)
     if overlay.outside is None:
         return avatar
-    shaped = Image.new("RGB", square.size)
+    shaped = Image.new("RGB", size)
     shaped.paste(avatar, mask=overlay.outside.point(lambda opacity: 255 if opacity else 0))
     shaped.putalpha(overlay.outside)
     return shaped

@@ -18,7 +18,7 @@ A point of the avatar at (u, v) from its centre, in sides (-1/2 to 1/2), shows t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -116,20 +116,28 @@ def _direction(degrees: float) -> tuple[float, float]:
     return math.cos(angle), math.sin(angle)
 
 
-def crop(photo: Photo, spec: AvatarSpec) -> Image.Image:
+def crop(photo: Photo, spec: AvatarSpec, margin: int = 0) -> Image.Image:
     """Cut the square out, turn it upright and bring it to the avatar's size, in the photo's own colours.
 
     Cropping and resizing are one step and come first, on the picture as stored; only the small square is
     turned.
+
+    Args:
+        photo: From :func:`app.render.decode.decode`.
+        spec: What is asked for.
+        margin: Pixels of the avatar, on each side, that the frame will hide. They are left out of the square,
+            which is smaller by so much and otherwise the same.
     """
     framing = frame_square(*photo.upright_size, spec)
+    size = spec.size - 2 * margin
+    framing = replace(framing, side=framing.side * size / spec.size)
     to_stored = _product(STORED[photo.orientation], (framing.cos, framing.sin, -framing.sin, framing.cos))
     if to_stored in TURNS:
-        square = _cut(photo, framing, spec.size)
+        square = _cut(photo, framing, size)
         turn = TURNS[to_stored]
         return square if turn is None else square.transpose(turn)
-    box = _cut(photo, framing, math.ceil(spec.size * framing.spread))
-    return _turn(box, to_stored, framing, spec.size)
+    box = _cut(photo, framing, math.ceil(size * framing.spread))
+    return _turn(box, to_stored, framing, size)
 
 
 def _product(m: Matrix, n: Matrix) -> Matrix:

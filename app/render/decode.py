@@ -28,7 +28,7 @@ from app.errors import (
     PhotoTooSmall,
     RibbonsError,
 )
-from app.render.formats import BrokenContainer, Container, UnknownContainer, gif, jpeg, png, webp
+from app.render.formats import Container, UnknownContainer, gif, jpeg, png, webp
 from app.render.formats.bmff import identify_bmff, read_bmff
 
 if TYPE_CHECKING:
@@ -100,12 +100,8 @@ def identify(photo: bytes, limits: Limits) -> Container:
         raise PhotoMissing
     if len(photo) > limits.max_bytes:
         raise PhotoTooManyBytes(limit_mb=_in_millions(limits.max_bytes))
-    try:
+    with _as_photo_errors():
         container = _read_container(photo)
-    except BrokenContainer as exc:
-        raise PhotoDamaged from exc
-    except UnknownContainer as exc:
-        raise PhotoNotSupported from exc
     _check_size(container.width, container.height, limits, streams=container.streams)
     return container
 
@@ -160,7 +156,7 @@ def decode(container: Container, enough: float, limits: Limits) -> Photo:
 
 @contextmanager
 def _as_photo_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises into PhotoDamaged.
+    """Turn whatever reading a photo raises into one of our errors: PhotoDamaged, unless it is clearer.
 
     On hostile files Pillow and libheif raise OSError, ValueError, SyntaxError, EOFError, RuntimeError,
     MemoryError, KeyError, IndexError, TypeError, OverflowError, struct.error and zlib.error: no list is
@@ -170,6 +166,8 @@ def _as_photo_errors() -> Iterator[None]:
         yield
     except RibbonsError:
         raise
+    except UnknownContainer as exc:
+        raise PhotoNotSupported from exc
     except Exception as exc:
         raise PhotoDamaged from exc
 

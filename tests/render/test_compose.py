@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import pytest
 from PIL import Image
 
-from app.render.compose import compose
+from app.render.compose import compose, hidden_margin
 from app.render.overlay import Overlay
 
 SIZE = (8, 8)
@@ -52,3 +53,29 @@ def test_metadata_of_the_photo_does_not_travel() -> None:
     square = Image.new("RGB", SIZE)
     square.info["comment"] = b"secret"
     assert not compose(square, _overlay(255)).info
+
+
+@pytest.mark.parametrize(
+    ("seen", "margin"),
+    [((0, 0, 8, 8), 0), ((2, 2, 6, 6), 2), ((3, 1, 8, 8), 0), ((3, 1, 6, 7), 1), (None, 0)],
+)
+def test_a_margin_is_what_is_hidden_on_all_sides(seen: tuple[int, int, int, int] | None, margin: int) -> None:
+    """The smallest of the four opaque rims counts; one pixel seen at an edge ends it."""
+    alpha = Image.new("L", SIZE, 255)
+    if seen:
+        alpha.paste(254, seen)
+    assert hidden_margin(Overlay(Image.new("RGB", SIZE), alpha, None)) == margin
+
+
+def test_a_square_without_its_margin_stands_in_the_middle() -> None:
+    """What was left out on each side is under the frame."""
+    alpha = Image.new("L", SIZE, 255)
+    alpha.paste(0, (2, 2, 6, 6))
+    overlay = Overlay(Image.new("RGB", SIZE, (200, 0, 0)), alpha, None)
+    avatar = compose(Image.new("RGB", (4, 4), (0, 100, 0)), overlay)
+    assert avatar.size == SIZE
+    assert (avatar.getpixel((1, 4)), avatar.getpixel((2, 4)), avatar.getpixel((6, 4))) == (
+        (200, 0, 0),
+        (0, 100, 0),
+        (200, 0, 0),
+    )

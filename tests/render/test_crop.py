@@ -192,3 +192,13 @@ def test_decoded_at_a_quarter_the_same_place_is_shown() -> None:
     spec = AvatarSpec.model_construct(size=70, x=0.9, y=0.2, zoom=1.8)
     difference = pixels(crop(shrunk, spec)) - pixels(crop(whole(image), spec))
     assert np.sqrt((difference**2).mean()) < 2
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+@pytest.mark.parametrize("orientation", [1, 7])
+def test_a_margin_leaves_out_pixels_and_changes_none(orientation: int, rotate: float) -> None:
+    """What a frame hides is cut off; every pixel inside is the one that it would have been."""
+    photo = whole(photos.detailed((333, 250)), orientation)
+    spec = AvatarSpec.model_construct(size=100, x=0.3, y=0.6, zoom=1.2, rotate=rotate)
+    expected = crop(photo, spec).crop((13, 13, 87, 87))
+    assert np.abs(pixels(crop(photo, spec, margin=13)) - pixels(expected)).max() <= 1

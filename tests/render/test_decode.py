@@ -311,7 +311,7 @@ def test_a_large_jpeg_is_shrunk_to_fit_into_memory() -> None:
 
 
 def test_a_jpeg_whose_colours_come_one_after_another_is_held_whole() -> None:
-    """A baseline JPEG with a scan per colour makes the decoder keep all coefficients: the lower limit counts."""
+    """A scan per colour makes the decoder keep all coefficients: the lower limit counts."""
     photo = READABLE["baseline JPEG"]
     at = photo.index(b"\xff\xda")
     split = photo[: at + 4] + b"\x01" + photo[at + 5 :]

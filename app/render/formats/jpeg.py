@@ -60,7 +60,7 @@ def read_jpeg(photo: bytes) -> Container:
     scan = _walk_to_scan(photo, header)
     if not header.frame or not header.components:
         raise BrokenContainer
-    interleaved = photo[scan + 4] == header.components
+    interleaved = photo[scan + 4 : scan + 5] == bytes([header.components])
     streams = header.frame in SOF_STREAMED and interleaved
     if not streams:
         _count_scans(photo, scan)
