@@ -79,9 +79,11 @@ def living(processes: list[psutil.Process]) -> set[int]:
     return alive
 
 
-def children() -> set[int]:
-    """Return the ids of the processes that this one has started and that live."""
-    return living(psutil.Process().children())
+@pytest.fixture
+def children() -> Callable[[], set[int]]:
+    """Tells the ids of the processes that were started since the test began, and that live."""
+    others = living(psutil.Process().children())
+    return lambda: living(psutil.Process().children()) - others
 
 
 def test_it_returns_what_the_job_returns() -> None:
@@ -96,7 +98,7 @@ def test_it_returns_what_the_job_returns() -> None:
     in_loop(main)
 
 
-def test_every_worker_is_warm_before_the_first_job() -> None:
+def test_every_worker_is_warm_before_the_first_job(children: Callable[[], set[int]]) -> None:
     """All processes exist when the pool opens; jobs that run together start no more of them."""
 
     async def main() -> None:
@@ -151,7 +153,7 @@ def test_a_worker_that_exits_by_itself_does_not_end_the_server() -> None:
     in_loop(main)
 
 
-def test_a_hung_job_is_killed_at_the_deadline() -> None:
+def test_a_hung_job_is_killed_at_the_deadline(children: Callable[[], set[int]]) -> None:
     """Only its own caller waits, until the deadline; the process is replaced and the next job runs."""
 
     async def main() -> None:
@@ -194,7 +196,7 @@ def test_a_worker_that_dies_costs_its_own_job_only(job: Callable[[], Any]) -> No
     in_loop(main)
 
 
-def test_a_lost_worker_is_replaced_before_it_is_needed() -> None:
+def test_a_lost_worker_is_replaced_before_it_is_needed(children: Callable[[], set[int]]) -> None:
     """The new process is started in the background, so that no supporter waits for it."""
 
     async def main() -> None:
@@ -206,7 +208,7 @@ def test_a_lost_worker_is_replaced_before_it_is_needed() -> None:
     in_loop(main)
 
 
-def test_a_worker_killed_while_idle_costs_no_job() -> None:
+def test_a_worker_killed_while_idle_costs_no_job(children: Callable[[], set[int]]) -> None:
     """A process that ends between jobs is noticed and replaced."""
 
     async def main() -> None:
@@ -218,7 +220,7 @@ def test_a_worker_killed_while_idle_costs_no_job() -> None:
     in_loop(main)
 
 
-def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch, children: Callable[[], set[int]]) -> None:
     """Processes that rest longer than anyio keeps them are there, the same ones, when a rush comes."""
     monkeypatch.setattr(anyio.to_process, "WORKER_MAX_IDLE_TIME", 0.5)
     monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.1)
@@ -234,7 +236,7 @@ def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_worker_killed_while_idle_is_replaced_before_it_is_needed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, children: Callable[[], set[int]]
 ) -> None:
     """The regular round finds out that a process is gone and starts another."""
     monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.1)

@@ -100,16 +100,17 @@ class Serve(Protocol):
         """Start it, and end it with the block."""
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Serve:
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Start servers with one worker unless told otherwise."""
+    folder = tmp_path_factory.mktemp("servers")
 
     @contextmanager
     def start(*, environment: dict[str, str] | None = None, **settings: str | float) -> Iterator[Server]:
         port = _free_port()
         variables = {f"RIBBONS_{name.upper()}": str(value) for name, value in settings.items()}
         variables = {"RIBBONS_WORKERS": "1", "RIBBONS_PORT": str(port), **variables, **(environment or {})}
-        output_path = tmp_path / f"server-{port}.log"
+        output_path = folder / f"server-{port}.log"
         with output_path.open("wb") as output:
             process = psutil.Popen(
                 [sys.executable, "-m", "app", "serve"],

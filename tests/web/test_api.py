@@ -217,7 +217,7 @@ def test_a_bad_photo_is_a_clean_answer(client: TestClient, photo: bytes, case: s
     headers = {"accept-language": language, **request.pop("headers", {})}
     start = time.monotonic()
     response = client.post(AVATARS, headers=headers, **request)
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < 2  # a few milliseconds, on a machine that does nothing else
     assert_problem(response, status, code, language)
 
 
