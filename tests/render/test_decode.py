@@ -335,6 +335,36 @@ def test_an_avif_is_measured_by_its_bitstream() -> None:
         identify(lie, SMALL_LIMITS)
 
 
+def _webp(*chunks: bytes) -> bytes:
+    body = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_a_webp_picture_larger_than_its_canvas_is_damaged(animated: bool) -> None:  # noqa: FBT001 - a parameter
+    """A canvas of 64 x 64 over a picture of 2000 x 2000 is not decoded."""
+    picture = photos.save(Image.new("RGB", (2000, 2000)), "WEBP", method=0)[12:]
+    side = struct.pack("<I", 63)[:3]
+    canvas = photos.webp_chunk(b"VP8X", bytes([2 * animated, 0, 0, 0]) + 2 * side)
+    frame = photos.webp_chunk(b"ANMF", b"\0" * 6 + 2 * side + b"\x10\0\0\0" + picture)
+    animation = photos.webp_chunk(b"ANIM", b"\0" * 6)
+    with pytest.raises(PhotoDamaged):
+        read(_webp(canvas, animation, frame) if animated else _webp(canvas, picture))
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"avis"])
+def test_a_film_without_a_still_picture_is_not_supported(brand: bytes) -> None:
+    """A sequence is read by its primary picture; one that has none is a film."""
+    film = photos.box(b"ftyp", brand + b"\0\0\0\0" + brand) + photos.box(b"moov", b"\0" * 100)
+    with pytest.raises(PhotoNotSupported):
+        identify(film, LIMITS)
+
+
+def test_bytes_behind_the_last_box_are_passed_over() -> None:
+    """Phones append data of their own to a HEIC."""
+    assert read(photos.heic() + b"SEFT\xff\xff").image.size == (128, 64)
+
+
 def test_a_gif_frame_larger_than_its_screen_is_measured() -> None:
     """The screen does not hide a larger picture."""
     photo = READABLE["GIF"]
