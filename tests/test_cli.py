@@ -31,10 +31,10 @@ def photo(tmp_path: Path, portrait: bytes) -> Path:
     return path
 
 
-def ribbons(*words: object, language: str = "en", stdin: bytes | None = None, **environment: str) -> Result:
+def ribbons(*words: object, language: str = "en", **environment: str) -> Result:
     """Run the command line in this process, as a reader of that language."""
     env = {"LC_ALL": f"{language}_XX.UTF-8", **environment}
-    return CliRunner().invoke(main, [str(word) for word in words], input=stdin, env=env)
+    return CliRunner().invoke(main, [str(word) for word in words], env=env)
 
 
 def test_make_writes_the_avatar(photo: Path, portrait: bytes, tmp_path: Path, frames: FrameLibrary) -> None:

@@ -40,6 +40,11 @@ Contour = list[Cubic]
 TOLERANCE = 0.01
 """How far a bent curve may lie from its true place, in the artwork's units: 0.02 pixels at 2048."""
 
+AXIS = 0.225
+"""Height above the baseline, in ems, that keeps its place when width makes text smaller than height would.
+Found by eye in Cairo: on the baseline itself, small words sit at their band's edge.
+"""
+
 RIGHT_TO_LEFT_LANGUAGES = frozenset({"ar", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 
 # A hashtag or a mention. Python's \w has no combining marks, so accents and harakat, and joiners, are added.
@@ -71,6 +76,9 @@ def set_slogan(text: str, setting: Setting, fonts_folder: Path) -> Outline:
     - moved by ``setting.shift``, it rises no more than ``above`` and falls no more than ``below`` from the
       baseline where the frame drew it: the room belongs to the artwork and does not move with the words.
 
+    Text that has to be smaller for its width shrinks towards its :data:`AXIS`, and so stays in the middle of
+    the room.
+
     Text without ink, such as a lone joiner, gives an empty path.
 
     Args:
@@ -89,6 +97,9 @@ def set_slogan(text: str, setting: Setting, fonts_folder: Path) -> Outline:
     size = _fit(line.box, setting)
     if size < setting.smallest:
         raise SloganDoesNotFit
+    raised = _raise(setting, line.box, size)
+    if (raised_size := _fit(line.box, raised)) >= setting.smallest:
+        setting, size = raised, raised_size
     return _bend(line, _baseline(setting, line.box, size), size)
 
 
@@ -451,22 +462,33 @@ def _fit(box: Box, setting: Setting) -> float:
         box: The ink on the straight line, in ems.
         setting: Gives the room.
     """
-    left, bottom, right, top = box
-    limits = [
+    return min(_fit_height(box, setting), _fit_width(box, setting))
+
+
+def _fit_height(box: Box, setting: Setting) -> float:
+    _, bottom, _, top = box
+    return min(
         setting.largest,
         _largest(top, setting.above + setting.shift),
         _largest(-bottom, setting.below - setting.shift),
-    ]
+    )
+
+
+def _fit_width(box: Box, setting: Setting) -> float:
+    left, _, right, _ = box
     baseline = setting.baseline
-    if isinstance(baseline, Arc):
-        # On the arc, the width of the ink is taken where its middle height comes to lie: size * width has
-        # to be within span * (radius + outwards * size * middle).
-        span, outwards = radians(baseline.span), _outwards(baseline)
-        radius = baseline.radius - outwards * setting.shift
-        limits.append(_largest(right - left - outwards * span * _middle(box), span * radius))
-    else:
-        limits.append(_largest(right - left, _length(baseline)))
-    return min(limits)
+    if not isinstance(baseline, Arc):
+        return _largest(right - left, _length(baseline))
+    # On the arc, the width of the ink is taken where its middle height comes to lie: size * width has to be
+    # within span * (radius + outwards * size * middle).
+    span, outwards = radians(baseline.span), _outwards(baseline)
+    radius = baseline.radius - outwards * setting.shift
+    return _largest(right - left - outwards * span * _middle(box), span * radius)
+
+
+def _raise(setting: Setting, box: Box, size: float) -> Setting:
+    """Move the baseline towards the letters' heads, by what their axis sank when width made them smaller."""
+    return setting.model_copy(update={"shift": setting.shift - AXIS * (_fit_height(box, setting) - size)})
 
 
 def _largest(extent: float, room: float) -> float:

@@ -311,6 +311,21 @@ def test_a_shift_moves_text_towards_its_feet(baseline: Arc | Line, towards: int,
     )
 
 
+@pytest.mark.parametrize("baseline", [LINE, BOTTOM], ids=["line", "bottom"])
+def test_text_that_is_small_for_its_width_stays_in_the_middle_of_its_room(
+    baseline: Arc | Line, fonts: Path
+) -> None:
+    """Capitals keep the height of their middle, to a few units, however long the words make them small."""
+    middles = []
+    for words in ("H", "HHHHH HHHHH", "HHHHH HHHHH HHHHH HHHHH HHHHH"):
+        outline = set_slogan(words, setting(largest=126, baseline=baseline), fonts)
+        heights = [height(point, baseline) for point in ends(outline)]
+        middles.append((min(heights) + max(heights)) / 2)
+    largest, *smaller = middles
+    assert all(abs(middle - largest) < 10 for middle in smaller)
+    assert largest > 35, "on the baseline itself, the smallest would be 20 units lower"
+
+
 def test_a_slanted_line_only_turns_the_text(fonts: Path) -> None:
     """Text on a slanted line is the text of a level line, turned about the middle."""
     turn = complex(cos(radians(30)), -sin(radians(30)))
