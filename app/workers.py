@@ -7,7 +7,7 @@ only: its process is replaced in the background, before another job needs it.
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import anyio
@@ -19,6 +19,8 @@ from app.jobs import Allowance, JobFailed, perform
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from anyio.abc import TaskGroup
 
 T = TypeVar("T")
 
@@ -66,8 +68,7 @@ class WorkerPool:
         self._slots = CapacityLimiter(workers)
         self._memory_bytes = memory_bytes
         self._warm_up = warm_up
-        self._worker_lost = anyio.Event()
-        self._open = False
+        self._background: TaskGroup | None = None
         self._last_success = float("-inf")
 
     @property
@@ -92,13 +93,13 @@ class WorkerPool:
             ExceptionGroup: Of what :meth:`run` raises: a process could not be started or warmed up.
         """
         async with anyio.create_task_group() as tasks:
-            await self._warm_idle_workers()
-            self._open = True
+            await self._warm_up_all()
+            self._background = tasks
             tasks.start_soon(self._keep_warm)
             try:
                 yield self
             finally:
-                self._open = False
+                self._background = None
                 tasks.cancel_scope.cancel()
 
     def refuse_if_full(self) -> None:
@@ -108,7 +109,7 @@ class WorkerPool:
             Busy: The queue is full.
             ShuttingDown: The pool is closed.
         """
-        if not self._open:
+        if self._background is None:
             raise ShuttingDown
         if self._accepted >= self._places:
             raise Busy
@@ -130,17 +131,31 @@ class WorkerPool:
         self.refuse_if_full()
         self._accepted += 1
         try:
+            slot = object()
             with anyio.move_on_after(self.deadline) as wait:
-                await self._slots.acquire()
+                await self._slots.acquire_on_behalf_of(slot)
             if wait.cancelled_caught:
                 raise Busy
-            try:
-                result = await self._run_in_process(job, self.deadline)
-            finally:
-                self._slots.release()
+            result = await self._run_in_slot(job, slot)
         finally:
             self._accepted -= 1
         self._last_success = time.monotonic()
+        return result
+
+    async def _run_in_slot(self, job: Callable[[], T], slot: object) -> T:
+        """Run a job and give its slot back: at once, or when the process that it cost has been replaced."""
+        try:
+            result = await self._run_in_process(job, self.deadline)
+        except (DeadlineExceeded, WorkerDied):
+            if self._background is None:
+                self._slots.release_on_behalf_of(slot)
+            else:
+                self._background.start_soon(self._replace, slot)
+            raise
+        except BaseException:
+            self._slots.release_on_behalf_of(slot)
+            raise
+        self._slots.release_on_behalf_of(slot)
         return result
 
     async def _run_in_process(self, job: Callable[[], T], seconds: float) -> T:
@@ -153,40 +168,60 @@ class WorkerPool:
                     perform, job, allowance, cancellable=True, limiter=CapacityLimiter(1)
                 )
         except TimeoutError:
-            self._replace("deadline")
+            self._note_loss("deadline")
             raise DeadlineExceeded(seconds=f"{seconds:g}") from None
         except (BrokenWorkerProcess, OSError):
             # OSError: the system would not start a process.
-            self._replace("died")
+            self._note_loss("died")
             raise WorkerDied from None
         except JobFailed as exc:
             _log.error("job_failed", kind=exc.fault.kind, place=exc.fault.place)
             raise InternalError from None
         return result
 
-    def _replace(self, loss: Loss) -> None:
+    def _note_loss(self, loss: Loss) -> None:
         self.lost[loss] += 1
         _log.warning("worker_lost", reason=loss)
-        self._worker_lost.set()
+
+    async def _replace(self, slot: object) -> None:
+        """Start a process for a slot that has lost its own, then give the slot back.
+
+        So a job never waits for a start within its own deadline. (A start must not be cancelled either:
+        anyio leaves a process that was not yet ready to itself.)
+        """
+        try:
+            await self._warm_up_all(slot)
+        except* RibbonsError:
+            # Noted already. The next job in this slot, or the next round, starts the process.
+            pass
 
     async def _keep_warm(self) -> None:
-        """Replace lost workers at once, and keep idle ones from being ended."""
+        """Keep idle workers from being ended, and replace those that were."""
         while True:
-            with anyio.move_on_after(_IDLE_SECONDS):
-                await self._worker_lost.wait()
-            self._worker_lost = anyio.Event()
+            await anyio.sleep(_IDLE_SECONDS)
             try:
-                await self._warm_idle_workers()
+                await self._warm_up_all()
             except* RibbonsError:
-                # Logged where it happened; the next job or the next round starts the process anew.
-                await anyio.sleep(1)
+                # Noted already; there is a next round.
+                pass
 
-    async def _warm_idle_workers(self) -> None:
-        """Use every free slot at the same moment: idle processes answer, missing ones are started."""
+    async def _warm_up_all(self, *slots: object) -> None:
+        """Use slots that are held, and all that are free, at the same moment; give each back when it is done.
+
+        Idle processes answer at once; as each can answer but one, missing ones are started.
+        """
+        used = list(slots)
+        with suppress(anyio.WouldBlock):
+            while True:
+                slot = object()
+                self._slots.acquire_on_behalf_of_nowait(slot)
+                used.append(slot)
         async with anyio.create_task_group() as tasks:
-            for _ in range(int(self._slots.available_tokens)):
-                tasks.start_soon(self._warm_one)
+            for slot in used:
+                tasks.start_soon(self._warm_up_slot, slot)
 
-    async def _warm_one(self) -> None:
-        async with self._slots:
+    async def _warm_up_slot(self, slot: object) -> None:
+        try:
             await self._run_in_process(self._warm_up, _START_SECONDS)
+        finally:
+            self._slots.release_on_behalf_of(slot)
