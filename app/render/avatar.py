@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.render.colour import to_srgb
-from app.render.compose import compose, hidden_margin
+from app.render.compose import compose
 from app.render.crop import crop, scale_needed
 from app.render.decode import Limits, decode, identify
 from app.render.encode import EXTENSIONS, MEDIA_TYPES, encode
@@ -58,7 +58,7 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
     with steps("overlay"):
         overlay = overlays.get(spec)
     with steps("crop"):
-        square = crop(picture, spec, hidden_margin(overlay))
+        square = crop(picture, spec, overlay.hidden_margin)
     with steps("colour"):
         square = to_srgb(square, picture.profile)
     with steps("compose"):

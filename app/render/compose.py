@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 if TYPE_CHECKING:
     from app.render.overlay import Overlay
-
-
-def hidden_margin(overlay: Overlay) -> int:
-    """Return how many pixels of the photo the frame hides on each of the four sides, from edge to edge.
-
-    What nobody will see need not be resized and converted: for a frame that covers its corners and rim that
-    is a sixth of the photo.
-    """
-    seen = ImageChops.invert(overlay.alpha).getbbox()
-    if seen is None:
-        return 0
-    left, top, right, bottom = seen
-    return min(left, top, overlay.alpha.width - right, overlay.alpha.height - bottom)
 
 
 def compose(square: Image.Image, overlay: Overlay) -> Image.Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
@@ -41,6 +42,19 @@ class Overlay:
         """Bytes of memory that its pixels take (Pillow keeps RGB in four bytes)."""
         pixels = self.colour.width * self.colour.height
         return pixels * (4 + 1 + (self.outside is not None))
+
+    @cached_property
+    def hidden_margin(self) -> int:
+        """Pixels of the photo that the frame hides on each of the four sides, from edge to edge.
+
+        What nobody will see need not be resized and converted: for a frame that covers its corners and rim
+        that is a sixth of the photo.
+        """
+        seen = ImageChops.invert(self.alpha).getbbox()
+        if seen is None:
+            return 0
+        left, top, right, bottom = seen
+        return min(left, top, self.alpha.width - right, self.alpha.height - bottom)
 
 
 _Key = tuple[str, str, str | None, int, "Shape"]

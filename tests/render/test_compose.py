@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from app.render.compose import compose, hidden_margin
+from app.render.compose import compose
 from app.render.overlay import Overlay
 
 SIZE = (8, 8)
@@ -64,7 +64,7 @@ def test_a_margin_is_what_is_hidden_on_all_sides(seen: tuple[int, int, int, int]
     alpha = Image.new("L", SIZE, 255)
     if seen:
         alpha.paste(254, seen)
-    assert hidden_margin(Overlay(Image.new("RGB", SIZE), alpha, None)) == margin
+    assert Overlay(Image.new("RGB", SIZE), alpha, None).hidden_margin == margin
 
 
 def test_a_square_without_its_margin_stands_in_the_middle() -> None:
