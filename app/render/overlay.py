@@ -8,19 +8,21 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from PIL import Image, ImageChops
 
-from app.render.artwork import draw_artwork, draw_circle
+from app.render.artwork import draw_circle, draw_ground, draw_words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.frames import FrameLibrary
-    from app.spec import AvatarSpec, Shape
+    from app.spec import AvatarSpec
 
 DEFAULT_CACHE_BYTES = 128 * 1024 * 1024
-"""About 27 overlays of 1080 px (4.7 MB each)."""
+"""About 22 overlays of 1080 px (5.8 MB each, and 4.7 MB for each frame without words)."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,6 @@ class Overlay:
     alpha: Image.Image
     outside: Image.Image | None
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory that its pixels take (Pillow keeps RGB in four bytes)."""
-        pixels = self.colour.width * self.colour.height
-        return pixels * (4 + 1 + (self.outside is not None))
-
     @cached_property
     def hidden_margin(self) -> int:
         """Pixels of the photo that the frame hides on each of the four sides, from edge to edge.
@@ -57,24 +53,28 @@ class Overlay:
         return min(left, top, self.alpha.width - right, self.alpha.height - bottom)
 
 
-_Key = tuple[str, str, str | None, int, "Shape"]
+_Key = tuple[str | int | None, ...]
+_Kept = TypeVar("_Kept", Overlay, Image.Image)
 
 
 class Overlays:
     """Overlays, drawn on first use and kept while they fit; the least recently used goes first.
 
+    The frames without words are kept beside them: another language or slogan at the same size then costs a
+    tenth of the first.
+
     Not safe for threads: each process that renders has its own.
 
     Args:
         frames: The library that specs refer to.
-        max_bytes: Memory that kept overlays may take together.
+        max_bytes: Memory that everything kept may take together.
     """
 
     def __init__(self, frames: FrameLibrary, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.frames = frames
         self.max_bytes = max_bytes
         self.nbytes = 0
-        self._kept: OrderedDict[_Key, Overlay] = OrderedDict()
+        self._kept: OrderedDict[_Key, Overlay | Image.Image] = OrderedDict()
 
     def get(self, spec: AvatarSpec) -> Overlay:
         """Return the overlay for a spec.
@@ -86,12 +86,7 @@ class Overlays:
             MissingGlyphs: The slogan holds characters that the frame's fonts lack.
         """
         key = (spec.frame, spec.lang, spec.slogan, spec.size, spec.shape)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        overlay = self._draw(spec)
-        self._keep(key, overlay)
-        return overlay
+        return self._recall(key, partial(self._draw, spec))
 
     def png(self, spec: AvatarSpec) -> bytes:
         """Return the overlay by itself: an RGBA PNG, transparent where the photo shows.
@@ -109,18 +104,34 @@ class Overlays:
         return file.getvalue()
 
     def _draw(self, spec: AvatarSpec) -> Overlay:
-        artwork = draw_artwork(self.frames.get(spec.frame), spec.lang, spec.slogan, spec.size)
+        frame = self.frames.get(spec.frame)
+        words = draw_words(frame, spec.lang, spec.slogan, spec.size)  # first: they cost less and may not fit
+        ground = self._recall((spec.frame, spec.size), partial(draw_ground, frame, spec.size))
+        artwork = Image.alpha_composite(ground, words)
         return Overlay(
             colour=artwork.convert("RGB"),
             alpha=artwork.getchannel("A"),
             outside=draw_circle(spec.size) if spec.shape == "circle" else None,
         )
 
-    def _keep(self, key: _Key, overlay: Overlay) -> None:
-        if overlay.nbytes > self.max_bytes:
-            return
-        self._kept[key] = overlay
-        self.nbytes += overlay.nbytes
+    def _recall(self, key: _Key, draw: Callable[[], _Kept]) -> _Kept:
+        """Return what is kept under a key; draw it, and keep it where it fits, when nothing is."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return cast("_Kept", self._kept[key])
+        drawn = draw()
+        if _nbytes(drawn) <= self.max_bytes:
+            self._kept[key] = drawn
+            self.nbytes += _nbytes(drawn)
         while self.nbytes > self.max_bytes:
             _, oldest = self._kept.popitem(last=False)
-            self.nbytes -= oldest.nbytes
+            self.nbytes -= _nbytes(oldest)
+        return drawn
+
+
+def _nbytes(kept: Overlay | Image.Image) -> int:
+    """Return the bytes of memory that pixels take; Pillow keeps RGB, like RGBA, in four a pixel."""
+    if isinstance(kept, Image.Image):
+        return kept.width * kept.height * (1 if kept.mode == "L" else 4)
+    masks = [kept.alpha] if kept.outside is None else [kept.alpha, kept.outside]
+    return sum(map(_nbytes, [kept.colour, *masks]))

@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import InvalidFrame
 from app.frames import Frame, FrameLibrary
-from app.render.artwork import check_artwork, draw_artwork, draw_circle
+from app.render.artwork import check_artwork, draw_circle, draw_ground, draw_words
 
 SHELL = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 1000">{}</svg>'
 
@@ -70,30 +70,32 @@ def test_gradients_and_references_inside_are_taken(tmp_path: Path, root: Path) -
 def test_every_language_changes_the_picture(frames: FrameLibrary) -> None:
     """No two languages of a frame draw the same, so none falls back to another unseen."""
     for frame in frames:
-        pictures = {draw_artwork(frame, language, None, 200).tobytes() for language in frame.languages}
+        pictures = {draw_words(frame, language, None, 200).tobytes() for language in frame.languages}
         assert len(pictures) == len(frame.languages)
 
 
 def test_a_custom_slogan_takes_the_place_of_the_frames(frames: FrameLibrary) -> None:
     """The same words give the same picture, whether the frame or the supporter said them."""
     frame = frames.get("red-ribbons")
-    own = draw_artwork(frame, "ar", None, 300)
-    assert draw_artwork(frame, "ar", "الحرية للأسرى", 300) == own
-    assert draw_artwork(frame, "ar", "الحرية لهم", 300) != own
+    own = draw_words(frame, "ar", None, 300)
+    assert draw_words(frame, "ar", "الحرية للأسرى", 300) == own
+    assert draw_words(frame, "ar", "الحرية لهم", 300) != own
 
 
-def test_the_slogan_is_drawn_in_its_fill(frames: FrameLibrary) -> None:
-    """Pure white pixels are there with the slogan and not without it."""
-    frame = frames.get("red-ribbons")
-    with_words = np.asarray(draw_artwork(frame, "ar", None, 500))
-    # A full stop leaves the artwork nearly bare.
-    almost_bare = np.asarray(draw_artwork(frame, "ar", ".", 500))
+def test_words_are_drawn_in_their_fill_and_nothing_else(frames: FrameLibrary) -> None:
+    """White letters, in the lower part of the picture, on nothing."""
+    words = np.asarray(draw_words(frames.get("red-ribbons"), "ar", None, 500))
+    inked = words[..., 3] == 255
+    assert (words[inked][:, :3] == 255).all()
+    assert inked.sum() > 2500
+    assert not words[:250, :, 3].any()
 
-    def white(pixels: np.ndarray) -> int:
-        return int((pixels == 255).all(axis=2).sum())
 
-    assert white(with_words) > 2500
-    assert white(with_words) > 10 * white(almost_bare)
+def test_the_ground_has_no_words(frames: FrameLibrary) -> None:
+    """The frame without words has hardly a white pixel; with them it has thousands."""
+    ground = np.asarray(draw_ground(frames.get("red-ribbons"), 500))
+    assert (ground[..., 3] == 255).sum() > 20_000
+    assert ((ground == 255).all(axis=2)).sum() < 50
 
 
 def test_a_circle_is_round_and_smooth() -> None:

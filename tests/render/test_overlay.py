@@ -14,7 +14,7 @@ from app.render.overlay import Overlays
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
-    from app.frames import FrameLibrary
+    from app.frames import Frame, FrameLibrary
 
 
 def test_an_overlay_is_drawn_once(frames: FrameLibrary) -> None:
@@ -29,15 +29,32 @@ def test_an_overlay_is_drawn_once(frames: FrameLibrary) -> None:
 
 def test_the_cache_is_bounded_by_bytes(frames: FrameLibrary) -> None:
     """The least recently used overlay goes when the next one would not fit."""
-    each = 100 * 100 * 5
-    overlays = Overlays(frames, max_bytes=2 * each)
+    ground, overlay = 100 * 100 * 4, 100 * 100 * 5
+    overlays = Overlays(frames, max_bytes=ground + 2 * overlay)
     arabic, english = (overlays.get(AvatarSpec(size=100, lang=lang)) for lang in ("ar", "en"))
-    assert overlays.nbytes == 2 * each
+    assert overlays.nbytes == ground + 2 * overlay
     overlays.get(AvatarSpec(size=100, lang="ar"))
     overlays.get(AvatarSpec(size=100, lang="fr"))
-    assert overlays.nbytes == 2 * each
+    assert overlays.nbytes == ground + 2 * overlay
     assert overlays.get(AvatarSpec(size=100, lang="ar")) is arabic
     assert overlays.get(AvatarSpec(size=100, lang="en")) is not english
+
+
+def test_another_slogan_draws_only_its_words(frames: FrameLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supporter who types a slogan pays for the letters, not for the frame at every stroke."""
+    overlays = Overlays(frames)
+    sizes: list[int] = []
+    draw_ground = overlay_module.draw_ground
+
+    def count(frame: Frame, size: int) -> Image.Image:
+        sizes.append(size)
+        return draw_ground(frame, size)
+
+    monkeypatch.setattr(overlay_module, "draw_ground", count)
+    for slogan in (None, "حرية", "لهم"):
+        overlays.get(AvatarSpec(size=100, slogan=slogan))
+    overlays.get(AvatarSpec(size=101))
+    assert sizes == [100, 101]
 
 
 def test_an_overlay_larger_than_the_cache_is_drawn_but_not_kept(frames: FrameLibrary) -> None:
@@ -69,8 +86,8 @@ def test_a_photos_path_touches_no_svg_and_no_font(
     def out_of_reach(*_: object) -> None:
         raise AssertionError("the photo's path drew")
 
-    monkeypatch.setattr(overlay_module, "draw_artwork", out_of_reach)
-    monkeypatch.setattr(overlay_module, "draw_circle", out_of_reach)
+    for name in ("draw_ground", "draw_words", "draw_circle"):
+        monkeypatch.setattr(overlay_module, name, out_of_reach)
     assert make_avatar(portrait, spec, overlays).content == first
     with pytest.raises(AssertionError, match="drew"):
         overlays.get(AvatarSpec(size=101))
