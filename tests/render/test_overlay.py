@@ -9,6 +9,7 @@ from PIL import Image
 
 from app.errors import FrameNotFound, SloganDoesNotFit
 from app.render import overlay as overlay_module
+from app.render.artwork import draw_ground
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
 from app.spec import AvatarSpec
@@ -44,7 +45,6 @@ def test_another_slogan_draws_only_its_words(frames: FrameLibrary, monkeypatch: 
     """A supporter who types a slogan pays for the letters, not for the frame at every stroke."""
     overlays = Overlays(frames)
     sizes: list[int] = []
-    draw_ground = overlay_module.draw_ground
 
     def count(frame: Frame, size: int) -> Image.Image:
         sizes.append(size)
