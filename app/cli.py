@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 a photo could not be made into an avatar, or a frame is no
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -110,8 +111,10 @@ def make(photo: Any, output: Path, **options: str | None) -> None:
     """Make an avatar of PHOTO (- is standard input)."""
     settings = read_settings()
     given = {name: value for name, value in options.items() if value is not None}
-    if "format" not in given and output.suffix.lower() in _EXTENSIONS:
-        given["format"] = _EXTENSIONS[output.suffix.lower()]
+    if ending := format_by_name(output):
+        given.setdefault("format", ending)
+        if given["format"] != ending:
+            raise click.UsageError(f"--format {given['format']} contradicts the name {output.name}.")
     try:
         overlays = open_overlays(settings)
         spec = parse_spec(given.items(), overlays.frames)
@@ -161,6 +164,7 @@ def check(ids: tuple[str, ...]) -> None:
 @click.option("--portrait", type=click.File("rb"), help="A photo to show them over, instead of ours.")
 def sheet(output: Path, portrait: Any) -> None:
     """Draw every frame in a circle over a portrait, at the sizes that platforms show."""
+    ending = format_by_name(output) or "png"
     settings = read_settings()
     photo = portrait.read() if portrait else (settings.frames_folder / "portrait.png").read_bytes()
     try:
@@ -168,7 +172,7 @@ def sheet(output: Path, portrait: Any) -> None:
     except RibbonsError as error:
         fail(error)
     file = io.BytesIO()
-    picture.save(file, _EXTENSIONS.get(output.suffix.lower(), "png"), quality=90)
+    picture.save(file, ending, quality=90)
     write(output, file.getvalue())
 
 
@@ -219,22 +223,64 @@ def read_photo(file: Any, max_bytes: int) -> bytes:
     """
     photo: bytes = file.read(max_bytes + 1)
     if len(photo) > max_bytes:
-        raise PhotoTooManyBytes(limit_mb=max_bytes // 1_000_000)
+        raise PhotoTooManyBytes(limit_mb=f"{max_bytes / 1_000_000:g}")
     return photo
 
 
-def write(output: Path, content: bytes) -> None:
-    """Write all of ``content`` or nothing: an avatar that is half there replaces no good one."""
-    if output == Path("-"):
-        sys.stdout.buffer.write(content)
-        return
+def format_by_name(output: Path) -> Format | None:
+    """Return the format that a file's name asks for; None for standard output, pipes and devices.
+
+    Raises:
+        click.UsageError: The name's ending is no format that is written.
+    """
+    if output == Path("-") or (output.exists() and not output.is_file()):
+        return None
     try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
-            file.write(content)
-        Path(file.name).chmod(0o666 & ~_umask())
-        Path(file.name).replace(output)
+        return _EXTENSIONS[output.suffix.lower()]
+    except KeyError:
+        endings = ", ".join(_EXTENSIONS)
+        raise click.UsageError(f"The name {output.name} must end in one of: {endings}.") from None
+
+
+def write(output: Path, content: bytes) -> None:
+    """Write all of ``content`` or nothing: an avatar that is half there replaces no good one.
+
+    A link is followed, and what is no file (a pipe, a device) is written to, never replaced.
+    """
+    try:
+        if output == Path("-"):
+            _write_to_stdout(content)
+        elif output.exists() and not output.is_file():
+            output.write_bytes(content)
+        else:
+            _replace(output.resolve(), content)
     except OSError as exc:
         raise click.FileError(str(output), hint=exc.strerror) from exc
+
+
+def _write_to_stdout(content: bytes) -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+
+
+def _replace(output: Path, content: bytes) -> None:
+    mode = 0o666 & ~_umask()
+    if output.exists():
+        if not os.access(output, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        mode = output.stat().st_mode
+    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+        part = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            part.chmod(mode)
+            part.replace(output)
+        except OSError:
+            part.unlink()
+            raise
 
 
 def _umask() -> int:

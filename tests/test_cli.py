@@ -159,6 +159,78 @@ def test_an_output_that_cannot_be_written_is_told(photo: Path, tmp_path: Path) -
     assert "No such file or directory" in result.stderr
 
 
+def test_what_is_no_file_is_written_to_and_never_replaced(photo: Path, tmp_path: Path) -> None:
+    """A pipe stays a pipe, a device a device; as root, replacing /dev/null would break the machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = [
+        sys.executable,
+        "-m",
+        "app",
+        "make",
+        str(photo),
+        "-o",
+        str(pipe),
+        "--size",
+        "64",
+        "--format",
+        "png",
+    ]
+    with subprocess.Popen(words) as process:
+        content = pipe.read_bytes()
+        assert process.wait(timeout=60) == 0
+    assert content.startswith(b"\x89PNG")
+    assert pipe.is_fifo()
+
+
+def test_a_link_is_followed(photo: Path, tmp_path: Path) -> None:
+    """Writing through a link changes the file it points to, and leaves the link a link."""
+    link, real = tmp_path / "link.png", tmp_path / "real.png"
+    link.symlink_to(real)
+    assert ribbons("make", photo, "-o", link, "--size", "64").exit_code == 0
+    assert link.is_symlink()
+    assert real.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_write_that_fails_leaves_nothing_behind(photo: Path, tmp_path: Path) -> None:
+    """A disk that is full is told in a line, and no part of the avatar stays on it."""
+    out = tmp_path / "a.png"
+    script = f"ulimit -f 1; exec {sys.executable} -m app make {photo} -o {out}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_standard_output_that_cannot_be_written_is_told(where: str, photo: Path) -> None:
+    """A full or closed standard output is an error in a line, not a trace."""
+    script = f"exec {sys.executable} -m app make {photo} -o - --size 64 {where}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "Could not open file '-'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("avatar.bmp", (), "must end in one of: .jpg"),
+        ("avatar", ("--format", "png"), "must end in one of: .jpg"),
+        ("avatar.png", ("--format", "jpeg"), "--format jpeg contradicts the name avatar.png"),
+    ],
+)
+def test_a_name_that_lies_about_the_format_is_refused(
+    name: str, options: tuple[str, ...], said: str, photo: Path, tmp_path: Path
+) -> None:
+    """No JPEG is written into a file that says it is something else."""
+    result = ribbons("make", photo, "-o", tmp_path / name, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert list(tmp_path.iterdir()) == [photo]
+
+
 def test_an_avatar_has_the_rights_of_any_new_file(photo: Path, tmp_path: Path) -> None:
     """Writing through a temporary file does not make the avatar private to its owner."""
     before = os.umask(0o022)
@@ -173,7 +245,7 @@ def test_a_photo_over_the_limit_is_refused_before_it_is_read(photo: Path) -> Non
     """The setting for bytes holds on the command line too."""
     result = ribbons("make", photo, "-o", "-", RIBBONS_MAX_PHOTO_BYTES="100000")
     assert result.exit_code == 1
-    assert "larger than" in result.stderr
+    assert "larger than 0.1 MB" in result.stderr
 
 
 def test_a_malformed_setting_refuses_to_start(photo: Path) -> None:
