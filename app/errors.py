@@ -47,6 +47,22 @@ Language = Literal["ar", "en"]
 
 LANGUAGES: tuple[Language, ...] = ("ar", "en")
 
+Param = str | float | tuple[str, ...]
+"""What fills a ``{name}`` in a text: a word, a number, or a list of words."""
+
+
+def _shown(value: Param, language: Language) -> str:
+    if isinstance(value, tuple):
+        return ("، " if language == "ar" else ", ").join(_shown(word, language) for word in value)
+    if isinstance(value, str) and language == "ar":
+        # First strong isolate: a Latin word keeps its own direction, and the sentence around it keeps its.
+        return f"\u2068{value}\u2069"
+    return str(value)
+
+
+def _filled(template: str, params: Mapping[str, Param], language: Language) -> str:
+    return template.format(**{name: _shown(value, language) for name, value in params.items()})
+
 
 class RibbonsError(Exception):
     """Root of the tree. Keyword arguments fill the ``{names}`` in the texts and are safe to show.
@@ -62,13 +78,13 @@ class RibbonsError(Exception):
     texts: ClassVar[Mapping[Language, str]]
     retry_after: ClassVar[int | None] = None
 
-    def __init__(self, **params: str | float) -> None:
+    def __init__(self, **params: Param) -> None:
         super().__init__()
         self.params = params
 
     def text(self, language: Language = "en") -> str:
         """Return one or two sentences for the reader."""
-        return self.texts[language].format(**self.params)
+        return _filled(self.texts[language], self.params, language)
 
     def __str__(self) -> str:
         return self.text()
@@ -78,7 +94,7 @@ class RibbonsError(Exception):
         return _rebuild, (type(self), self.params)
 
 
-def _rebuild(kind: type[RibbonsError], params: dict[str, str | float]) -> RibbonsError:
+def _rebuild(kind: type[RibbonsError], params: dict[str, Param]) -> RibbonsError:
     return kind(**params)
 
 
@@ -135,7 +151,7 @@ class PhotoTooManyPixels(PhotoError):
     code = "photo_too_many_pixels"
     texts: ClassVar = {
         "en": "The photo has more than {limit_mp} million pixels. Send a smaller copy of it.",
-        "ar": "عدد نقاط الصورة يتجاوز {limit_mp} مليون. أرسل نسخة أصغر منها.",
+        "ar": "تتجاوز الصورة {limit_mp} مليون بكسل. أرسل نسخة أصغر منها.",
     }
 
 
@@ -173,8 +189,8 @@ PROBLEM_TEXTS: Mapping[ProblemKind, Mapping[Language, str]] = {
         "en": "This was given more than once. Give it once.",
         "ar": "ورد هذا الحقل أكثر من مرة. اكتبه مرة واحدة.",
     },
-    "not_a_number": {"en": "This must be a number.", "ar": "يجب أن تكون القيمة رقمًا."},
-    "not_an_integer": {"en": "This must be a whole number.", "ar": "يجب أن تكون القيمة رقمًا صحيحًا."},
+    "not_a_number": {"en": "This must be a number.", "ar": "يجب أن تكون القيمة عددًا."},
+    "not_an_integer": {"en": "This must be a whole number.", "ar": "يجب أن تكون القيمة عددًا صحيحًا."},
     "out_of_range": {
         "en": "This must be from {minimum} to {maximum}.",
         "ar": "يجب أن تكون القيمة من {minimum} إلى {maximum}.",
@@ -185,12 +201,12 @@ PROBLEM_TEXTS: Mapping[ProblemKind, Mapping[Language, str]] = {
         "ar": "يجب ألا يتجاوز النص {maximum} حرفًا.",
     },
     "not_text": {
-        "en": "This holds characters that cannot be drawn. Use letters, digits and punctuation.",
-        "ar": "يحتوي النص على رموز لا يمكن رسمها. استخدم الحروف والأرقام وعلامات الترقيم.",
+        "en": "This holds what cannot be drawn: {characters}. Use letters, digits and punctuation.",
+        "ar": "يحتوي النص على ما لا يمكن رسمه: {characters}. استخدم الحروف والأرقام وعلامات الترقيم.",
     },
     "not_offered": {
         "en": "This frame does not take a slogan of your own. Leave the field out, or choose another frame.",
-        "ar": "هذا الإطار لا يقبل شعارًا من عندك. اترك الحقل فارغًا أو اختر إطارًا آخر.",
+        "ar": "هذا الإطار لا يقبل شعارًا خاصًا بك. اترك الحقل فارغًا أو اختر إطارًا آخر.",
     },
     "needs_transparency": {
         "en": "A circle needs a format with transparency: {choices}.",
@@ -211,16 +227,16 @@ class FieldProblem:
 
     field: str
     kind: ProblemKind
-    params: tuple[tuple[str, str | float], ...] = ()
+    params: tuple[tuple[str, Param], ...] = ()
 
     @classmethod
-    def of(cls, field: str, kind: ProblemKind, **params: str | float) -> Self:
+    def of(cls, field: str, kind: ProblemKind, **params: Param) -> Self:
         """Build a problem from keywords (kept as a tuple, so that it hashes and pickles)."""
         return cls(field, kind, tuple(params.items()))
 
     def text(self, language: Language = "en") -> str:
         """Return a sentence for the reader."""
-        return PROBLEM_TEXTS[self.kind][language].format(**dict(self.params))
+        return _filled(PROBLEM_TEXTS[self.kind][language], dict(self.params), language)
 
 
 class SpecError(RibbonsError):
@@ -242,24 +258,24 @@ class InvalidSpec(SpecError):
 
     def __init__(self, problems: Iterable[FieldProblem]) -> None:
         self.problems = tuple(problems)
-        super().__init__(fields=", ".join(dict.fromkeys(problem.field for problem in self.problems)))
+        super().__init__(fields=tuple(dict.fromkeys(problem.field for problem in self.problems)))
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)
 
 
 class SloganDoesNotFit(SpecError):
-    """The text is too long for its place, even at the smallest type the frame allows."""
+    """The text is too long or too tall for its place, even at the smallest type the frame allows."""
 
     code = "slogan_does_not_fit"
     texts: ClassVar = {
-        "en": "The slogan is too long for this frame. Shorten it, or choose another frame.",
-        "ar": "الشعار أطول من المساحة المتاحة في هذا الإطار. اختصره أو اختر إطارًا آخر.",
+        "en": "The slogan does not fit this frame, even in small letters. Shorten it or change the frame.",
+        "ar": "لا يتسع هذا الإطار للشعار حتى بحروف صغيرة. اختصره أو اختر إطارًا آخر.",
     }
 
 
 class MissingGlyphs(SpecError):
-    """Params: ``characters`` (the ones that no font of the frame can draw, separated by spaces)."""
+    """Params: ``characters`` (the ones that no font of the frame can draw)."""
 
     code = "missing_glyphs"
     texts: ClassVar = {
@@ -317,8 +333,8 @@ class UploadTimedOut(RequestError):
 
     code = "upload_timed_out"
     texts: ClassVar = {
-        "en": "The photo took more than {seconds} seconds to arrive. Try again with a smaller photo.",
-        "ar": "لم تصل الصورة خلال {seconds} ثانية. جرّب اتصالًا أفضل أو صورة أصغر.",
+        "en": "The photo did not arrive in time ({seconds} s). Try a better connection or a smaller photo.",
+        "ar": "لم تصل الصورة في المهلة المحددة ({seconds} ث). جرّب اتصالًا أفضل أو صورة أصغر.",
     }
 
 
@@ -384,8 +400,8 @@ class DeadlineExceeded(CapacityError):
 
     code = "deadline_exceeded"
     texts: ClassVar = {
-        "en": "Drawing this photo took longer than {seconds} seconds. Try a smaller copy of it.",
-        "ar": "استغرق رسم هذه الصورة أكثر من {seconds} ثوانٍ. جرّب نسخة أصغر منها.",
+        "en": "Drawing this photo took longer than is allowed ({seconds} s). Try a smaller copy of it.",
+        "ar": "تجاوز رسم هذه الصورة المهلة المحددة ({seconds} ث). جرّب نسخة أصغر منها.",
     }
 
 

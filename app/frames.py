@@ -265,4 +265,4 @@ class FrameLibrary:
         try:
             return self._frames[frame_id]
         except KeyError:
-            raise FrameNotFound(choices=", ".join(self._frames)) from None
+            raise FrameNotFound(choices=tuple(self._frames)) from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from app.errors import FieldProblem, InvalidSpec
 
@@ -23,23 +25,37 @@ Format = Literal["jpeg", "png", "webp", "avif"]
 SLOGAN_CHARACTERS = 60
 TRANSPARENT_FORMATS: tuple[Format, ...] = ("png", "webp", "avif")
 # Joiners and directional marks have no picture of their own but decide how their neighbours are drawn
-# (UAX #9, and ZWJ/ZWNJ of the Arabic block); every other control or format character is refused.
+# (UAX #9, and ZWJ/ZWNJ of the Arabic block); the marks of the Arabic block are drawn around what follows.
 DRAWABLE_CONTROLS = frozenset(
     "\u200c\u200d\u200e\u200f\u061c\u2066\u2067\u2068\u2069\u202a\u202b\u202c\u202d\u202e"
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd"
 )
+# What a clipboard leaves between letters, unseen: soft hyphen, zero width space, word joiner, BOM.
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+# Presentation forms of single letters and of lam-alef, as copied out of PDFs and old programs; the words and
+# phrases at U+FDF0-FDFF are characters of their own.
+_PRESENTATION_FORM = re.compile("[\ufb50-\ufdcf\ufe70-\ufefc]")
+_ARABIC_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫", "01234567890123456789.")
 
 
 def _normalise_slogan(value: object) -> object:
-    """Fold white space and compose (NFC); an empty slogan is none, as an empty form field means."""
+    """Fold white space, presentation forms and composition (NFC); a slogan that says nothing is none."""
     if not isinstance(value, str):
         return value
-    text = unicodedata.normalize("NFC", " ".join(value.split()))
-    for character in text:
-        if unicodedata.category(character)[0] == "C" and character not in DRAWABLE_CONTROLS:
-            raise ValueError("not_text")
-    if all(unicodedata.category(character) in {"Cf", "Zs"} for character in text):
-        return None
-    return text
+    text = _PRESENTATION_FORM.sub(
+        lambda form: unicodedata.normalize("NFKC", form[0]), value.translate(_UNSEEN)
+    )
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    kinds = {character: unicodedata.category(character)[0] for character in text}
+    undrawable = [character for character in kinds if kinds[character] == "C"]
+    undrawable = [character for character in undrawable if character not in DRAWABLE_CONTROLS]
+    letters = set(kinds.values()) - {"C", "Z"}
+    if letters == {"M"}:  # harakat and accents need a letter to stand on
+        undrawable = [character for character in kinds if kinds[character] == "M"]
+    if undrawable:
+        codes = tuple(f"U+{ord(character):04X}" for character in undrawable)
+        raise PydanticCustomError("not_text", "not text", {"characters": codes})
+    return text if letters else None
 
 
 class AvatarSpec(BaseModel):
@@ -97,7 +113,7 @@ def parse_spec(given: Iterable[tuple[str, str]], frames: FrameLibrary) -> Avatar
         if name in values:
             problems.append(FieldProblem.of(name, "repeated"))
         if value != "":
-            values[name] = value
+            values[name] = value.translate(_ARABIC_DIGITS) if name in _NUMBERS else value
     try:
         spec = AvatarSpec.model_validate(values)
     except ValidationError as exc:
@@ -114,7 +130,7 @@ def parse_spec(given: Iterable[tuple[str, str]], frames: FrameLibrary) -> Avatar
 
 def _contradictions(spec: AvatarSpec) -> list[FieldProblem]:
     if spec.shape == "circle" and spec.output_format not in TRANSPARENT_FORMATS:
-        return [FieldProblem.of("format", "needs_transparency", choices=", ".join(TRANSPARENT_FORMATS))]
+        return [FieldProblem.of("format", "needs_transparency", choices=TRANSPARENT_FORMATS)]
     return []
 
 
@@ -126,10 +142,10 @@ def _frame_problems(values: Mapping[str, str], frames: FrameLibrary, bad: set[st
         return []
     frame = next((frame for frame in frames if frame.id == frame_id), None)
     if frame is None:
-        return [FieldProblem.of("frame", "not_one_of", choices=", ".join(frame.id for frame in frames))]
+        return [FieldProblem.of("frame", "not_one_of", choices=tuple(frame.id for frame in frames))]
     problems = []
     if "lang" not in bad and values.get("lang", fields["lang"].default) not in frame.languages:
-        problems.append(FieldProblem.of("lang", "not_one_of", choices=", ".join(frame.languages)))
+        problems.append(FieldProblem.of("lang", "not_one_of", choices=frame.languages))
     if "slogan" not in bad and values.get("slogan") and not frame.takes_custom_slogan:
         problems.append(FieldProblem.of("slogan", "not_offered"))
     return problems
@@ -151,16 +167,22 @@ def _field_problem(error: ErrorDetails) -> FieldProblem:
         return FieldProblem.of(name, _NUMBER_KINDS[kind])
     match kind:
         case "extra_forbidden":
-            return FieldProblem.of(name[:64], "unknown", choices=", ".join(AvatarSpec.model_fields))
+            return FieldProblem.of(name[:64], "unknown", choices=tuple(AvatarSpec.model_fields))
         case "literal_error":
-            return FieldProblem.of(name, "not_one_of", choices=", ".join(_choices(name)))
+            return FieldProblem.of(name, "not_one_of", choices=_choices(name))
         case "greater_than_equal" | "less_than_equal":
             minimum, maximum = field_range(name)
             return FieldProblem.of(name, "out_of_range", minimum=minimum, maximum=maximum)
         case "string_too_long":
             return FieldProblem.of(name, "too_long", maximum=error["ctx"]["max_length"])
         case _:
-            return FieldProblem.of(name, "not_text")
+            return FieldProblem.of(name, "not_text", characters=error["ctx"]["characters"])
+
+
+_NUMBERS = frozenset(
+    name for name, field in AvatarSpec.model_fields.items() if field.annotation in {int, float}
+)
+"""Fields in which the digits of an Arabic or Persian keyboard are as good as any."""
 
 
 def _choices(name: str) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def test_a_refused_setting_answers_in_arabic(root: Path, server: int, tmp_path: 
     (tmp_path / "photo.jpg").write_bytes((root / "frames" / "portrait.png").read_bytes())
     here = command.replace("localhost:8000", f"127.0.0.1:{server}")
     answer = subprocess.run(["bash", "-euc", here], cwd=tmp_path, capture_output=True, check=True, timeout=60)
-    assert "بعض الإعدادات غير صحيحة: size" in answer.stdout.decode()
+    assert "بعض الإعدادات غير صحيحة: \u2068size\u2069" in answer.stdout.decode()
 
 
 def _row(*cells: str) -> str:

@@ -88,6 +88,14 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert [name for name in names if name in set(tree(RibbonsError))] == list(tree(RibbonsError))
 
 
+def test_latin_words_keep_their_direction_in_arabic() -> None:
+    """A Latin name in an Arabic sentence is isolated (UAX #9), and lists have the Arabic comma."""
+    problem = FieldProblem.of("frame", "not_one_of", choices=("red-ribbons", "ribbon-loop"))
+    isolated = "\u2068red-ribbons\u2069، \u2068ribbon-loop\u2069"
+    assert problem.text("ar") == f"يجب أن تكون القيمة واحدة من: {isolated}."
+    assert problem.text("en") == "This must be one of: red-ribbons, ribbon-loop."
+
+
 def test_invalid_spec_names_each_bad_field_once() -> None:
     """Two faults of one field are one name in the sentence, and both stay in the list."""
     problems = [FieldProblem.of("x", "repeated"), FieldProblem.of("x", "not_a_number")]

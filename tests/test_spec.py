@@ -66,6 +66,7 @@ def test_a_circle_as_jpeg_is_refused(frames: FrameLibrary) -> None:
         ("slogan", "حر\x00ية", "not_text"),
         ("slogan", "حر\ud800ية", "not_text"),
         ("slogan", "\ue000", "not_text"),
+        ("slogan", "\u064e\u064f", "not_text"),
         ("colour", "green", "unknown"),
     ],
 )
@@ -99,6 +100,37 @@ def test_a_field_given_twice_is_refused(frames: FrameLibrary) -> None:
 def test_an_empty_slogan_is_none(frames: FrameLibrary, value: str) -> None:
     """An HTML form sends an empty field for a slogan that nobody wrote."""
     assert parse_spec([("slogan", value)], frames).slogan is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("ﺍﻟﺤﺮﻳﺔ ﻟﻸﺳﺮﻯ", "الحرية للأسرى"),
+        ("\ufeffالحر\u200bية\u00ad", "الحرية"),
+        ("ﷺ", "ﷺ"),
+        ("آية ۝", "آية ۝"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+    ],
+)
+def test_a_pasted_slogan_is_what_it_looks_like(frames: FrameLibrary, given: str, kept: str) -> None:
+    """Presentation forms out of a PDF become letters, and what a clipboard hides between them goes."""
+    assert parse_spec([("slogan", given)], frames).slogan == kept
+
+
+def test_what_cannot_be_drawn_is_named(frames: FrameLibrary) -> None:
+    """A slogan with a character that nobody sees is refused with the character's code."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec([("slogan", "حر\x07ية")], frames)
+    (problem,) = caught.value.problems
+    assert "U+0007" in problem.text("en")
+    assert "U+0007" in problem.text("ar")
+
+
+@pytest.mark.parametrize(("given", "size"), [("٦٤٠", 640), ("۶۴۰", 640)])
+def test_digits_of_an_arabic_keyboard_are_digits(frames: FrameLibrary, given: str, size: int) -> None:
+    """Whoever types Arabic or Persian digits means the number."""
+    spec = parse_spec([("size", given), ("zoom", "١٫٥")], frames)
+    assert (spec.size, spec.zoom) == (size, 1.5)
 
 
 def test_white_space_in_a_slogan_is_folded(frames: FrameLibrary) -> None:

@@ -150,7 +150,7 @@ def _itemise(text: str, language: str, case: _TypeCase) -> list[_Item]:
         items += reversed(in_run) if rtl else in_run
     if case.missing:
         missing = (character for character in dict.fromkeys(text) if character in case.missing)
-        raise MissingGlyphs(characters=" ".join(map(_describe, missing)))
+        raise MissingGlyphs(characters=tuple(map(_describe, missing)))
     return items
 
 

@@ -82,8 +82,7 @@ def _read_request(given: Fields, frames: FrameLibrary) -> tuple[AvatarSpec, Disp
     if len(chosen) > 1:
         problems.append(FieldProblem.of("disposition", "repeated"))
     elif chosen and chosen[0] not in get_args(Disposition):
-        choices = ", ".join(get_args(Disposition))
-        problems.append(FieldProblem.of("disposition", "not_one_of", choices=choices))
+        problems.append(FieldProblem.of("disposition", "not_one_of", choices=get_args(Disposition)))
     spec = _parse([pair for pair in given if pair[0] != "disposition"], frames, problems)
     return spec, "inline" if chosen == ["inline"] else "attachment"
 
@@ -187,7 +186,7 @@ def _read_overlay_request(given: Fields, frame: Frame, frames: FrameLibrary) -> 
     if len(given) > MAX_FIELDS:
         raise MalformedRequest
     problems = [
-        FieldProblem.of(name[:64], "unknown", choices=", ".join(_OVERLAY_FIELDS))
+        FieldProblem.of(name[:64], "unknown", choices=_OVERLAY_FIELDS)
         for name, _ in given
         if name not in _OVERLAY_FIELDS
     ]
@@ -261,6 +260,8 @@ async def _run_while_connected(request: Request, service: Service, job: Callable
 
 
 async def _cancel_on_disconnect(request: Request, scope: anyio.CancelScope) -> None:
-    # The body has been read, so the next message is the last one.
-    await request.receive()
+    # A request without a body has an empty http.request first; after that, or after the body, the next
+    # message is the last one.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
     scope.cancel()

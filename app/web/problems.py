@@ -50,7 +50,7 @@ KINDS: Mapping[type[RibbonsError], Kind] = {
     errors.PhotoTooManyPixels: Kind.of(422, "Too many pixels", "أبعاد الصورة كبيرة"),
     errors.PhotoTooSmall: Kind.of(422, "Photo too small", "أبعاد الصورة صغيرة"),
     errors.InvalidSpec: Kind.of(422, "Invalid settings", "إعدادات غير صحيحة"),
-    errors.SloganDoesNotFit: Kind.of(422, "Slogan too long", "الشعار طويل"),
+    errors.SloganDoesNotFit: Kind.of(422, "Slogan does not fit", "الشعار لا يتسع له الإطار"),
     errors.MissingGlyphs: Kind.of(422, "Characters without a glyph", "رموز لا يمكن رسمها"),
     errors.FrameNotFound: Kind.of(404, "No such frame", "إطار غير موجود"),
     errors.InvalidFrame: Kind.of(500, "Invalid frame", "إطار غير صالح"),
