@@ -147,6 +147,32 @@ def test_under_overload_every_answer_is_an_avatar_or_a_refusal(server: Server, p
     assert server.metric("ribbons_jobs_waiting") == 0
 
 
+def test_an_overlay_waits_for_a_worker_like_an_avatar(serve: Serve, threads: ThreadPoolExecutor) -> None:
+    """A GET has no body, which must not look like a client that left: twelve at once are twelve pictures."""
+    with serve(deadline=60) as server, ThreadPoolExecutor(12) as many:
+        with hanging(server):
+            sizes = range(64, 76)
+            answers = [many.submit(get_overlay, server, size) for size in sizes]
+            server.until_metric("ribbons_jobs_waiting", 11)
+        assert [answer.result().status_code for answer in answers] == [200] * 12
+        with hanging(server):
+            with pytest.raises(httpx2.ReadTimeout):
+                get_overlay(server, 80, timeout=0.5)
+            server.until_metric("ribbons_jobs_running", 1)
+            waiting = threads.submit(get_overlay, server, 81, timeout=1)
+            server.until_metric("ribbons_jobs_waiting", 1)
+            with pytest.raises(httpx2.ReadTimeout):
+                waiting.result()
+            server.until_metric("ribbons_jobs_waiting", 0)
+        assert "request_failed" not in server.output
+
+
+def get_overlay(server: Server, size: int, timeout: float = 60) -> httpx2.Response:
+    """Ask for a frame by itself."""
+    address = f"{server.url}/v1/frames/red-ribbons/overlay.png"
+    return httpx2.get(address, params={"size": size}, timeout=timeout)
+
+
 def test_a_client_that_leaves_frees_its_place_in_the_queue(server: Server, photo: bytes) -> None:
     """The place is free at once, and what waited is never drawn."""
     with hanging(server), raw_request(server, photo) as first:
