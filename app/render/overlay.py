@@ -9,17 +9,18 @@ import io
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from PIL import Image, ImageChops
 
 from app.render.artwork import draw_circle, draw_ground, draw_words
+from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.frames import FrameLibrary
-    from app.spec import AvatarSpec
+    from app.spec import Shape
 
 DEFAULT_CACHE_BYTES = 128 * 1024 * 1024
 """About 22 overlays of 1080 px (5.8 MB each, and 4.7 MB for each frame without words)."""
@@ -53,12 +54,28 @@ class Overlay:
         return min(left, top, self.alpha.width - right, self.alpha.height - bottom)
 
 
-_Key = tuple[str | int | None, ...]
+class _Key(NamedTuple):
+    """What a kept picture depends on; a frame without words has no language and no shape."""
+
+    frame: str
+    size: int
+    lang: str | None = None
+    slogan: str | None = None
+    shape: Shape | None = None
+
+    @property
+    def is_campaigns(self) -> bool:
+        """Whether it is what most people ask for: the campaign's own words at the size we propose."""
+        return self.slogan is None and self.size == AvatarSpec.model_fields["size"].default
+
+
 _Kept = TypeVar("_Kept", Overlay, Image.Image)
 
 
 class Overlays:
     """Overlays, drawn on first use and kept while they fit; the least recently used goes first.
+
+    The campaign's own at the proposed size go last, whatever sizes and slogans strangers try.
 
     The frames without words are kept beside them: another language or slogan at the same size then costs a
     tenth of the first.
@@ -85,7 +102,7 @@ class Overlays:
             SloganDoesNotFit: The slogan is too long for the frame.
             MissingGlyphs: The slogan holds characters that the frame's fonts lack.
         """
-        key = (spec.frame, spec.lang, spec.slogan, spec.size, spec.shape)
+        key = _Key(spec.frame, spec.size, spec.lang, spec.slogan, spec.shape)
         return self._recall(key, partial(self._draw, spec))
 
     def png(self, spec: AvatarSpec) -> bytes:
@@ -106,7 +123,7 @@ class Overlays:
     def _draw(self, spec: AvatarSpec) -> Overlay:
         frame = self.frames.get(spec.frame)
         words = draw_words(frame, spec.lang, spec.slogan, spec.size)  # first: they cost less and may not fit
-        ground = self._recall((spec.frame, spec.size), partial(draw_ground, frame, spec.size))
+        ground = self._recall(_Key(spec.frame, spec.size), partial(draw_ground, frame, spec.size))
         artwork = Image.alpha_composite(ground, words)
         return Overlay(
             colour=artwork.convert("RGB"),
@@ -124,8 +141,8 @@ class Overlays:
             self._kept[key] = drawn
             self.nbytes += _nbytes(drawn)
         while self.nbytes > self.max_bytes:
-            _, oldest = self._kept.popitem(last=False)
-            self.nbytes -= _nbytes(oldest)
+            strangers = (kept for kept in self._kept if not kept.is_campaigns)
+            self.nbytes -= _nbytes(self._kept.pop(next(strangers, next(iter(self._kept)))))
         return drawn
 
 

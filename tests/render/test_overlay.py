@@ -41,6 +41,17 @@ def test_the_cache_is_bounded_by_bytes(frames: FrameLibrary) -> None:
     assert overlays.get(AvatarSpec(size=100, lang="en")) is not english
 
 
+def test_the_campaigns_own_overlays_outlive_strangers(frames: FrameLibrary) -> None:
+    """Odd sizes and slogans push each other out, not what nearly everybody asks for."""
+    overlays = Overlays(frames, max_bytes=12_000_000)
+    default = overlays.get(AvatarSpec())
+    for size in range(600, 606):
+        overlays.get(AvatarSpec(size=size))
+        overlays.get(AvatarSpec(size=size, slogan="حرية"))
+    assert overlays.nbytes <= overlays.max_bytes
+    assert overlays.get(AvatarSpec()) is default
+
+
 def test_another_slogan_draws_only_its_words(frames: FrameLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     """A supporter who types a slogan pays for the letters, not for the frame at every stroke."""
     overlays = Overlays(frames)
