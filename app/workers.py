@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 T = TypeVar("T")
+Error = TypeVar("Error", bound=BaseException)
 
 Loss = Literal["deadline", "died"]
 
@@ -174,8 +175,11 @@ class WorkerPool:
             # OSError: the system would not start a process.
             self._note_loss("died")
             raise WorkerDied from None
+        except RibbonsError as error:
+            raise _without_past(error) from None
         except JobFailed as exc:
-            _log.error("job_failed", kind=exc.fault.kind, place=exc.fault.place)
+            fault = _without_past(exc).fault
+            _log.error("job_failed", kind=fault.kind, place=fault.place)
             raise InternalError from None
         return result
 
@@ -225,3 +229,12 @@ class WorkerPool:
             await self._run_in_process(self._warm_up, _START_SECONDS)
         finally:
             self._slots.release_on_behalf_of(slot)
+
+
+def _without_past(error: Error) -> Error:
+    """Take the traceback off an exception that a job raised.
+
+    anyio keeps the exception in a variable of the frame that raises it, and the photo in the same frame: a
+    cycle of references, in which the photo would outlive its answer.
+    """
+    return error.with_traceback(None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -25,10 +27,12 @@ from app.errors import (
     InternalError,
     InvalidFrame,
     PhotoDamaged,
+    RibbonsError,
     ShuttingDown,
     WorkerDied,
 )
 from app.frames import FrameLibrary
+from app.render.avatar import make_avatar
 from app.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -140,6 +144,29 @@ def test_a_foreign_exception_becomes_an_internal_error_without_its_words() -> No
             assert await pool.run(os.getpid)
 
     in_loop(main)
+
+
+def test_a_job_that_failed_is_forgotten() -> None:
+    """No cycle of references keeps the job, and the photo in it, when it raised something."""
+    photo = b"x" * 5 * MB
+    jobs = [partial(int, photo), partial(make_avatar, photo, None, None), partial(time.sleep, photo)]
+    kept = []
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            for job in jobs:
+                before = tracemalloc.get_traced_memory()[0]
+                assert isinstance(await outcome(pool, job), RibbonsError)
+                kept.append(tracemalloc.get_traced_memory()[0] - before)
+
+    tracemalloc.start()
+    gc.disable()
+    try:
+        in_loop(main)
+    finally:
+        gc.enable()
+        tracemalloc.stop()
+    assert max(kept) < MB
 
 
 def test_a_worker_that_exits_by_itself_does_not_end_the_server() -> None:

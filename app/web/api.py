@@ -254,9 +254,13 @@ async def _run_while_connected(request: Request, service: Service, job: Callable
         except RibbonsError as error:  # kept, because the group would wrap it
             failure = error
         tasks.cancel_scope.cancel()
-    if result is None:
-        raise failure
-    return result
+    try:
+        if result is None:
+            raise failure
+        return result
+    finally:
+        # Its traceback holds this frame and the photo: together they would outlive the answer.
+        del failure
 
 
 async def _cancel_on_disconnect(request: Request, scope: anyio.CancelScope) -> None:

@@ -6,6 +6,7 @@ Written on the streaming parser of python-multipart rather than on Starlette's f
 
 from __future__ import annotations
 
+import io
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -139,17 +140,17 @@ class _Photo:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._size = 0
-        self._chunks: list[bytes] = []
+        # Grows in place and hands its bytes over without a copy; chunks in a list would be held twice
+        # while they are joined.
+        self._buffer = io.BytesIO()
 
     def write(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size > self._max_bytes:
+        if self._buffer.tell() + len(chunk) > self._max_bytes:
             raise too_many_bytes(self._max_bytes)
-        self._chunks.append(chunk)
+        self._buffer.write(chunk)
 
     def read(self) -> bytes:
-        photo = b"".join(self._chunks)
+        photo = self._buffer.getvalue()
         if not photo:
             raise PhotoMissing
         return photo
@@ -172,31 +173,14 @@ class _RawReceiver:
 
 
 class _FormReceiver:
-    """A ``multipart/form-data`` body (RFC 7578): the part ``photo``, and text fields.
-
-    A part is the photo by its name alone, whatever file name or type it claims.
-    """
+    """A ``multipart/form-data`` body (RFC 7578): the part ``photo``, and text fields."""
 
     def __init__(self, boundary: bytes, max_photo_bytes: int) -> None:
-        callbacks: MultipartCallbacks = {
-            "on_part_begin": self._on_part_begin,
-            "on_header_field": self._on_header_field,
-            "on_header_value": self._on_header_value,
-            "on_header_end": self._on_header_end,
-            "on_headers_finished": self._on_headers_finished,
-            "on_part_data": self._on_part_data,
-            "on_part_end": self._on_part_end,
-            "on_end": self._on_end,
-        }
-        self._max_photo_bytes = max_photo_bytes
-        self._photo: _Photo | None = None
-        self._fields: list[tuple[str, str]] = []
-        self._complete = False
-        self._on_part_begin()
         if not boundary:
             raise MalformedRequest
+        self._form = _Form(max_photo_bytes)
         try:
-            self._parser = MultipartParser(boundary, callbacks)
+            self._parser = MultipartParser(boundary, self._form.callbacks())
         except FormParserError:
             raise MalformedRequest from None
 
@@ -208,6 +192,36 @@ class _FormReceiver:
             raise MalformedRequest from None
 
     def finish(self) -> Upload:
+        return self._form.read()
+
+
+class _Form:
+    """What the parser has found so far.
+
+    A part is the photo by its name alone, whatever file name or type it claims. The parser holds this, and
+    this must not hold the parser: a photo in a cycle of references outlives its answer.
+    """
+
+    def __init__(self, max_photo_bytes: int) -> None:
+        self._max_photo_bytes = max_photo_bytes
+        self._photo: _Photo | None = None
+        self._fields: list[tuple[str, str]] = []
+        self._complete = False
+        self._on_part_begin()
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+
+    def read(self) -> Upload:
         if not self._complete:
             raise MalformedRequest
         if self._photo is None:

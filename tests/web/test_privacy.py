@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx2
 import pytest
+
+from app.settings import load_settings
+from app.web.app import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import psutil
+    from fastapi import FastAPI
 
     from tests.web.conftest import Serve
 
@@ -154,6 +162,86 @@ def _spooling_server(watch: Watch) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()
+
+
+FORM = "multipart/form-data; boundary=b"
+
+
+def in_a_form(photo: bytes, fields: bytes = b"") -> bytes:
+    """Return a form with a photo."""
+    head = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+    return fields + head + photo + b"\r\n--b--\r\n"
+
+
+async def status_of(
+    app: FastAPI, body: bytes, content_type: str, query: str = "", leave_after: float = 60
+) -> int | None:
+    """Send a photo to an application without a client, whose own copies would count; return the status."""
+    chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
+    status = None
+
+    async def receive() -> dict[str, Any]:
+        if not chunks:
+            await anyio.sleep(leave_after)
+            return {"type": "http.disconnect"}
+        chunk = chunks.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
+
+    async def send(message: Any) -> None:
+        nonlocal status
+        status = message.get("status", status)
+
+    headers = {"content-type": content_type, "content-length": str(len(body))}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/avatars",
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await app(scope, receive, send)
+    return status
+
+
+def test_a_photo_is_forgotten_with_its_answer(large_photo: bytes) -> None:
+    """Whatever became of it, it is gone from memory at once, and does not wait for Python to look for cycles."""
+    size = b'--b\r\nContent-Disposition: form-data; name="size"\r\n\r\n1\r\n'
+    other = b"x" * len(large_photo)
+    damaged = large_photo[:-1000]
+    cases: dict[str, tuple[int | None, dict[str, Any]]] = {
+        "drawn from a form": (200, {"body": in_a_form(large_photo), "content_type": FORM}),
+        "drawn": (200, {"body": large_photo, "content_type": ""}),
+        "damaged, in a form": (422, {"body": in_a_form(damaged), "content_type": FORM}),
+        "damaged": (422, {"body": damaged, "content_type": ""}),
+        "no photo": (415, {"body": other, "content_type": ""}),
+        "a bad spec": (422, {"body": in_a_form(large_photo, size), "content_type": FORM}),
+        "a bad form": (400, {"body": in_a_form(large_photo)[:-9], "content_type": FORM}),
+        "too large a form": (413, {"body": in_a_form(large_photo + b"x" * 1_000_000), "content_type": FORM}),
+        "its sender left": (None, {"body": large_photo, "content_type": "", "leave_after": 0.01}),
+    }
+    kept: dict[str, int] = {}
+
+    async def main() -> None:
+        app = create_app(load_settings(workers=1, deadline=60, max_photo_bytes=len(large_photo)))
+        async with app.router.lifespan_context(app):
+            for name, (expected, sent) in cases.items():
+                async with anyio.create_task_group() as tasks:
+                    if expected is None:  # who leaves, leaves the queue
+                        tasks.start_soon(app.state.service.pool.run, partial(time.sleep, 1))
+                        await anyio.sleep(0.01)
+                    await status_of(app, **sent)  # what is loaded at the first use is not a photo
+                    before = tracemalloc.get_traced_memory()[0]
+                    assert await status_of(app, **sent) == expected, name
+                    kept[name] = tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    gc.disable()
+    try:
+        anyio.run(main, backend_options={"use_uvloop": True})
+    finally:
+        gc.enable()
+        tracemalloc.stop()
+    assert {name: bytes_ for name, bytes_ in kept.items() if bytes_ > len(large_photo) // 10} == {}
 
 
 def test_the_log_says_nothing_of_who_came_or_what_they_sent(serve: Serve, photo: bytes) -> None:
