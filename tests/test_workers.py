@@ -33,6 +33,8 @@ from app.errors import (
 )
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
+from app.render.overlay import Overlays
+from app.spec import AvatarSpec
 from app.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -146,10 +148,11 @@ def test_a_foreign_exception_becomes_an_internal_error_without_its_words() -> No
     in_loop(main)
 
 
-def test_a_job_that_failed_is_forgotten() -> None:
+def test_a_job_that_failed_is_forgotten(frames: FrameLibrary) -> None:
     """No cycle of references keeps the job, and the photo in it, when it raised something."""
     photo = b"x" * 5 * MB
-    jobs = [partial(int, photo), partial(make_avatar, photo, None, None), partial(time.sleep, photo)]
+    no_photo = partial(make_avatar, photo, AvatarSpec(), Overlays(frames))
+    jobs: list[Callable[[], Any]] = [partial(int, photo), no_photo]
     kept = []
 
     async def main() -> None:

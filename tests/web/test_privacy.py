@@ -204,7 +204,7 @@ async def status_of(
 
 
 def test_a_photo_is_forgotten_with_its_answer(large_photo: bytes) -> None:
-    """Whatever became of it, it is gone from memory at once, and does not wait for Python to look for cycles."""
+    """Whatever became of it, it is gone at once, and does not wait for Python to look for cycles."""
     size = b'--b\r\nContent-Disposition: form-data; name="size"\r\n\r\n1\r\n'
     other = b"x" * len(large_photo)
     damaged = large_photo[:-1000]
