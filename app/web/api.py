@@ -13,7 +13,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect, Request
 
-from app import __version__
 from app.errors import FieldProblem, InvalidSpec, MalformedRequest, NotFound, RibbonsError
 from app.spec import AvatarSpec, parse_spec
 from app.web import openapi
@@ -175,10 +174,15 @@ async def draw_overlay(request: Request, frame_id: FrameId) -> Response:
     spec = _read_overlay_request(_query(request), frame, service.frames)
     # A supporter's own words are theirs: no cache on the way may keep them.
     scope = "private" if spec.slogan else "public"
-    headers = {"ETag": _overlay_etag(frame, spec), "Cache-Control": f"{scope}, max-age=3600"}
-    if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+    etag = _overlay_etag(service.drawing_revision, frame, spec)
+    headers = {"ETag": etag, "Cache-Control": f"{scope}, max-age=3600"}
+    condition = request.headers.get("if-none-match", "")
+    # Compared weakly, as RFC 9110 (13.1.2) asks: caches and proxies may have weakened ours.
+    if etag in re.findall(r'"[^"]*"', condition):
         return Response(status_code=304, headers=headers)
     content = await _run_while_connected(request, service, partial(service.studio.draw_overlay, spec))
+    if condition.strip() == "*":  # any picture that there is; only drawing tells whether there is one
+        return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="image/png")
 
 
@@ -194,16 +198,11 @@ def _read_overlay_request(given: Fields, frame: Frame, frames: FrameLibrary) -> 
     return _parse([("frame", frame.id), *allowed], frames, problems)
 
 
-def _overlay_etag(frame: Frame, spec: AvatarSpec) -> str:
+def _overlay_etag(drawing_revision: str, frame: Frame, spec: AvatarSpec) -> str:
     """Return a strong ETag: the same drawing code, frame, fonts and spec draw the same bytes."""
-    parts = (__version__, frame.revision, spec.lang, spec.slogan or "", str(spec.size), spec.shape)
+    parts = (drawing_revision, frame.revision, spec.lang, spec.slogan or "", str(spec.size), spec.shape)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return f'"{digest[:32]}"'
-
-
-def _matches(if_none_match: str, etag: str) -> bool:
-    """Compare weakly, as RFC 9110 (13.1.2) asks: caches and proxies may have weakened ours."""
-    return if_none_match.strip() == "*" or etag in re.findall(r'"[^"]*"', if_none_match)
 
 
 # -- problems --------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from anyio import Lock
 
+from app import __version__, render
 from app.frames import FrameLibrary
 from app.jobs import Studio
 from app.spec import AvatarSpec
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
+# Whatever else decides which bytes a picture has: each of them may draw differently in its next version.
+_DRAWING_LIBRARIES = ("arabic-reshaper", "pillow", "resvg-py", "uharfbuzz")
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -30,6 +37,8 @@ class Service:
     pool: WorkerPool
     uploads: UploadDesk
     metrics: Metrics
+    drawing_revision: str
+    """Changes with the code that draws, ours and others'."""
     specimen: AvatarSpec
     """What workers warm up with, and probes draw."""
     probing: Lock
@@ -61,7 +70,26 @@ class Service:
             memory_bytes=settings.upload_memory_bytes,
             timeout=settings.upload_timeout,
         )
-        return cls(frames, studio, pool, uploads, Metrics(pool, uploads), specimen, Lock())
+        return cls(
+            frames=frames,
+            studio=studio,
+            pool=pool,
+            uploads=uploads,
+            metrics=Metrics(pool, uploads),
+            drawing_revision=_drawing_revision(),
+            specimen=specimen,
+            probing=Lock(),
+        )
+
+
+def _drawing_revision() -> str:
+    digest = hashlib.sha256(__version__.encode())
+    for library in _DRAWING_LIBRARIES:
+        digest.update(f"\0{library} {version(library)}".encode())
+    for folder in render.__path__:
+        for path in sorted(Path(folder).rglob("*.py")):
+            digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def service_of(request: Request) -> Service:

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
+from app import render
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
+from app.settings import load_settings
 from app.spec import AvatarSpec
+from app.web import service
+from app.web.app import create_app
 from app.web.uploads import MAX_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx2
-    from starlette.testclient import TestClient
 
     from app.frames import FrameLibrary
 
@@ -320,6 +325,38 @@ def test_an_overlay_is_not_sent_twice(client: TestClient) -> None:
         assert again.headers["etag"] == tag
     changed = client.get(OVERLAY, params={"size": "100"}, headers={"if-none-match": '"other"'})
     assert changed.status_code == 200
+
+
+def test_what_cannot_be_drawn_is_no_picture_that_somebody_has(client: TestClient) -> None:
+    """``If-None-Match: *`` asks whether there is a picture, and a slogan that does not fit has none."""
+    settings = {"size": "100", "slogan": "غ" * 60}
+    response = client.get(OVERLAY, params=settings, headers={"if-none-match": "*"})
+    assert_problem(response, 422, "slogan_does_not_fit", "en")
+
+
+def test_other_drawing_code_has_other_tags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache asks again after an update of ours, of the rasteriser, of the shaper or of the encoder."""
+
+    def tag() -> str:
+        bare = TestClient(create_app(load_settings()))
+        bare.app.state.service.pool.run = no_drawing  # type: ignore[attr-defined]
+        return bare.head(OVERLAY, params={"size": "64"}).headers["etag"]
+
+    tags = [tag(), tag()]
+    assert tags[0] == tags[1]
+    for changed in ("pillow", "resvg-py", "uharfbuzz", "arabic-reshaper"):
+        with monkeypatch.context() as patch:
+            patch.setattr(service, "version", lambda name, changed=changed: str(name == changed))
+            tags.append(tag())
+    (tmp_path / "crop.py").write_text("")
+    monkeypatch.setattr(render, "__path__", [str(tmp_path)])
+    tags.append(tag())
+    assert len(set(tags)) == 6
+
+
+async def no_drawing(_job: object) -> bytes:
+    """Draw nothing."""
+    return b""
 
 
 def test_each_overlay_has_its_own_tag(client: TestClient) -> None:
