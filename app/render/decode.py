@@ -64,7 +64,7 @@ class Photo:
     """A decoded photo, still as stored: not turned, not converted.
 
     Attributes:
-        image: L, RGB, RGBA, LA or CMYK.
+        image: In whatever mode its decoder gave: see :func:`in_plain_mode`.
         width: Pixels of the stored picture at full scale.
         height: Pixels of the stored picture at full scale.
         orientation: How it is to be turned, 1-8 as in EXIF.
@@ -186,7 +186,8 @@ def _decode_pillow(container: Container, enough: float, limits: Limits) -> Photo
             orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
             profile = file.info.get("icc_profile") or profile
         file.load()
-        return Photo(_in_plain_mode(file), width, height, orientation, profile)
+        in_plain_mode(file.crop((0, 0, 1, 1)))  # whether it can be done, while errors are still the photo's
+        return Photo(file, width, height, orientation, profile)
 
 
 def _open(container: Container) -> ImageFile:
@@ -218,18 +219,18 @@ def _draft_divisor(pixels: int, enough: float, limits: Limits) -> int:
     return max(by_quality, by_memory)
 
 
-def _in_plain_mode(file: Image.Image) -> Image.Image:
-    """Return the picture in a mode that can be resized: no palette, no bits, no 16 bits."""
-    if file.mode.startswith("I"):
-        colour = file.info.get("transparency")
-        file = file.point(lambda value: value / 256).convert("L")
+def in_plain_mode(image: Image.Image) -> Image.Image:
+    """Return a decoded picture, or a piece of it, as L, RGB, RGBA or CMYK: no palette, no key, no 16 bits."""
+    if image.mode.startswith("I"):
+        colour = image.info.get("transparency")
+        image = image.point(lambda value: value / 256).convert("L")
         if colour is not None:
-            file.info["transparency"] = colour
-    if file.has_transparency_data:
-        return file if file.mode == "RGBA" else file.convert("RGBA")
-    if file.mode in {"L", "RGB", "CMYK"}:
-        return file
-    return file.convert("L" if file.mode == "1" else "RGB")
+            image.info["transparency"] = colour
+    if image.has_transparency_data:
+        return image if image.mode == "RGBA" else image.convert("RGBA")
+    if image.mode in {"L", "RGB", "CMYK"}:
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _decode_heif(container: Container, limits: Limits) -> Photo:
@@ -239,4 +240,4 @@ def _decode_heif(container: Container, limits: Limits) -> Photo:
     width, height = file.size
     image = Image.frombuffer(file.mode, file.size, data, "raw", file.mode, file.stride, 1)
     profile = file.info.get("icc_profile") or (container.space.profile() if container.space else None)
-    return Photo(_in_plain_mode(image), width, height, 1, profile)
+    return Photo(image, width, height, 1, profile)

@@ -202,3 +202,31 @@ def test_a_margin_leaves_out_pixels_and_changes_none(orientation: int, rotate: f
     spec = AvatarSpec.model_construct(size=100, x=0.3, y=0.6, zoom=1.2, rotate=rotate)
     expected = crop(photo, spec).crop((13, 13, 87, 87))
     assert np.abs(pixels(crop(photo, spec, margin=13)) - pixels(expected)).max() <= 1
+
+
+@pytest.mark.parametrize(("zoom", "rotate", "tolerance"), [(1, 0, 4), (1.3, 90, 1), (1, 30, 1), (8, 0, 1)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_resized_in_bands_have_no_seams(
+    orientation: int, zoom: float, rotate: float, tolerance: int
+) -> None:
+    """What is transparent or of 16 bits is cut as what is neither, whatever the reduction (6.6 to 0.8)."""
+    image = photos.detailed((660, 661))
+    spec = AvatarSpec.model_construct(size=100, x=0.3, y=0.6, zoom=zoom, rotate=rotate)
+    expected = pixels(crop(whole(image, orientation), spec))
+    opaque = image.copy()
+    opaque.putalpha(255)
+    found = pixels(crop(whole(opaque, orientation), spec))
+    inside = found[..., 3] == 255  # turned, FINE fades the outermost pixels
+    assert inside.mean() > 0.95
+    assert np.abs(found[..., :3] - expected)[inside].max() <= tolerance
+    deep = Image.fromarray(np.asarray(image.getchannel("R")).astype(np.uint16) * 256)
+    assert np.abs(pixels(crop(whole(deep, orientation), spec)) - expected[..., 0]).max() <= tolerance
+
+
+def test_what_is_hidden_by_transparency_does_not_bleed() -> None:
+    """The colour of a transparent pixel has no part in its neighbours' colours."""
+    image = Image.new("RGBA", (300, 300), (255, 0, 0, 0))
+    image.paste((0, 0, 200, 255), (0, 0, 300, 151))
+    found = pixels(crop(whole(image), AvatarSpec.model_construct(size=100)))
+    seen = found[found[..., 3] > 8]
+    assert seen[:, 0].max() <= 2

@@ -17,7 +17,7 @@ from app.errors import (
     PhotoTooSmall,
 )
 from app.render.avatar import make_avatar
-from app.render.decode import Limits, Photo, decode, identify
+from app.render.decode import Limits, Photo, decode, identify, in_plain_mode
 from app.spec import AvatarSpec
 from tests import photos
 from tests.photos import BLUE, GREEN, READABLE, RED, TRANSPARENT, WHITE
@@ -108,7 +108,7 @@ def test_a_jpeg_that_no_decoder_reads_is_not_called_damaged(frame_type: int) -> 
 def test_sixteen_bit_grey_keeps_its_shades() -> None:
     """A 16-bit grey PNG is scaled to 8 bits, not clipped."""
     rows = b"".join(b"\0" + b"".join(struct.pack(">H", 257 * 4 * x) for x in range(64)) for _ in range(16))
-    image = read(photos.png(64, 16, 0, 16, rows)).image
+    image = in_plain_mode(read(photos.png(64, 16, 0, 16, rows)).image)
     assert image.mode == "L"
     assert np.abs(np.asarray(image)[0].astype(int) - 4 * np.arange(64)).max() <= 1
 
@@ -128,6 +128,13 @@ def test_transparency_is_composited_on_white(clear_overlays: Overlays, name: str
     content = make_avatar(TRANSPARENT[name], AvatarSpec(size=64, format="png"), clear_overlays).content
     image = read(content).image
     assert_near([image.getpixel((4, 32)), image.getpixel((60, 32))], [WHITE, (200, 200, 200)], 1)
+
+
+def test_a_palette_with_more_transparencies_than_colours_is_damaged() -> None:
+    """What goes wrong on the way to a plain mode is found while decoding, not later."""
+    chunks = photos.png_chunk(b"PLTE", b"abc"), photos.png_chunk(b"tRNS", b"\0" * 300)
+    with pytest.raises(PhotoDamaged):
+        read(photos.png(64, 64, 3, 8, bytes(65 * 64), *chunks))
 
 
 # -- orientation -----------------------------------------------------------
