@@ -6,19 +6,30 @@ import resource
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import RibbonsError
 from app.logs import configure_logging
 from app.web.app import create_app
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fastapi import FastAPI
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from app.settings import Settings
+
+# As long as nginx is advised to wait in docs/deploy.md; a phone that is on at all needs a second or two.
+_HEADER_SECONDS = 10.0
+
+# Each connection takes one; the usual 1,024 are used up by what one person can open. More than this would
+# be of no use, and some systems allow a thousand million.
+_OPEN_FILES = 65_536
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +43,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings)
     # A core dump would write photos to a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _allow_open_files()
     try:
         app = create_app(settings)
         listener = _listen(settings)
@@ -55,17 +67,64 @@ def _refuse(reason: str) -> NoReturn:
     sys.exit(1)
 
 
+def _allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _listen(settings: Settings) -> socket.socket:
     """Take the address before anything is started, so that one that is taken is known at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
 
 
+class _ImpatientProtocol(HttpToolsProtocol):
+    """Closes a connection on which the headers of a request do not arrive in time: uvicorn waits for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+        super().connection_made(transport)
+        self._start_timer()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._start_timer()
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(_HEADER_SECONDS, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # uvicorn declares it wrongly
+        if cycle is None or cycle.response_complete:
+            self.transport.close()
+        else:  # half of the next request came before the answer to this one has gone
+            self._start_timer()
+
+
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    # No limit_concurrency: uvicorn's own refusal is plain text without Retry-After, and says nothing to
+    # whoever has not sent headers yet. The desk for uploads and the queue refuse.
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=_ImpatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

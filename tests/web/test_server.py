@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,15 +11,26 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import anyio
 import httpx2
 import psutil
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.settings import load_settings
+from app.web import server as web_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
 
     from tests.web.conftest import Serve, Server
 
@@ -207,6 +219,51 @@ def test_a_photo_that_trickles_is_given_up(strict_server: Server) -> None:
             time.sleep(0.05)
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
     strict_server.until_metric("ribbons_uploads_arriving", 0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server, in this process, that waits for headers half a second."""
+    monkeypatch.setattr(web_server, "_HEADER_SECONDS", 0.5)
+
+    async def answer_slowly(_request: Request) -> Response:
+        await anyio.sleep(1.5)
+        return Response("answered")
+
+    app = Starlette(routes=[Route("/", answer_slowly)])
+    running = uvicorn.Server(web_server._configuration(cast("FastAPI", app), load_settings()))
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
+        done = thread.submit(running.run, [listener])
+        yield listener.getsockname()[1]
+        running.should_exit = True
+        done.result(30)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nA: b"])
+def test_headers_that_do_not_come_are_not_waited_for(impatient: int, sent: bytes) -> None:
+    """Half-sent requests would take up every connection that the system allows."""
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as connection:
+        connection.sendall(sent)
+        assert connection.recv(100) == b""
+
+
+def test_an_answer_that_takes_long_is_not_cut_off(impatient: int) -> None:
+    """Only headers have to hurry: the first request is answered though half of the next has come."""
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
+        assert connection.recv(1000).endswith(b"answered")
+        assert connection.recv(100) == b""
+
+
+def test_a_service_may_open_as_many_files_as_the_system_allows(serve: Serve) -> None:
+    """The usual soft limit of 1,024 would be an outage for one person to cause."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        with serve() as server:
+            assert server.process.rlimit(psutil.RLIMIT_NOFILE) == (min(hard, 65_536), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_curl_shows_the_problem_when_a_photo_is_too_large(strict_server: Server, tmp_path: Path) -> None:
