@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -348,13 +349,26 @@ def test_a_running_job_is_left_to_finish_when_its_caller_leaves() -> None:
 
 
 def test_a_job_over_its_memory_is_a_damaged_photo() -> None:
-    """Memory is bounded in the worker: the machine never swaps, and the process lives on."""
+    """Memory is bounded in the worker: the photo is given up, and the process lives on."""
 
     async def main() -> None:
         async with pool_of() as pool:
             before = await pool.run(os.getpid)
             assert isinstance(await outcome(pool, partial(bytes, 1000 * MB)), PhotoDamaged)
             assert await pool.run(os.getpid) == before
+
+    in_loop(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_worker_that_crashes_leaves_no_dump() -> None:
+    """Its memory holds a photo; neither a file nor a program that collects dumps may have it."""
+    dumpable = partial(eval, "__import__('ctypes').CDLL(None).prctl(3, 0, 0, 0, 0)")  # PR_GET_DUMPABLE
+
+    async def main() -> None:
+        async with pool_of() as pool:
+            assert await pool.run(dumpable) == 0
+            assert await pool.run(partial(resource.getrlimit, resource.RLIMIT_CORE)) == (0, 0)
 
     in_loop(main)
 

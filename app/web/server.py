@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import RibbonsError
+from app.jobs import forbid_core_dumps
 from app.logs import configure_logging
 from app.web.app import create_app
 
@@ -41,8 +42,7 @@ def serve(settings: Settings) -> None:
         SystemExit: The service could not start (the reason is logged).
     """
     configure_logging(settings)
-    # A core dump would write photos to a disk.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_core_dumps()
     _allow_open_files()
     try:
         app = create_app(settings)

@@ -266,6 +266,27 @@ def test_a_service_may_open_as_many_files_as_the_system_allows(serve: Serve) -> 
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+_WHAT_IS_FORBIDDEN = """
+import ctypes, resource, uvicorn
+from app.settings import load_settings
+from app.web.server import serve
+
+def run(server, sockets):
+    print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))
+
+uvicorn.Server.run = run
+serve(load_settings(port=0))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_service_that_crashes_leaves_no_dump(root: Path) -> None:
+    """The web process holds photos too: it is not dumpable (PR_GET_DUMPABLE), and may dump no byte."""
+    command = [sys.executable, "-c", _WHAT_IS_FORBIDDEN]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "0 (0, 0)\n"
+
+
 def test_curl_shows_the_problem_when_a_photo_is_too_large(strict_server: Server, tmp_path: Path) -> None:
     """The answer arrives, and no reset connection, in both ways of sending, the length told or not."""
     too_large = tmp_path / "photo.jpg"
