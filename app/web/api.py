@@ -54,15 +54,17 @@ async def make_avatar(request: Request) -> Response:
     the avatar is drawn, and nowhere after that.
     """
     service = service_of(request)
-    service.pool.refuse_if_full()
-    async with service.uploads.receive(request) as upload:
-        spec, disposition = _read_request((*_query(request), *upload.fields), service.frames)
-        job = partial(service.studio.draw_avatar, upload.photo, spec)
-        try:
+    output_format = "unknown"
+    try:
+        service.pool.refuse_if_full()
+        async with service.uploads.receive(request) as upload:
+            spec, disposition = _read_request((*_query(request), *upload.fields), service.frames)
+            output_format = spec.output_format
+            job = partial(service.studio.draw_avatar, upload.photo, spec)
             avatar = await _run_while_connected(request, service, job)
-        except RibbonsError as error:
-            service.metrics.avatar_refused(spec.output_format, error.code)
-            raise
+    except RibbonsError as error:
+        service.metrics.avatar_refused(output_format, error.code)
+        raise
     service.metrics.avatar_made(spec.output_format, avatar.seconds)
     return _avatar_response(avatar, spec, disposition)
 

@@ -40,7 +40,8 @@ class Metrics:
         )
         self._renders = Counter(
             "ribbons_renders",
-            "Avatars asked for, by what became of them: ok, or the error's code.",
+            "Avatars asked for, by what became of them: ok, or the error's code. "
+            "The format is unknown when one is refused before the request has been read.",
             ("outcome", "format"),
             registry=self._registry,
         )
@@ -65,7 +66,7 @@ class Metrics:
             self._step_seconds.labels(step).observe(duration)
 
     def avatar_refused(self, output_format: str, code: str) -> None:
-        """Count an avatar that was asked for in a valid spec and not made."""
+        """Count an avatar that was asked for and not made."""
         self._renders.labels(code, output_format).inc()
 
     def exposition(self) -> bytes:

@@ -84,6 +84,11 @@ def test_avatars_are_counted_by_what_became_of_them(client: TestClient, photo: b
     client.post("/v1/avatars", content=photo, params=settings)
     client.post("/v1/avatars", content=photo[:-500], params=settings)
     assert (count("ok", "webp"), count("photo_damaged", "webp")) == (made + 1, damaged + 1)
+    early = count("photo_missing", "unknown"), count("invalid_spec", "unknown")
+    client.post("/v1/avatars", content=b"")
+    client.post("/v1/avatars", content=photo, params={"size": "1"})
+    late = count("photo_missing", "unknown"), count("invalid_spec", "unknown")
+    assert late == (early[0] + 1, early[1] + 1)
     steps = {
         dict(labels)["step"]
         for name, labels in samples(client)

@@ -136,6 +136,8 @@ def test_a_full_queue_refuses_before_the_photo_is_sent(
         refused = post(server, photo)
         assert (refused.status_code, refused.json()["code"]) == (503, "busy")
         assert int(refused.headers["retry-after"]) >= 1
+        counted = 'ribbons_renders_total{format="unknown",outcome="busy"} 1.0'
+        assert counted in httpx2.get(f"{server.url}/metrics").text
         # A client that asks first (Expect) does not send the photo at all.
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             head = (
