@@ -67,7 +67,8 @@ def perform(job: Callable[[], T], allowance: Allowance) -> T:
 
     Raises:
         RibbonsError: What the job itself raised.
-        PhotoDamaged: The job needed more memory than it may have: a photo within every limit does not.
+        PhotoDamaged: The job needed more memory than it may have. A whole photo within every limit does not,
+            because settings under which it would are refused at the start.
         JobFailed: The job raised anything else.
     """
     _restrain(allowance)

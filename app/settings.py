@@ -12,10 +12,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.render.decode import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
 PREFIX = "RIBBONS_"
 MB = 1_000_000
+
+# What a worker needs beside the photo: itself and its libraries (80 MB), and to resize, compose and encode.
+_WORKER_BYTES = 150 * MB
+
+# What WebP, the hungriest kind, takes while it is unpacked (tests/render/test_memory.py).
+_BYTES_PER_DECODED_PIXEL = 16
 
 _ROOT = Path(__file__).parent.parent
 
@@ -125,11 +133,27 @@ def load_settings(**given: Any) -> Settings:
         faults += [_fault(error) for error in exc.errors(include_url=False)]
     else:
         faults += [_missing_folder(name, path) for name, path in _folders(settings) if not path.is_dir()]
-        if settings.upload_memory_bytes < settings.max_photo_bytes:
-            faults.append(f"{PREFIX}UPLOAD_MEMORY_BYTES: smaller than one photo ({PREFIX}MAX_PHOTO_BYTES)")
+        faults += _contradictions(settings)
         if not faults:
             return settings
     raise InvalidSettings("\n".join(faults)) from None
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.upload_memory_bytes < settings.max_photo_bytes:
+        yield f"{PREFIX}UPLOAD_MEMORY_BYTES: smaller than one photo ({PREFIX}MAX_PHOTO_BYTES)"
+    needed = (
+        _WORKER_BYTES
+        + settings.overlay_cache_bytes
+        + 2 * settings.max_photo_bytes
+        + _BYTES_PER_DECODED_PIXEL * settings.max_decoded_pixels
+    )
+    if settings.worker_memory_bytes < needed:
+        yield (
+            f"{PREFIX}WORKER_MEMORY_BYTES: “{settings.worker_memory_bytes}” is too little for the largest photo. "
+            f"Give {needed}, or lower {PREFIX}MAX_DECODED_PIXELS ({_BYTES_PER_DECODED_PIXEL} bytes each), "
+            f"{PREFIX}MAX_PHOTO_BYTES (2 each) or {PREFIX}OVERLAY_CACHE_BYTES"
+        )
 
 
 def _fault(error: ErrorDetails) -> str:

@@ -52,6 +52,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("RIBBONS_LOG_FORMAT", "xml", "one of json, console"),
         ("RIBBONS_FRAMES_FOLDER", "/no/such/folder", "not a folder"),
         ("RIBBONS_UPLOAD_MEMORY_BYTES", "2000", "smaller than one photo"),
+        ("RIBBONS_WORKER_MEMORY_BYTES", "1000000000", "too little for the largest photo. Give 1318000000"),
         ("RIBBONS_FARMES_FOLDER", "/", "RIBBONS_FRAMES_FOLDER"),
     ],
 )
@@ -66,6 +67,17 @@ def test_it_refuses_what_is_malformed(
     assert line.startswith(f"{variable}: ")
     assert words in line
     assert "pydantic" not in line
+
+
+def test_a_small_machine_takes_smaller_photos() -> None:
+    """The least memory a worker may be given is enough for a service that takes 4 million pixels."""
+    settings = load_settings(
+        worker_memory_bytes=256_000_000,
+        max_decoded_pixels=4_000_000,
+        max_photo_bytes=8_000_000,
+        overlay_cache_bytes=16_000_000,
+    )
+    assert settings.worker_memory_bytes == 256_000_000
 
 
 def test_it_names_every_fault_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
