@@ -75,9 +75,16 @@ def _allow_open_files() -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Take the address before anything is started, so that one that is taken is known at once."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    """Take the address before anything is started, so that one that is taken is known at once.
+
+    ``::`` is every address of IPv4 too, whatever the system's own default is.
+    """
+    return socket.create_server(
+        (settings.host, settings.port),
+        family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+        backlog=2048,
+        dualstack_ipv6=settings.host == "::" and socket.has_dualstack_ipv6(),
+    )
 
 
 class _ImpatientProtocol(HttpToolsProtocol):

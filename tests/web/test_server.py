@@ -374,6 +374,14 @@ def test_it_refuses_to_start_with_a_reason_and_no_trace(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="the system has no IPv6")
+def test_every_address_is_every_address(serve: Serve) -> None:
+    """``::`` takes IPv4 as well as IPv6."""
+    with serve(host="::") as server:
+        for host in ("127.0.0.1", "[::1]"):
+            assert httpx2.get(f"http://{host}:{server.port}/healthz").status_code == 200
+
+
 def test_a_port_that_is_taken_is_said_so(serve: Serve) -> None:
     """The log names the cause, and the second server ends."""
     with socket.socket() as taken:
