@@ -150,8 +150,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     )
     if settings.worker_memory_bytes < needed:
         yield (
-            f"{PREFIX}WORKER_MEMORY_BYTES: “{settings.worker_memory_bytes}” is too little for the largest photo. "
-            f"Give {needed}, or lower {PREFIX}MAX_DECODED_PIXELS ({_BYTES_PER_DECODED_PIXEL} bytes each), "
+            f"{PREFIX}WORKER_MEMORY_BYTES: “{settings.worker_memory_bytes}” is too little for the largest "
+            f"photo. Give {needed}, or lower "
+            f"{PREFIX}MAX_DECODED_PIXELS ({_BYTES_PER_DECODED_PIXEL} bytes each), "
             f"{PREFIX}MAX_PHOTO_BYTES (2 each) or {PREFIX}OVERLAY_CACHE_BYTES"
         )
 
