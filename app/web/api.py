@@ -210,12 +210,14 @@ def _overlay_etag(drawing_revision: str, frame: Frame, spec: AvatarSpec) -> str:
 # -- problems --------------------------------------------------------------
 
 
+@router.head("/v1/problems", include_in_schema=False)
 @router.get("/v1/problems", summary="List the kinds of problem", tags=["problems"])
 async def list_problems() -> list[ProblemKind]:
     """Every `code` that a problem can have."""
     return [describe(error) for error in KINDS]
 
 
+@router.head("/v1/problems/{code}", include_in_schema=False)
 @router.get(
     "/v1/problems/{code}",
     summary="Show a kind of problem",

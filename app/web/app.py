@@ -116,7 +116,9 @@ async def _answer_http_error(request: Request, exc: Exception) -> Response:
         case 404:
             error = NotFound()
         case 405:
-            error = MethodNotAllowed(allowed=headers.get("Allow", ""))
+            # Files name no method, a route names its own; wherever GET is taken, HEAD is (a test holds it).
+            allowed = headers.get("Allow", "GET")
+            error = MethodNotAllowed(allowed=("GET", "HEAD") if allowed in {"GET", "HEAD"} else (allowed,))
         case _ if status < 500:
             error = MalformedRequest()
         case _:

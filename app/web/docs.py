@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -19,12 +19,21 @@ _POLICY = (
 router = APIRouter(include_in_schema=False)
 
 
+@router.head("/")
+@router.get("/")
+async def lead_to_the_description() -> RedirectResponse:
+    """Lead whoever tries the bare address to where it is explained."""
+    return RedirectResponse("/docs")
+
+
+@router.head("/openapi.json")
 @router.get("/openapi.json")
 async def describe_for_programs(request: Request) -> JSONResponse:
     """Serve the OpenAPI document."""
     return JSONResponse(request.app.state.openapi)
 
 
+@router.head("/docs")
 @router.get("/docs")
 async def describe_for_people() -> FileResponse:
     """Serve the page; it reads /openapi.json."""

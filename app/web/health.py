@@ -40,6 +40,7 @@ async def is_ready(request: Request) -> Response:
     return Response("ok\n", media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", summary="Metrics", response_class=Response, responses=openapi.TEXT_RESPONSES)
 async def expose_metrics(request: Request) -> Response:
     """Counts and durations for Prometheus."""

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from app.errors import RibbonsError
+    from app.errors import Param, RibbonsError
 
 _IMAGES = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _BINARY = {"type": "string", "format": "binary"}
 
-_EXAMPLE_PARAMS: Mapping[str, str | float] = {
+_EXAMPLE_PARAMS: Mapping[str, Param] = {
     "limit_mb": 40,
     "limit_mp": 60,
     "width": 12,
@@ -34,7 +34,7 @@ _EXAMPLE_PARAMS: Mapping[str, str | float] = {
     "characters": "😀",
     "choices": "red-ribbons",
     "seconds": 10,
-    "allowed": "POST",
+    "allowed": ("GET", "HEAD"),
     "frame": "red-ribbons",
     "reason": "…",
 }

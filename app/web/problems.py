@@ -113,7 +113,8 @@ def problem_response(error: RibbonsError, language: Language) -> Response:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
-        headers["Allow"] = str(error.params["allowed"])
+        allowed = error.params["allowed"]
+        headers["Allow"] = ", ".join(allowed) if isinstance(allowed, tuple) else str(allowed)
     body = problem(error, language).model_dump_json(exclude_none=True)
     return Response(body, kind_of(type(error)).status, headers, MEDIA_TYPE)
 

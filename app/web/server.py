@@ -138,7 +138,6 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        date_header=False,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
 

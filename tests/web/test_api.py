@@ -267,7 +267,7 @@ def test_thousands_of_fields_in_the_query_are_one_short_answer(client: TestClien
     assert_problem(client.get(f"{OVERLAY}?{query}"), 400, "malformed_request", "en")
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v2/avatars", "/v1/avatars/", "/static/../app.py", "/%2e/x"])
+@pytest.mark.parametrize("path", ["/v1", "/v2/avatars", "/v1/avatars/", "/static/../app.py", "/%2e/x"])
 def test_an_unknown_address(client: TestClient, path: str) -> None:
     """What does not exist is a problem like any other."""
     assert_problem(client.get(path, headers={"accept-language": "ar"}), 404, "not_found", "ar")
@@ -278,6 +278,11 @@ def test_a_wrong_method_says_which_ones_are_right(client: TestClient) -> None:
     response = client.get(AVATARS)
     assert_problem(response, 405, "method_not_allowed", "en")
     assert response.headers["allow"] == "POST"
+    for path in ("/v1/frames", "/docs", "/static/docs/index.html"):
+        response = client.delete(path, headers={"accept-language": "ar"})
+        problem = assert_problem(response, 405, "method_not_allowed", "ar")
+        assert response.headers["allow"] == "GET, HEAD"
+        assert "GET" in problem["detail"]
 
 
 # -- frames ----------------------------------------------------------------
@@ -394,7 +399,23 @@ def test_an_overlay_takes_only_what_shapes_it(client: TestClient) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", ["/v1/frames", "/v1/frames/red-ribbons", f"{OVERLAY}?size=64"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/frames",
+        "/v1/frames/red-ribbons",
+        f"{OVERLAY}?size=64",
+        "/v1/problems",
+        "/v1/problems/busy",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/",
+        "/docs",
+        "/openapi.json",
+        "/static/docs/index.html",
+    ],
+)
 def test_a_head_is_a_get_without_the_body(client: TestClient, path: str) -> None:
     """Status and headers agree."""
     head, get = client.head(path), client.get(path)

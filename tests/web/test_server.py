@@ -289,6 +289,11 @@ def test_a_service_that_crashes_leaves_no_dump(root: Path) -> None:
     assert done.stdout == "0 (0, 0)\n"
 
 
+def test_an_answer_has_a_date(server: Server) -> None:
+    """Caches count a picture's age from it (RFC 9110, 6.6.1)."""
+    assert httpx2.get(f"{server.url}/v1/frames").headers["date"].endswith("GMT")
+
+
 def test_curl_shows_the_problem_when_a_photo_is_too_large(strict_server: Server, tmp_path: Path) -> None:
     """The answer arrives, and no reset connection, in both ways of sending, the length told or not."""
     too_large = tmp_path / "photo.jpg"
