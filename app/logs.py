@@ -48,8 +48,10 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for library in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "python_multipart"):
-        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
+    for library in ("uvicorn", "uvicorn.error", "uvicorn.access", "python_multipart"):
+        # They warn of requests that are malformed: what any stranger can fill a log with. Ours counts them.
+        logging.getLogger(library).setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
 
 
 def _reduce(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -19,7 +19,8 @@ def log() -> Iterator[io.StringIO]:
     """What a program's log says, with everything put back afterwards."""
     root = logging.getLogger()
     before = root.handlers, root.level
-    levels = {name: logging.getLogger(name).level for name in ("uvicorn", "uvicorn.error", "asyncio")}
+    libraries = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "python_multipart")
+    levels = {name: logging.getLogger(name).level for name in libraries}
     configure_logging(load_settings(log_level="info"))
     stream = io.StringIO()
     handler = root.handlers[0]
@@ -30,6 +31,15 @@ def log() -> Iterator[io.StringIO]:
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()
+
+
+def test_strangers_cannot_fill_the_log(log: io.StringIO) -> None:
+    """What uvicorn and the form's parser say of malformed requests is left out; their errors are not."""
+    for library in ("uvicorn.error", "python_multipart.multipart"):
+        logging.getLogger(library).warning("Did not find boundary character")
+        assert log.getvalue() == ""
+    logging.getLogger("uvicorn.error").error("Cancelled")
+    assert "Cancelled" in log.getvalue()
 
 
 def test_a_librarys_line_is_reduced(log: io.StringIO) -> None:

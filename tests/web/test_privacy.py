@@ -290,6 +290,7 @@ def test_the_log_says_nothing_of_who_came_or_what_they_sent(serve: Serve, photo:
     assert "127.0.0.77" not in output
     assert "203.0.113.77" not in output
     lines = [json.loads(line) for line in output.splitlines()]
+    assert [line for line in lines if "library" in line] == []
     requests = [line for line in lines if line["event"] == "request"]
     assert len(requests) >= 12
     assert requests[1].keys() == {
