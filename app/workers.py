@@ -15,6 +15,7 @@ import structlog
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
 from app.errors import Busy, DeadlineExceeded, InternalError, RibbonsError, ShuttingDown, WorkerDied
+from app.faults import Fault
 from app.jobs import Allowance, JobFailed, perform
 
 if TYPE_CHECKING:
@@ -193,21 +194,24 @@ class WorkerPool:
         So a job never waits for a start within its own deadline. (A start must not be cancelled either:
         anyio leaves a process that was not yet ready to itself.)
         """
-        try:
-            await self._warm_up_all(slot)
-        except* RibbonsError:
-            # Noted already. The next job in this slot, or the next round, starts the process.
-            pass
+        # Where that fails, the next job in this slot, or the next round, starts the process.
+        await self._try_to_warm_up(slot)
 
     async def _keep_warm(self) -> None:
         """Keep idle workers from being ended, and replace those that were."""
         while True:
             await anyio.sleep(_IDLE_SECONDS)
-            try:
-                await self._warm_up_all()
-            except* RibbonsError:
-                # Noted already; there is a next round.
-                pass
+            await self._try_to_warm_up()
+
+    async def _try_to_warm_up(self, *slots: object) -> None:
+        """Warm up in the background, where nothing that fails may end the service."""
+        try:
+            await self._warm_up_all(*slots)
+        except* RibbonsError:
+            pass  # noted already
+        except* Exception as group:  # noqa: BLE001 - logged, whatever it is
+            fault = Fault.of(group)
+            _log.error("warm_up_failed", kind=fault.kind, place=fault.place)
 
     async def _warm_up_all(self, *slots: object) -> None:
         """Use slots that are held, and all that are free, at the same moment; give each back when it is done.

@@ -283,6 +283,44 @@ def test_a_worker_killed_while_idle_is_replaced_before_it_is_needed(
     in_loop(main)
 
 
+def test_a_worker_outlives_the_clock_of_its_last_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock by which a worker ends itself stops with the job: resting is no hanging."""
+    monkeypatch.setattr(workers, "_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(workers, "_START_SECONDS", 10)
+
+    async def main() -> None:
+        async with pool_of(deadline=0.5) as pool:
+            before = await pool.run(os.getpid)
+            await anyio.sleep(1.5)
+            assert await pool.run(os.getpid) == before
+            assert pool.lost == {"deadline": 0, "died": 0}
+
+    in_loop(main)
+
+
+def test_what_fails_in_the_background_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in keeping workers warm, on every round or after a loss, is logged, and the pool goes on."""
+    monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.1)
+
+    async def fail(job: object, _seconds: float) -> None:
+        if job is os.abort:
+            raise WorkerDied
+        raise KeyError("canary")
+
+    async def main() -> None:
+        async with pool_of(2) as pool:
+            with structlog.testing.capture_logs() as lines, monkeypatch.context() as patch:
+                patch.setattr(pool, "_run_in_process", fail)
+                assert isinstance(await outcome(pool, os.abort), WorkerDied)
+                await until(lambda: len(lines) >= 3)
+            assert {line["event"] for line in lines} == {"warm_up_failed"}
+            assert "canary" not in repr(lines)
+            await until(lambda: pool.running == 0)
+            assert await pool.run(os.getpid)
+
+    in_loop(main)
+
+
 def test_a_full_queue_refuses() -> None:
     """Jobs beyond those that run and those that may wait are refused at once, before and when submitted."""
 
