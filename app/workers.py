@@ -116,11 +116,17 @@ class WorkerPool:
         if self._accepted >= self._places:
             raise Busy
 
-    async def run(self, job: Callable[[], T]) -> T:
+    async def run(self, job: Callable[[], T], *, admitted: bool = False) -> T:
         """Run a job in a worker and return what it returns.
 
         A caller that is cancelled while it waits gives its place up at once. While its job runs, the job is
         left to finish: drawing takes a tenth of a second of CPU, replacing a killed process more than one.
+
+        Args:
+            job: What to run.
+            admitted: The queue was asked (:meth:`refuse_if_full`) before the photo was taken in. Whoever has
+                sent a whole photo is not sent away because the queue has filled up meanwhile; the limits on
+                uploads bound how many these are.
 
         Raises:
             Busy: The queue is full, or no worker was free before the deadline.
@@ -130,7 +136,10 @@ class WorkerPool:
             InternalError: The job raised something that is not ours (logged).
             RibbonsError: What the job itself raised.
         """
-        self.refuse_if_full()
+        if not admitted:
+            self.refuse_if_full()
+        elif self._background is None:
+            raise ShuttingDown
         self._accepted += 1
         try:
             slot = object()

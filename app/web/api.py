@@ -21,11 +21,10 @@ from app.web.service import service_of
 from app.web.uploads import MAX_FIELDS, Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from app.frames import Frame, FrameLibrary
     from app.render.avatar import Avatar
-    from app.web.service import Service
 
 T = TypeVar("T")
 Disposition = Literal["attachment", "inline"]
@@ -61,7 +60,7 @@ async def make_avatar(request: Request) -> Response:
             spec, disposition = _read_request((*_query(request), *upload.fields), service.frames)
             output_format = spec.output_format
             job = partial(service.studio.draw_avatar, upload.photo, spec)
-            avatar = await _run_while_connected(request, service, job)
+            avatar = await _run_while_connected(request, partial(service.pool.run, job, admitted=True))
     except RibbonsError as error:
         service.metrics.avatar_refused(output_format, error.code)
         raise
@@ -182,7 +181,8 @@ async def draw_overlay(request: Request, frame_id: FrameId) -> Response:
     # Compared weakly, as RFC 9110 (13.1.2) asks: caches and proxies may have weakened ours.
     if etag in re.findall(r'"[^"]*"', condition):
         return Response(status_code=304, headers=headers)
-    content = await _run_while_connected(request, service, partial(service.studio.draw_overlay, spec))
+    job = partial(service.studio.draw_overlay, spec)
+    content = await _run_while_connected(request, partial(service.pool.run, job))
     if condition.strip() == "*":  # any picture that there is; only drawing tells whether there is one
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="image/png")
@@ -241,8 +241,8 @@ def _query(request: Request) -> Fields:
     return tuple(request.query_params.multi_items())
 
 
-async def _run_while_connected(request: Request, service: Service, job: Callable[[], T]) -> T:
-    """Run a job for as long as somebody waits for it.
+async def _run_while_connected(request: Request, run: Callable[[], Awaitable[T]]) -> T:
+    """Let the pool run a job for as long as somebody waits for it.
 
     Raises:
         ClientDisconnect: The client left; its place in the queue is free.
@@ -253,7 +253,7 @@ async def _run_while_connected(request: Request, service: Service, job: Callable
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_disconnect, request, tasks.cancel_scope)
         try:
-            result = await service.pool.run(job)
+            result = await run()
         except RibbonsError as error:  # kept, because the group would wrap it
             failure = error
         tasks.cancel_scope.cancel()
