@@ -69,7 +69,7 @@ async def outcome(pool: WorkerPool, job: Callable[[], Any]) -> object:
         return exc
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Wait for something to become true."""
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
@@ -195,7 +195,7 @@ def test_a_hung_job_is_killed_at_the_deadline(children: Callable[[], set[int]]) 
                 tasks.start_soon(_expect, pool, partial(time.sleep, 60), DeadlineExceeded)
                 await until(lambda: pool.running == 1)
                 assert await pool.run(os.getpid)
-            assert 0.4 < time.monotonic() - start < 2
+            assert 0.4 < time.monotonic() - start < 20  # and not the minute that the job wanted
             assert pool.lost["deadline"] == 1
             await until(lambda: len(children()) == 2)
             assert hung not in children()
@@ -253,13 +253,13 @@ def test_a_worker_killed_while_idle_costs_no_job(children: Callable[[], set[int]
 
 def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch, children: Callable[[], set[int]]) -> None:
     """Processes that rest longer than anyio keeps them are there, the same ones, when a rush comes."""
-    monkeypatch.setattr(anyio.to_process, "WORKER_MAX_IDLE_TIME", 0.5)
-    monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(anyio.to_process, "WORKER_MAX_IDLE_TIME", 3)
+    monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.2)
 
     async def main() -> None:
         async with pool_of(2) as pool:
             before = children()
-            await anyio.sleep(1)
+            await anyio.sleep(4)
             await pool.run(os.getpid)
             assert children() == before
 
@@ -343,13 +343,13 @@ def test_nobody_waits_longer_than_the_deadline_for_a_worker() -> None:
     """A job that finds no free worker in time is refused as busy, without having run."""
 
     async def main() -> None:
-        async with pool_of(1, deadline=0.5) as pool, anyio.create_task_group() as tasks:
-            tasks.start_soon(pool.run, partial(time.sleep, 0.4))
-            await until(lambda: pool.running == 1)
+        async with pool_of(1, deadline=1) as pool, anyio.create_task_group() as tasks:
             tasks.start_soon(_expect, pool, partial(time.sleep, 60), DeadlineExceeded)
-            await until(lambda: pool.waiting == 1)
-            # Until 0.9 s the only worker is taken.
+            await until(lambda: pool.running == 1)
+            # Past its deadline the only worker is replaced, with another that takes its time to warm up.
+            pool._warm_up = partial(time.sleep, 3)
             assert isinstance(await outcome(pool, os.abort), Busy)
+            assert pool.lost["died"] == 0
 
     in_loop(main)
 
@@ -488,8 +488,8 @@ def test_no_worker_outlives_a_killed_parent() -> None:
         parent.wait()
     start = time.monotonic()
     while len(living(workers)) > 1:
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 20
         time.sleep(0.02)
     while living(workers):
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30  # and not the minute that its job wanted
         time.sleep(0.05)
