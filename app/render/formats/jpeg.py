@@ -18,6 +18,9 @@ multiplies the cost: 32 over 60 million pixels take 2 s."""
 MAX_TABLE_BYTES = 65_536
 """Bytes of tables before the first scan. A photo has at most 4 x 129 of DQT and 8 x 272 of DHT; Pillow reads
 DQT in Python, so megabytes of tables would be seconds."""
+MAX_GAP = 65_536
+"""Bytes that may lie between a segment of the header and the next marker. A few fill bytes are allowed, and
+some cameras write a segment's length too small; a search through megabytes of nothing takes a second."""
 
 SOF_STREAMED = {0xC0, 0xC1}  # baseline and extended sequential, Huffman
 SOF_BUFFERED = {0xC2, 0xC9, 0xCA}  # progressive, and arithmetic coding of either kind
@@ -29,9 +32,14 @@ STANDALONE = {0x01, SOI, *range(0xD0, 0xD8)}  # markers without a length: TEM, S
 
 # FF followed by FF is a fill byte and by 00 a data byte; in a scan RST0-7 belong to the data too.
 _MARKER = re.compile(rb"\xff([\x01-\xfe])")
-_MARKER_AFTER_SCAN = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+# No photo has 256 fill bytes in a row, and a search that steps over 40 million of them takes half a second.
+_MARKER_AFTER_SCAN = re.compile(rb"\xff(?:([\x01-\xcf\xd8-\xfe])|\xff{255})")
 
 ICC_TAG = b"ICC_PROFILE\0"
+
+
+class _CutShort(BrokenContainer):
+    """The file ends before the next segment does."""
 
 
 @dataclass(slots=True)
@@ -76,20 +84,24 @@ def read_jpeg(photo: bytes) -> Container:
     )
 
 
-def _next_segment(photo: bytes, at: int, pattern: re.Pattern[bytes]) -> tuple[int, int, int]:
-    """Return (marker, where it starts, where its segment ends) for the first marker from ``at`` on."""
-    match = pattern.search(photo, at)
+def _next_segment(photo: bytes, at: int, pattern: re.Pattern[bytes], reach: int) -> tuple[int, int, int]:
+    """Return (marker, where it starts, where its segment ends) for the first marker in ``[at, reach)``."""
+    match = pattern.search(photo, at, reach)
     if match is None:
+        raise _CutShort
+    if match[1] is None:
         raise BrokenContainer
     marker, start = match[1][0], match.start()
     if marker in STANDALONE or marker == EOI:
         return marker, start, start + 2
     if start + 4 > len(photo):
-        raise BrokenContainer
+        raise _CutShort
     (length,) = struct.unpack_from(">H", photo, start + 2)
     end = start + 2 + length
-    if length < 2 or end > len(photo):
+    if length < 2:
         raise BrokenContainer
+    if end > len(photo):
+        raise _CutShort
     return marker, start, end
 
 
@@ -97,7 +109,7 @@ def _walk_to_scan(photo: bytes, header: _Header) -> int:
     """Sort every segment before the first scan into ``header``; return where the scan's marker is."""
     at = 2
     for _ in range(MAX_PARTS):
-        marker, start, end = _next_segment(photo, at, _MARKER)
+        marker, start, end = _next_segment(photo, at, _MARKER, at + MAX_GAP)
         if marker == EOI:
             raise BrokenContainer
         if marker == SOS:
@@ -150,14 +162,15 @@ def _count_scans(photo: bytes, first: int) -> None:
     """Refuse a file that has too many scans or no end to them.
 
     Raises:
-        BrokenContainer: More scans than MAX_SCANS; the picture's own end is the last one looked at.
+        BrokenContainer: More scans than MAX_SCANS, or nothing but fill bytes; the picture's own end
+            is the last marker looked at.
     """
     at, scans = first, 0
     for _ in range(MAX_PARTS):
         try:
-            marker, _, at = _next_segment(photo, at, _MARKER_AFTER_SCAN)
-        except BrokenContainer:
-            return  # cut short: the decoder will say so where it matters
+            marker, _, at = _next_segment(photo, at, _MARKER_AFTER_SCAN, len(photo))
+        except _CutShort:
+            return  # the decoder will say so where it matters
         if marker == EOI:
             return
         scans += marker == SOS
