@@ -54,7 +54,7 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
     steps = _Stopwatch()
     with steps("decode"):
         container = identify(photo, limits)
-        picture = decode(container, scale_needed(container.upright_size, spec), limits)
+        picture = decode(container, scale_needed((container.width, container.height), spec), limits)
     with steps("overlay"):
         overlay = overlays.get(spec)
     with steps("crop"):

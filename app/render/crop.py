@@ -99,9 +99,9 @@ class Framing:
 
 
 def scale_needed(size: tuple[int, int], spec: AvatarSpec) -> float:
-    """Return how far an upright photo of that size may be shrunk before the avatar loses by it.
+    """Return how far a photo of that size may be shrunk before the avatar loses by it.
 
-    Above 1 even the whole photo is smaller than the avatar.
+    Which way is up does not matter. Above 1 even the whole photo is smaller than the avatar.
     """
     return spec.size / frame_square(*size, spec).side
 

@@ -48,11 +48,6 @@ class Container:
     space: ColourSpace | None
     data: bytes
 
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """Width and height, once turned."""
-        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
-
 
 class BrokenContainer(Exception):
     """The headers contradict themselves, end too soon, or go on for too long."""
