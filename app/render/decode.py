@@ -130,9 +130,8 @@ def _check_size(width: int, height: int, limits: Limits, *, streams: bool) -> No
         raise PhotoTooManyPixels(limit_mp=_in_millions(limit))
 
 
-def _in_millions(number: int) -> float:
-    millions = number / 1_000_000
-    return int(millions) if millions.is_integer() else millions
+def _in_millions(number: int) -> str:
+    return f"{number / 1_000_000:g}"
 
 
 def decode(container: Container, enough: float, limits: Limits) -> Photo:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import random
 import struct
 import time
+import tracemalloc
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import PhotoDamaged, PhotoError, RibbonsError
+from app.errors import PhotoDamaged, PhotoError, PhotoTooManyPixels, PhotoTooSmall, RibbonsError
 from app.render.avatar import Avatar, make_avatar
+from app.render.decode import Limits, decode, identify
+from app.render.formats import BrokenContainer
+from app.render.formats.bmff import read_bmff
 from app.render.formats.jpeg import MAX_GAP, MAX_SCANS
+from app.render.formats.png import read_png
 from app.spec import AvatarSpec
 from tests import photos
 from tests.photos import PICTURE, READABLE, TRANSPARENT
@@ -199,6 +205,74 @@ def test_markers_inside_segments_and_behind_the_picture_are_no_scans(clear_overl
     between = PROGRESSIVE[:last] + photos.jpeg_segment(0xFE, decoy) + PROGRESSIVE[last:]
     photo = photos.with_jpeg_segments(between, photos.jpeg_segment(0xE3, decoy)) + decoy
     assert isinstance(attempt(photo, clear_overlays), Avatar)
+
+
+# -- limits, each where nothing else would refuse ----------------------------
+
+
+def test_far_too_many_scans_are_refused(clear_overlays: Overlays) -> None:
+    """40 scans are no photo, whatever the constant says."""
+    assert isinstance(attempt(_scans(40), clear_overlays), PhotoDamaged)
+
+
+def test_more_tables_than_a_photo_has_are_refused(clear_overlays: Overlays) -> None:
+    """100 KB of tables are no photo, though a decoder would take them."""
+    table = b"\xff\xdb\0\x43\0" + b"\1" * 64
+    assert isinstance(
+        attempt(photos.with_jpeg_segments(JPEG, *[table] * 1_500), clear_overlays), PhotoDamaged
+    )
+
+
+def test_a_packed_profile_is_unpacked_no_further_than_a_profile_goes() -> None:
+    """Of 200 MB of profile a few are unpacked, and then it is ignored."""
+    bomb = photos.with_png_chunks(PNG, photos.png_chunk(b"iCCP", b"a\0\0" + _zeros(200_000_000)))
+    tracemalloc.start()
+    try:
+        assert read_png(bomb).profile is None
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_pictures_whose_extents_overlap_are_refused() -> None:
+    """A picture of more bytes than the file has would be read into memory many times over."""
+    photo = photos.heic()
+    at = photo.index(b"iloc") - 4
+    (length,) = struct.unpack_from(">I", photo, at)
+    offset, size = struct.unpack_from(">II", photo, at + 22)
+    extents = struct.pack(">II", offset, size) * 40
+    iloc = photos.box(b"iloc", struct.pack(">IBBHHHH", 0, 0x44, 0, 1, 1, 0, 40) + extents)
+
+    longer = len(iloc) - length
+    meta = photo.index(b"meta") - 4
+    (meta_size,) = struct.unpack_from(">I", photo, meta)
+    moved = iloc.replace(struct.pack(">II", offset, size), struct.pack(">II", offset + longer, size))
+    overlapping = b"".join(
+        (
+            photo[:meta],
+            struct.pack(">I", meta_size + longer),
+            photo[meta + 4 : at],
+            moved,
+            photo[at + length :],
+        )
+    )
+    with pytest.raises(BrokenContainer):
+        read_bmff(overlapping, "heif")
+
+
+@pytest.mark.parametrize("kind", ["heif", "webp"])
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [(Limits(max_decoded_pixels=100), PhotoTooManyPixels), (Limits(min_side=100), PhotoTooSmall)],
+)
+def test_the_size_that_a_decoder_finds_is_checked_again(
+    kind: str, limits: Limits, error: type[PhotoError]
+) -> None:
+    """Headers that were taken at their word do not get a picture past the limits."""
+    photo = photos.heic() if kind == "heif" else WEBP
+    lie = replace(identify(photo, Limits()), width=10, height=10)
+    with pytest.raises(error):
+        decode(lie, 1, limits)
 
 
 # -- damage ----------------------------------------------------------------
