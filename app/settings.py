@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     ]
     queue: Annotated[
         int,
-        Field(description="Photos that may wait for a worker; others are refused.", ge=0, le=10_000),
+        Field(description="Photos waiting for a worker above which no more are let in.", ge=0, le=10_000),
     ] = 32
     deadline: Annotated[
         float,
