@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 CANARY = b"CANARY-5f1c9e27"
 """Stands for whatever a supporter would not want to publish."""
@@ -114,6 +114,42 @@ def _profile(kind: bytes, space: bytes, connection: bytes, tags: Mapping[bytes, 
     white = struct.pack(">3i", 63190, 65536, 54061)
     head = struct.pack(">I4xI4s4s4s", start + len(body), 0x04300000, kind, space, connection)
     return head + b"\0" * 12 + b"acsp" + b"\0" * 28 + white + b"\0" * 48 + table + body
+
+
+def lut_profile(space: bytes, tables: Mapping[bytes, Sequence[Sequence[float]]], *, deep: bool) -> bytes:
+    """Return an ICC profile (version 2) of tables, each with the Lab of every corner of the device's colours.
+
+    Args:
+        space: ``RGB `` or ``CMYK``.
+        tables: By tag (A2B0, A2B1); the last channel varies fastest.
+        deep: 16 bits (mft2) instead of 8 (mft1).
+    """
+    tags = {}
+    for name, table in tables.items():
+        channels = len(table).bit_length() - 1
+        matrix = struct.pack(">9i", *(65536 * (n % 4 == 0) for n in range(9)))
+        head = struct.pack(">4s4xBBBx", b"mft2" if deep else b"mft1", channels, 3, 2) + matrix
+        lab = np.add(table, (0, 128, 128))
+        if deep:
+            nodes = np.round(lab * (652.8, 256, 256)).astype(">u2").tobytes()
+            curve = struct.pack(">HH", 0, 65535)
+            tags[name] = head + struct.pack(">HH", 2, 2) + curve * channels + nodes + curve * 3
+        else:
+            nodes = np.round(lab * (2.55, 1, 1)).astype(np.uint8).tobytes()
+            curve = bytes(range(256))
+            tags[name] = head + curve * channels + nodes + curve * 3
+    return _version_2(_profile(b"scnr", space, b"Lab ", tags))
+
+
+def grey_profile(gamma: float) -> bytes:
+    """Return an ICC profile (version 2) of greys with a gamma."""
+    curve = struct.pack(">4s4xIH", b"curv", 1, round(gamma * 256))
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    return _version_2(_profile(b"mntr", b"GRAY", b"XYZ ", {b"wtpt": white, b"kTRC": curve}))
+
+
+def _version_2(profile: bytes) -> bytes:
+    return profile[:8] + b"\x02\x40\0\0" + profile[12:]
 
 
 def srgb() -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,8 +73,8 @@ def _cube(steps: int = 12) -> Image.Image:
 
 @pytest.mark.parametrize(
     ("primaries", "gamma"),
-    [(DISPLAY_P3, None), (ADOBE_RGB, 563 / 256), (REC2020, 2.2), (SRGB, 1.8)],
-    ids=["Display P3", "Adobe RGB", "BT.2020 primaries", "sRGB primaries, gamma 1.8"],
+    [(DISPLAY_P3, None), (ADOBE_RGB, 563 / 256), (REC2020, 2.2), (SRGB, 1.8), (SRGB, 2.35)],
+    ids=["Display P3", "Adobe RGB", "BT.2020 primaries", "sRGB primaries, gamma 1.8", "nearly sRGB"],
 )
 def test_a_profile_is_converted_within_a_stated_difference(
     primaries: tuple[float, ...], gamma: float | None
@@ -130,6 +131,67 @@ def test_a_broken_or_foreign_profile_is_ignored(profile: bytes) -> None:
     """A profile that says nothing usable about the picture changes nothing in it."""
     cube = _cube(5)
     assert to_srgb(cube, profile).tobytes() == cube.tobytes()
+
+
+# -- profiles of tables ----------------------------------------------------
+
+
+def _lab_d50(values: NDArray[Any]) -> list[list[float]]:
+    """Return the Lab, under D50, of sRGB values: greys have no a and b under any white."""
+    bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    white, d50 = _to_xyz(SRGB).sum(1), np.array([0.96422, 1, 0.82521])
+    adapt = np.linalg.solve(bradford, np.diag((bradford @ d50) / (bradford @ white)) @ bradford)
+    xyz = _srgb_light(values / 255) @ (adapt @ _to_xyz(SRGB)).T / d50
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    lab = [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])]
+    return [list(map(float, row)) for row in np.stack(lab, axis=-1)]
+
+
+def _corners(channels: int) -> NDArray[np.uint8]:
+    """Return every combination of nothing and all of each channel, the last varying fastest."""
+    return np.array(list(itertools.product((0, 255), repeat=channels)), dtype=np.uint8)
+
+
+def _drawn(count: int) -> NDArray[np.float64]:
+    """Return colours well inside sRGB, in no order that anything but a table could follow."""
+    return np.random.default_rng(7).uniform(60, 220, (count, 3))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(("space", "mode"), [(b"RGB ", "RGB"), (b"CMYK", "CMYK")])
+def test_a_profile_of_tables_is_obeyed(space: bytes, mode: str, deep: bool) -> None:  # noqa: FBT001 - a parameter
+    """Each corner of the device's colours comes out as the colour the relative colorimetric table has for it.
+
+    The table for the perceptual intent beside it holds others, and is left alone.
+    """
+    corners = _corners(len(mode))
+    expected = _drawn(len(corners))
+    black, white = (0, -1) if mode == "RGB" else (-1, 0)
+    expected[black], expected[white] = 0, 255
+    tables = {b"A2B0": _lab_d50(expected[::-1] * 0.8), b"A2B1": _lab_d50(expected)}
+    picture = Image.frombytes(mode, (len(corners), 1), corners.tobytes())
+    found = np.asarray(to_srgb(picture, photos.lut_profile(space, tables, deep=deep))).astype(float)[0]
+    assert _difference(found, expected).max() < (MAX_DIFFERENCE if deep else 1.5)  # a, b of whole numbers
+
+
+def test_the_darkest_of_a_profile_becomes_black() -> None:
+    """Black point compensation: light is stretched until a device's own black is none."""
+    colours = _drawn(8)
+    colours[0], colours[-1] = 50, 255
+    black = _srgb_light(np.array(50 / 255))
+    light = np.clip((_srgb_light(colours / 255) - black) / (1 - black), 0, 1)
+    expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    profile = photos.lut_profile(b"RGB ", dict.fromkeys((b"A2B0", b"A2B1"), _lab_d50(colours)), deep=True)
+    found = np.asarray(to_srgb(Image.frombytes("RGB", (8, 1), _corners(3).tobytes()), profile))[0]
+    assert _difference(found.astype(float), expected).max() < MAX_DIFFERENCE
+
+
+def test_a_profile_of_greys_is_obeyed() -> None:
+    """All 256 greys come out as their gamma makes them."""
+    ramp = Image.frombytes("L", (256, 1), bytes(range(256)))
+    found = np.asarray(to_srgb(ramp, photos.grey_profile(1.75))).astype(float)[0]
+    expected = _reference(np.repeat(np.arange(256), 3).reshape(-1, 3), SRGB, 1.75)
+    assert _difference(found, expected).max() < MAX_DIFFERENCE
 
 
 # -- other colour models ---------------------------------------------------
