@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SPEC = AvatarSpec(size=64)
 SECONDS = 2
 """CPU that a hostile file may take. Measured are 0.5 at most on an idle machine, and a bomb that goes off
-takes ten or more; in between there is room for a machine that is busy."""
+takes longer by far; in between there is room for a machine that is busy."""
 
 
 def attempt(photo: bytes, overlays: Overlays) -> Avatar | RibbonsError:
