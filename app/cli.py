@@ -261,8 +261,13 @@ def write(output: Path, content: bytes) -> None:
 def _write_to_stdout(content: bytes) -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    sys.stdout.buffer.write(content)
-    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except OSError:
+        # What is left in the buffer would be flushed once more at exit, fail again, and hide our exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _replace(output: Path, content: bytes) -> None:

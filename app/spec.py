@@ -25,11 +25,12 @@ Format = Literal["jpeg", "png", "webp", "avif"]
 SLOGAN_CHARACTERS = 60
 TRANSPARENT_FORMATS: tuple[Format, ...] = ("png", "webp", "avif")
 # Joiners and directional marks have no picture of their own but decide how their neighbours are drawn
-# (UAX #9, and ZWJ/ZWNJ of the Arabic block); the marks of the Arabic block are drawn around what follows.
+# (UAX #9, and ZWJ/ZWNJ of the Arabic block); every other control character is refused.
 DRAWABLE_CONTROLS = frozenset(
     "\u200c\u200d\u200e\u200f\u061c\u2066\u2067\u2068\u2069\u202a\u202b\u202c\u202d\u202e"
-    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd"
 )
+# Format characters by category, but signs to the eye: number signs and the end of ayah. The font decides.
+_TAKEN = DRAWABLE_CONTROLS | frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd")
 # What a clipboard leaves between letters, unseen: soft hyphen, zero width space, word joiner, BOM.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 # Presentation forms of single letters and of lam-alef, as copied out of PDFs and old programs; the words and
@@ -47,15 +48,13 @@ def _normalise_slogan(value: object) -> object:
     )
     text = unicodedata.normalize("NFC", " ".join(text.split()))
     kinds = {character: unicodedata.category(character)[0] for character in text}
-    undrawable = [character for character in kinds if kinds[character] == "C"]
-    undrawable = [character for character in undrawable if character not in DRAWABLE_CONTROLS]
-    letters = set(kinds.values()) - {"C", "Z"}
-    if letters == {"M"}:  # harakat and accents need a letter to stand on
-        undrawable = [character for character in kinds if kinds[character] == "M"]
+    shown = set(kinds.values()) - {"C", "Z"}
+    refused = {"C", "M"} if shown == {"M"} else {"C"}  # harakat and accents need a letter to stand on
+    undrawable = {character for character in kinds if kinds[character] in refused} - _TAKEN
     if undrawable:
-        codes = tuple(f"U+{ord(character):04X}" for character in undrawable)
+        codes = tuple(f"U+{ord(character):04X}" for character in kinds if character in undrawable)
         raise PydanticCustomError("not_text", "not text", {"characters": codes})
-    return text if letters else None
+    return text if shown else None
 
 
 class AvatarSpec(BaseModel):
