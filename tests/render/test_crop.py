@@ -204,7 +204,7 @@ def test_a_margin_leaves_out_pixels_and_changes_none(orientation: int, rotate: f
     assert np.abs(pixels(crop(photo, spec, margin=13)) - pixels(expected)).max() <= 1
 
 
-@pytest.mark.parametrize(("zoom", "rotate", "tolerance"), [(1, 0, 4), (1.3, 90, 1), (1, 30, 1), (8, 0, 1)])
+@pytest.mark.parametrize(("zoom", "rotate", "tolerance"), [(1, 0, 4), (1.3, 90, 2), (1, 30, 2), (8, 0, 2)])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_pictures_resized_in_bands_have_no_seams(
     orientation: int, zoom: float, rotate: float, tolerance: int
