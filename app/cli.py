@@ -19,13 +19,14 @@ from app import __version__
 from app.errors import InvalidSpec, PhotoTooManyBytes, RibbonsError, SpecError
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
+from app.render.encode import EXTENSIONS
 from app.render.overlay import Overlays
 from app.render.proof import check_frame, draw_sheet
 from app.settings import InvalidSettings, load_settings
 from app.spec import AvatarSpec, Format, Shape, field_range, parse_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -36,12 +37,9 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
-_EXTENSIONS: dict[str, Format] = {
-    ".jpg": "jpeg",
+_FORMATS: Mapping[str, Format] = {
+    **{extension: name for name, extension in EXTENSIONS.items()},
     ".jpeg": "jpeg",
-    ".png": "png",
-    ".webp": "webp",
-    ".avif": "avif",
 }
 
 
@@ -223,7 +221,7 @@ def read_photo(file: Any, max_bytes: int) -> bytes:
     """
     photo: bytes = file.read(max_bytes + 1)
     if len(photo) > max_bytes:
-        raise PhotoTooManyBytes(limit_mb=f"{max_bytes / 1_000_000:g}")
+        raise PhotoTooManyBytes.over(max_bytes)
     return photo
 
 
@@ -236,9 +234,9 @@ def format_by_name(output: Path) -> Format | None:
     if output == Path("-") or (output.exists() and not output.is_file()):
         return None
     try:
-        return _EXTENSIONS[output.suffix.lower()]
+        return _FORMATS[output.suffix.lower()]
     except KeyError:
-        endings = ", ".join(_EXTENSIONS)
+        endings = ", ".join(_FORMATS)
         raise click.UsageError(f"The name {output.name} must end in one of: {endings}.") from None
 
 

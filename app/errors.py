@@ -60,6 +60,10 @@ def _shown(value: Param, language: Language) -> str:
     return str(value)
 
 
+def _in_millions(number: int) -> str:
+    return f"{number / 1_000_000:g}"
+
+
 def _filled(template: str, params: Mapping[str, Param], language: Language) -> str:
     return template.format(**{name: _shown(value, language) for name, value in params.items()})
 
@@ -124,6 +128,11 @@ class PhotoTooManyBytes(PhotoError):
         "ar": "حجم الصورة أكبر من {limit_mb} ميغابايت. أرسل صورة أصغر.",
     }
 
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return the error for a photo of more than ``limit`` bytes."""
+        return cls(limit_mb=_in_millions(limit))
+
 
 class PhotoNotSupported(PhotoError):
     """The bytes are not of an image format on the allow-list."""
@@ -153,6 +162,11 @@ class PhotoTooManyPixels(PhotoError):
         "en": "The photo has more than {limit_mp} million pixels. Send a smaller copy of it.",
         "ar": "تتجاوز الصورة {limit_mp} مليون بكسل. أرسل نسخة أصغر منها.",
     }
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return the error for a photo of more than ``limit`` pixels."""
+        return cls(limit_mp=_in_millions(limit))
 
 
 class PhotoTooSmall(PhotoError):

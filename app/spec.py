@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from app.errors import FieldProblem, InvalidSpec
+from app.errors import FieldProblem, FrameNotFound, InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -139,9 +139,10 @@ def _frame_problems(values: Mapping[str, str], frames: FrameLibrary, bad: set[st
     frame_id = values.get("frame", fields["frame"].default)
     if "frame" in bad:
         return []
-    frame = next((frame for frame in frames if frame.id == frame_id), None)
-    if frame is None:
-        return [FieldProblem.of("frame", "not_one_of", choices=tuple(frame.id for frame in frames))]
+    try:
+        frame = frames.get(frame_id)
+    except FrameNotFound as error:
+        return [FieldProblem.of("frame", "not_one_of", **error.params)]
     problems = []
     if "lang" not in bad and values.get("lang", fields["lang"].default) not in frame.languages:
         problems.append(FieldProblem.of("lang", "not_one_of", choices=frame.languages))

@@ -99,7 +99,7 @@ def identify(photo: bytes, limits: Limits) -> Container:
     if not photo:
         raise PhotoMissing
     if len(photo) > limits.max_bytes:
-        raise PhotoTooManyBytes(limit_mb=_in_millions(limits.max_bytes))
+        raise PhotoTooManyBytes.over(limits.max_bytes)
     with _as_photo_errors():
         container = _read_container(photo)
     _check_size(container.width, container.height, limits, streams=container.streams)
@@ -127,11 +127,7 @@ def _check_size(width: int, height: int, limits: Limits, *, streams: bool) -> No
     if min(width, height) < limits.min_side:
         raise PhotoTooSmall(width=width, height=height, minimum=limits.min_side)
     if width * height > limit:
-        raise PhotoTooManyPixels(limit_mp=_in_millions(limit))
-
-
-def _in_millions(number: int) -> str:
-    return f"{number / 1_000_000:g}"
+        raise PhotoTooManyPixels.over(limit)
 
 
 def decode(container: Container, enough: float, limits: Limits) -> Photo:

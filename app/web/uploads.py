@@ -100,7 +100,7 @@ class UploadDesk:
     def _refuse_by_length(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self.max_photo_bytes + _FORM_OVERHEAD:
-            raise too_many_bytes(self.max_photo_bytes)
+            raise PhotoTooManyBytes.over(self.max_photo_bytes)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -130,11 +130,6 @@ class UploadDesk:
             self.held_bytes -= held
 
 
-def too_many_bytes(limit: int) -> PhotoTooManyBytes:
-    """Return the error for a photo over ``limit`` bytes."""
-    return PhotoTooManyBytes(limit_mb=f"{limit / 1_000_000:g}")
-
-
 class _Photo:
     """The photo's bytes, as they come."""
 
@@ -146,7 +141,7 @@ class _Photo:
 
     def write(self, chunk: bytes) -> None:
         if self._buffer.tell() + len(chunk) > self._max_bytes:
-            raise too_many_bytes(self._max_bytes)
+            raise PhotoTooManyBytes.over(self._max_bytes)
         self._buffer.write(chunk)
 
     def read(self) -> bytes:
