@@ -78,7 +78,7 @@ class Overlays:
     The campaign's own at the proposed size go last, whatever sizes and slogans strangers try.
 
     The frames without words are kept beside them: another language or slogan at the same size then costs a
-    tenth of the first.
+    fifth of the first or less (0.1 s at 1080 px).
 
     Not safe for threads: each process that renders has its own.
 
