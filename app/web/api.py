@@ -5,29 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
-import anyio
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
-from app.errors import FieldProblem, InvalidSpec, MalformedRequest, NotFound, RibbonsError
+from app.errors import FieldProblem, InvalidSpec, MalformedRequest, NotFound
 from app.spec import AvatarSpec, parse_spec
 from app.web import openapi
+from app.web.making import Disposition, Order, make_ordered, query_fields, run_while_connected
 from app.web.problems import KINDS, ProblemKind, describe
 from app.web.service import service_of
 from app.web.uploads import MAX_FIELDS, Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
     from app.frames import Frame, FrameLibrary
-    from app.render.avatar import Avatar
 
-T = TypeVar("T")
-Disposition = Literal["attachment", "inline"]
 
 _OVERLAY_FIELDS = ("lang", "slogan", "size", "shape")
 
@@ -52,23 +49,16 @@ async def make_avatar(request: Request) -> Response:
     itself as the body, of any content type, with the settings in the query. The photo is kept in memory while
     the avatar is drawn, and nowhere after that.
     """
-    service = service_of(request)
-    output_format = "unknown"
-    try:
-        service.pool.refuse_if_full()
-        async with service.uploads.receive(request) as upload:
-            spec, disposition = _read_request((*_query(request), *upload.fields), service.frames)
-            output_format = spec.output_format
-            job = partial(service.studio.draw_avatar, upload.photo, spec)
-            avatar = await _run_while_connected(request, partial(service.pool.run, job, admitted=True))
-    except RibbonsError as error:
-        service.metrics.avatar_refused(output_format, error.code)
-        raise
-    service.metrics.avatar_made(spec.output_format, avatar.seconds)
-    return _avatar_response(avatar, spec, disposition)
+    avatar, order = await make_ordered(request, partial(_read_order, frames=service_of(request).frames))
+    headers = {
+        # The name is ours: the photo's own often says who is on it.
+        "Content-Disposition": f'{order.disposition}; filename="{order.spec.frame}{avatar.extension}"',
+        "Cache-Control": "no-store",
+    }
+    return Response(avatar.content, headers=headers, media_type=avatar.media_type)
 
 
-def _read_request(given: Fields, frames: FrameLibrary) -> tuple[AvatarSpec, Disposition]:
+def _read_order(given: Fields, frames: FrameLibrary) -> Order:
     """Split what was given into the spec and the way of the answer, naming every bad field of both.
 
     Raises:
@@ -84,7 +74,7 @@ def _read_request(given: Fields, frames: FrameLibrary) -> tuple[AvatarSpec, Disp
     elif chosen and chosen[0] not in get_args(Disposition):
         problems.append(FieldProblem.of("disposition", "not_one_of", choices=get_args(Disposition)))
     spec = _parse([pair for pair in given if pair[0] != "disposition"], frames, problems)
-    return spec, "inline" if chosen == ["inline"] else "attachment"
+    return Order(spec, "inline" if chosen == ["inline"] else "attachment")
 
 
 def _parse(
@@ -98,15 +88,6 @@ def _parse(
     if problems:
         raise InvalidSpec(problems)
     return spec
-
-
-def _avatar_response(avatar: Avatar, spec: AvatarSpec, disposition: Disposition) -> Response:
-    headers = {
-        # The name is ours: the photo's own often says who is on it.
-        "Content-Disposition": f'{disposition}; filename="{spec.frame}{avatar.extension}"',
-        "Cache-Control": "no-store",
-    }
-    return Response(avatar.content, headers=headers, media_type=avatar.media_type)
 
 
 # -- frames ----------------------------------------------------------------
@@ -172,7 +153,7 @@ async def draw_overlay(request: Request, frame_id: FrameId) -> Response:
     """The frame with its slogan, transparent where the photo shows: what a page lays over its preview."""
     service = service_of(request)
     frame = service.frames.get(frame_id)
-    spec = _read_overlay_request(_query(request), frame, service.frames)
+    spec = _read_overlay_request(query_fields(request), frame, service.frames)
     # A supporter's own words are theirs: no cache on the way may keep them.
     scope = "private" if spec.slogan else "public"
     etag = _overlay_etag(service.drawing_revision, frame, spec)
@@ -182,7 +163,7 @@ async def draw_overlay(request: Request, frame_id: FrameId) -> Response:
     if etag in re.findall(r'"[^"]*"', condition):
         return Response(status_code=304, headers=headers)
     job = partial(service.studio.draw_overlay, spec)
-    content = await _run_while_connected(request, partial(service.pool.run, job))
+    content = await run_while_connected(request, partial(service.pool.run, job))
     if condition.strip() == "*":  # any picture that there is; only drawing tells whether there is one
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="image/png")
@@ -232,43 +213,3 @@ async def show_problem(
         if error.code == code:
             return describe(error)
     raise NotFound
-
-
-# -- shared ----------------------------------------------------------------
-
-
-def _query(request: Request) -> Fields:
-    return tuple(request.query_params.multi_items())
-
-
-async def _run_while_connected(request: Request, run: Callable[[], Awaitable[T]]) -> T:
-    """Let the pool run a job for as long as somebody waits for it.
-
-    Raises:
-        ClientDisconnect: The client left; its place in the queue is free.
-        RibbonsError: As :meth:`app.workers.WorkerPool.run`.
-    """
-    result: T | None = None
-    failure: BaseException = ClientDisconnect()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_on_disconnect, request, tasks.cancel_scope)
-        try:
-            result = await run()
-        except RibbonsError as error:  # kept, because the group would wrap it
-            failure = error
-        tasks.cancel_scope.cancel()
-    try:
-        if result is None:
-            raise failure
-        return result
-    finally:
-        # Its traceback holds this frame and the photo: together they would outlive the answer.
-        del failure
-
-
-async def _cancel_on_disconnect(request: Request, scope: anyio.CancelScope) -> None:
-    # A request without a body has an empty http.request first; after that, or after the body, the next
-    # message is the last one.
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -17,7 +17,7 @@ from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFou
 from app.web import api, docs, health
 from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
 from app.web.openapi import describe_api
-from app.web.problems import negotiate, problem_response
+from app.web.problems import language_of, problem_response
 from app.web.service import Service
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _answer_error(request: Request, exc: Exception) -> Response:
     error = exc if isinstance(exc, RibbonsError) else InternalError()
     request.state.problem = error.code
-    return problem_response(error, negotiate(request.headers.get("accept-language")))
+    return problem_response(error, language_of(request))
 
 
 async def _answer_http_error(request: Request, exc: Exception) -> Response:

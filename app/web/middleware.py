@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 
 from app.errors import InternalError
 from app.faults import Fault
-from app.web.problems import negotiate, problem_response
+from app.web.problems import language_of, problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -210,5 +210,5 @@ class AnswerCrashes:
             _log.error("request_failed", route=_route(scope), kind=fault.kind, place=fault.place)
             if not started:
                 scope["state"]["problem"] = InternalError.code
-                language = negotiate(Headers(scope=scope).get("accept-language"))
-                await problem_response(InternalError(), language)(scope, receive, send)
+                answer = problem_response(InternalError(), language_of(HTTPConnection(scope)))
+                await answer(scope, receive, send)

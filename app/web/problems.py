@@ -10,9 +10,12 @@ from starlette.responses import Response
 
 from app import errors
 from app.errors import LANGUAGES, InternalError, InvalidSpec, Language  # pydantic reads it
+from app.web.languages import negotiate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from starlette.requests import HTTPConnection
 
     from app.errors import RibbonsError
 
@@ -152,28 +155,6 @@ def describe(error: type[RibbonsError]) -> ProblemKind:
     )
 
 
-def negotiate(accept_language: str | None) -> Language:
-    """Choose the language of an answer from the request's Accept-Language (RFC 9110, 12.5.4).
-
-    A range matches with its subtags (``ar-PS`` is Arabic). Among equals the first one named wins.
-    """
-    best: tuple[float, Language] = (0.0, DEFAULT_LANGUAGE)
-    for tag, quality in _ranges(accept_language or ""):
-        primary = tag.partition("-")[0]
-        for language in LANGUAGES:
-            if primary == language and quality > best[0]:
-                best = (quality, language)
-    return best[1]
-
-
-def _ranges(accept_language: str) -> Iterator[tuple[str, float]]:
-    # Twenty ranges are more than any browser sends.
-    for item in accept_language.lower().split(",")[:20]:
-        tag, _, parameter = item.partition(";")
-        name, _, value = parameter.partition("=")
-        try:
-            quality = float(value) if name.strip() == "q" else 1.0
-        except ValueError:
-            continue
-        if 0 < quality <= 1:
-            yield tag.strip(), quality
+def language_of(request: HTTPConnection) -> Language:
+    """Return the language that a problem speaks to whoever sent a request."""
+    return negotiate(request.headers.get("accept-language"), LANGUAGES, DEFAULT_LANGUAGE)

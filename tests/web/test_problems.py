@@ -7,7 +7,7 @@ import pytest
 from app import errors
 from app.errors import LANGUAGES, PROBLEM_TEXTS, FieldProblem, InvalidSpec, RibbonsError
 from app.web.openapi import example_of
-from app.web.problems import KINDS, describe, kind_of, negotiate, problem, problem_response
+from app.web.problems import KINDS, describe, kind_of, problem, problem_response
 
 
 def tree(error: type[RibbonsError]) -> list[type[RibbonsError]]:
@@ -98,30 +98,3 @@ def test_an_answer_carries_what_http_asks_for() -> None:
 def test_every_kind_of_problem_is_described(error: type[RibbonsError]) -> None:
     """What a problem's ``type`` points to can be built for each."""
     assert describe(error).code == error.code
-
-
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [
-        (None, "en"),
-        ("", "en"),
-        ("*", "en"),
-        ("fr", "en"),
-        ("ar", "ar"),
-        ("AR-ps", "ar"),
-        ("ar, en", "ar"),
-        ("en, ar", "en"),
-        ("en;q=0.5, ar;q=0.9", "ar"),
-        ("fr-FR,fr;q=0.9,ar;q=0.8,en;q=0.7", "ar"),
-        ("ar;q=0, en;q=0.1", "en"),
-        ("ar;q=0", "en"),
-        ("ar;q=nonsense, en;q=0.2", "en"),
-        ("ar ; q=0.3 , en;q=0.2", "ar"),
-        ("ar;q=9", "en"),
-        ("arc", "en"),
-        (",;,=q;;", "en"),
-    ],
-)
-def test_the_language_is_negotiated(header: str | None, language: str) -> None:
-    """The better-liked of the two wins; English where neither is asked for."""
-    assert negotiate(header) == language
