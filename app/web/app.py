@@ -11,14 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
+from starlette_compress import CompressMiddleware
 
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
-from app.web import api, docs, health
+from app.web import api, docs, health, pages
 from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
 from app.web.openapi import describe_api
 from app.web.problems import language_of, problem_response
 from app.web.service import Service
+from app.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,7 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
         middleware=[
             Middleware(Observe, metrics=service.metrics),
-            Middleware(SecureHeaders),
+            Middleware(CompressMiddleware),
+            Middleware(SecureHeaders, public_url=settings.public_url),
             Middleware(DrainRefusedBodies),
             # Any site may use the API: it knows no cookies and no users, so there is nothing to steal.
             Middleware(
@@ -85,25 +88,30 @@ def create_app(settings: Settings) -> FastAPI:
         },
     )
     app.state.service = service
+    app.state.site = Site.build(settings)
     app.include_router(api.router)
     app.include_router(health.router)
     if settings.docs:
         app.include_router(docs.router)
         app.state.openapi = describe_api(app)
-        app.mount("/static", StaticFiles(directory=docs.STATIC_FOLDER))
+        app.mount("/static/docs", StaticFiles(directory=docs.STATIC_FOLDER))
+    # Last: the first part of a page's address is a language, and what has a name of its own comes before.
+    app.include_router(pages.router)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    async with service.pool.opened():
+    async with service.opened():
         yield
 
 
 async def _answer_error(request: Request, exc: Exception) -> Response:
     error = exc if isinstance(exc, RibbonsError) else InternalError()
     request.state.problem = error.code
+    if pages.wants_page(request):
+        return pages.error_page(request, error)
     return problem_response(error, language_of(request))
 
 

@@ -1,7 +1,8 @@
 """Static files under names that hold their hash, so that browsers may keep them for ever.
 
 ``base.css`` is served as ``/static/base.1a2b3c4d5e6f.css``. Where a script imports ``"./crop.js"`` or a style
-sheet refers to ``url("./cairo.woff2")``, the hashed name is written in; a hash covers what its file refers to.
+sheet refers to ``url("./cairo.woff2")``, the hashed name is
+written in; a hash covers what its file refers to.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
-STATIC_FOLDER = Path(__file__).parent / "static"
+STATIC_FOLDER = Path(__file__).parent / "static" / "docs"
 
 # RapiDoc writes its styles into the page; its script is a file of ours, and nothing may come from elsewhere.
 _POLICY = (
@@ -17,13 +17,6 @@ _POLICY = (
 )
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.head("/")
-@router.get("/")
-async def lead_to_the_description() -> RedirectResponse:
-    """Lead whoever tries the bare address to where it is explained."""
-    return RedirectResponse("/docs")
 
 
 @router.head("/openapi.json")
@@ -37,4 +30,4 @@ async def describe_for_programs(request: Request) -> JSONResponse:
 @router.get("/docs")
 async def describe_for_people() -> FileResponse:
     """Serve the page; it reads /openapi.json."""
-    return FileResponse(STATIC_FOLDER / "docs" / "index.html", headers={"Content-Security-Policy": _POLICY})
+    return FileResponse(STATIC_FOLDER / "index.html", headers={"Content-Security-Policy": _POLICY})

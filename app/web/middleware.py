@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from app.errors import InternalError
 from app.faults import Fault
 from app.web.problems import language_of, problem_response
+from app.web.site import is_secure
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +32,9 @@ _SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+
+# A year. Not for subdomains: whether they have TLS is not ours to say.
+_STRICT_TRANSPORT = "max-age=31536000"
 
 _log = structlog.get_logger(__name__)
 
@@ -110,22 +114,34 @@ def _route(scope: Scope) -> str:
 
 
 class SecureHeaders:
-    """Headers that every answer carries, unless its route chose its own."""
+    """Headers that every answer carries, unless its route chose its own.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: The application.
+        public_url: The address that supporters know, where it was set.
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str | None = None) -> None:
         self.app = app
+        self._always_secure = (public_url or "").startswith("https:")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or pass the lifespan through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        secure = self._always_secure or is_secure(HTTPConnection(scope))
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if secure:
+                    headers.setdefault("Strict-Transport-Security", _STRICT_TRANSPORT)
             await send(message)
 
-        await self.app(scope, receive, send if scope["type"] != "http" else send_secured)
+        await self.app(scope, receive, send_secured)
 
 
 class DrainRefusedBodies:

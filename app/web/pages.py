@@ -1,0 +1,257 @@
+"""The pages: the editor, what a supporter leaves with, and the way there without JavaScript."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from app.errors import NotFound, RibbonsError
+from app.spec import SLOGAN_CHARACTERS, parse_spec
+from app.web.making import Order, make_ordered, run_while_connected
+from app.web.problems import kind_of, problem, problem_response
+from app.web.results import Result
+from app.web.service import service_of
+from app.web.wording import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.frames import FrameLibrary
+    from app.web.site import Site
+    from app.web.uploads import Fields
+
+PLATFORMS: dict[str, Any] = {}  # until app.render.platforms lands
+FILE_PREFIX = "red-ribbons"
+
+router = APIRouter(include_in_schema=False)
+
+
+def site_of(request: Request) -> Site:
+    """Return the pages' parts."""
+    site: Site = request.app.state.site
+    return site
+
+
+@router.head("/static/{hashed}")
+@router.get("/static/{hashed}")
+async def send_static_file(request: Request, hashed: str) -> Response:
+    """A static file, under the name that holds its hash."""
+    return site_of(request).assets.response(hashed)
+
+
+# -- the editor ------------------------------------------------------------
+
+
+@router.head("/")
+@router.get("/")
+async def show_first_page(request: Request) -> Response:
+    """The editor, in the language that the reader's browser asks for, or Arabic."""
+    return await _editor(request)
+
+
+@router.head("/{lang}")
+@router.get("/{lang}")
+async def show_editor(request: Request, lang: str) -> Response:
+    """The editor."""
+    _refuse_unknown(request, lang)
+    return await _editor(request)
+
+
+async def _editor(
+    request: Request, *, error: RibbonsError | None = None, fields: Mapping[str, str] | None = None
+) -> Response:
+    """Answer with the editor; with what went wrong and what had been chosen, where a form was refused."""
+    service = service_of(request)
+    context: dict[str, Any] = {
+        "frames": list(service.frames),
+        "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
+        "error": explain(error, site_of(request).catalogues[site_of(request).language_of(request)])
+        if error
+        else None,
+        "deleted": "deleted" in request.query_params,
+        "slogan_characters": SLOGAN_CHARACTERS,
+        "max_photo_mb": service.uploads.max_photo_bytes // 1_000_000,
+        "avatars_made": await service.counter.total() if site_of(request).shows_counter else None,
+    }
+    status = kind_of(type(error)).status if error else 200
+    headers = {"Retry-After": str(error.retry_after)} if error and error.retry_after else {}
+    return site_of(request).page(request, "editor.html", context, status=status, headers=headers)
+
+
+# -- making ----------------------------------------------------------------
+
+
+@router.post("/{lang}/made")
+async def make_from_form(request: Request, lang: str) -> Response:
+    """Make an avatar of what a form brought, keep it for a quarter of an hour, and lead to it."""
+    _refuse_unknown(request, lang)
+    return await _make(request, lang)
+
+
+@router.post("/{lang}/share")
+async def make_from_share_sheet(request: Request, lang: str) -> Response:
+    """Make an avatar of a photo that the system's share sheet handed over, with every choice at its default.
+
+    With a service worker the photo opens in the editor instead, and this is never asked.
+    """
+    _refuse_unknown(request, lang)
+    return await _make(request, lang)
+
+
+async def _make(request: Request, lang: str) -> Response:
+    service = service_of(request)
+    given: dict[str, str] = {}
+    wants_json = "application/json" in request.headers.get("accept", "")
+    try:
+        avatar, order = await make_ordered(
+            request, partial(_read_order, frames=service.frames, page_language=lang, given=given)
+        )
+        token = await service.results.put(Result(avatar.content, order.spec))
+    except RibbonsError as error:
+        request.state.problem = error.code
+        if wants_json:
+            return _problem_for_script(request, error)
+        return await _editor(request, error=error, fields=given)
+    address = f"/{lang}/made/{token}"
+    if wants_json:
+        return JSONResponse({"address": address}, 201, {"Location": address, "Cache-Control": "no-store"})
+    return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+
+
+def _read_order(
+    given_fields: Fields, *, frames: FrameLibrary, page_language: str, given: dict[str, str]
+) -> Order:
+    """Read the form's fields, and note them so that a page which refuses them can show them again.
+
+    A slogan's language that was not chosen is the page's, where the frame has it.
+    """
+    given.update(given_fields)
+    pairs = list(given_fields)
+    if (
+        "lang" not in given
+        and page_language in frames.get(given.get("frame") or _default_frame(frames)).languages
+    ):
+        pairs.append(("lang", page_language))
+    spec = parse_spec(pairs, frames)
+    return Order(spec, "inline")
+
+
+def _default_frame(frames: FrameLibrary) -> str:
+    return next(iter(frames)).id
+
+
+def _problem_for_script(request: Request, error: RibbonsError) -> Response:
+    """Answer as the API does, in the page's own language and words."""
+    site = site_of(request)
+    code = site.language_of(request)
+    answer = problem_response(error, "ar" if code == "ar" else "en")
+    told = problem(error, "ar" if code == "ar" else "en").model_copy(
+        update={"detail": explain(error, site.catalogues[code])}
+    )
+    headers = {**answer.headers, "Content-Language": code}
+    del headers["content-length"]
+    return Response(told.model_dump_json(exclude_none=True), answer.status_code, headers, answer.media_type)
+
+
+# -- what was made ---------------------------------------------------------
+
+
+@router.head("/{lang}/made/{token}")
+@router.get("/{lang}/made/{token}")
+async def show_made(request: Request, lang: str, token: str) -> Response:
+    """The finished picture: to be kept by a long press, downloaded, shared, or fitted to a platform."""
+    _refuse_unknown(request, lang)
+    service = service_of(request)
+    result = await service.results.get(token)
+    context = {
+        "token": token,
+        "spec": result.spec,
+        "frame": service.frames.get(result.spec.frame),
+        "platforms": PLATFORMS,
+        "lifetime_minutes": round(service.results.lifetime / 60),
+        "switch_path": f"/made/{token}",
+    }
+    return site_of(request).page(request, "made.html", context, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/{lang}/made/{token}/delete")
+async def delete_made(request: Request, lang: str, token: str) -> Response:
+    """Forget a picture before its time."""
+    _refuse_unknown(request, lang)
+    await service_of(request).results.delete(token)
+    return RedirectResponse(f"/{lang}?deleted", 303)
+
+
+@router.head("/made/{token}/{file}")
+@router.get("/made/{token}/{file}")
+async def send_made(request: Request, token: str, file: str) -> Response:
+    """The picture itself, one that is fitted to a platform, the story card, or all of them in a ZIP."""
+    service, studio = service_of(request), service_of(request).studio
+    result = await service.results.get(token)
+    name, _, extension = file.rpartition(".")
+    address = site_of(request).address_of(request)
+    match name, extension:
+        case "avatar", "jpg":
+            return _download(request, result.content, "")
+        case platform, "jpg" if platform in PLATFORMS:
+            job = partial(studio.draw_platform, result.content, platform)
+        case "story", "jpg":
+            job = partial(studio.draw_story, result.content, result.spec, address)
+        case "all", "zip":
+            job = partial(studio.draw_collection, result.content, result.spec, address)
+        case _:
+            raise NotFound
+    content: bytes = await run_while_connected(request, partial(service.pool.run, job))
+    return _download(request, content, "" if name == "all" else f"-{name}", extension)
+
+
+def _download(request: Request, content: bytes, suffix: str, extension: str = "jpg") -> Response:
+    disposition = "inline" if request.query_params.get("disposition") == "inline" else "attachment"
+    headers = {
+        # The name is ours: the photo's own often says who is on it.
+        "Content-Disposition": f'{disposition}; filename="{FILE_PREFIX}{suffix}.{extension}"',
+        # A phone is often shared: what one supporter made must not come out of its cache for the next.
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Robots-Tag": "noindex",
+    }
+    media_type = "application/zip" if extension == "zip" else "image/jpeg"
+    return Response(content, headers=headers, media_type=media_type)
+
+
+# -- everything else -------------------------------------------------------
+
+
+@router.head("/ios")
+@router.get("/ios")
+@router.head("/{lang}/ios")
+@router.get("/{lang}/ios")
+async def show_ios_recipe(request: Request, lang: str | None = None) -> Response:
+    """How an iPhone's share sheet gets a button that makes the picture."""
+    if lang is not None:
+        _refuse_unknown(request, lang)
+    return site_of(request).page(request, "ios.html", {"switch_path": "/ios"})
+
+
+def wants_page(request: Request) -> bool:
+    """Whether an error should be told by a page: a browser asks for one, and not of the API."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
+
+
+def error_page(request: Request, error: RibbonsError) -> Response:
+    """Tell a reader what went wrong, with a way on."""
+    site = site_of(request)
+    context = {"message": explain(error, site.catalogues[site.language_of(request)]), "code": error.code}
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after:
+        headers["Retry-After"] = str(error.retry_after)
+    return site.page(request, "error.html", context, status=kind_of(type(error)).status, headers=headers)
+
+
+def _refuse_unknown(request: Request, lang: str) -> None:
+    if lang not in site_of(request).catalogues:
+        raise NotFound
