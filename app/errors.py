@@ -25,6 +25,7 @@ There is no HTTP in this file; ``app.web.problems`` maps each error to its statu
     |  |- MalformedRequest        a body that cannot be read
     |  |- UploadTimedOut          the photo did not arrive in time
     |  |- NotFound                nothing lives at this address
+    |  |- ResultGone              a finished avatar that is no longer kept
     |  `- MethodNotAllowed        this address does not take that method
     |- CapacityError              the service, not the photo; carries retry_after in seconds
     |  |- Busy                    the queue is full
@@ -357,6 +358,16 @@ class NotFound(RequestError):
 
     code = "not_found"
     texts: ClassVar = {"en": "There is nothing at this address.", "ar": "لا يوجد شيء في هذا العنوان."}
+
+
+class ResultGone(RequestError):
+    """A finished avatar's time is over, or it was deleted, or there never was one: nobody is told which."""
+
+    code = "result_gone"
+    texts: ClassVar = {
+        "en": "This picture is no longer kept here. Make it again; it takes a moment.",
+        "ar": "لم تعد هذه الصورة محفوظة هنا. اصنعها من جديد، فلن يستغرق ذلك سوى لحظات.",
+    }
 
 
 class MethodNotAllowed(RequestError):

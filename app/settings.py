@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.render.decode import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -37,6 +38,36 @@ def _available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _parse_redis_url(value: SecretStr) -> SecretStr:
+    """Take what redis-py takes, less the options that would change what we rely on."""
+    parts = urlsplit(value.get_secret_value())
+    options = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    database = parts.path.removeprefix("/")
+    match parts.scheme:
+        case "redis" | "rediss":
+            # Reading the port proves it; redis-py would take no port for the usual one, and a word for none.
+            is_right = bool(parts.hostname) and parts.port != 0 and (not database or database.isdecimal())
+        case "unix":
+            is_right = bool(database)
+        case _:
+            is_right = False
+    # What follows a #, redis-py ignores: it is the half of a password that was not percent-encoded.
+    if not is_right or parts.fragment or not all(name == "db" or name.startswith("ssl_") for name in options):
+        raise ValueError
+    return value
+
+
+def _parse_public_url(value: str) -> str:
+    """Take the address of a whole site: it is put before a path, and shown to people."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError
+    host = parts.netloc
+    if "@" in host or value.split("://", 1)[1] not in {host, f"{host}/"} or any(map(str.isspace, value)):
+        raise ValueError
+    return f"{parts.scheme}://{host.lower()}"
 
 
 class Settings(BaseSettings):
@@ -95,6 +126,25 @@ class Settings(BaseSettings):
     shutdown_timeout: Annotated[
         int, Field(description="Seconds after SIGTERM for accepted photos to be finished.", ge=1, le=600)
     ] = 25
+    public_url: Annotated[
+        Annotated[str, AfterValidator(_parse_public_url)] | None,
+        Field(description="The address that supporters know, for links and for the story card."),
+    ] = None
+    result_lifetime: Annotated[
+        float, Field(description="Seconds that a finished avatar's own address lives.", gt=0, le=86_400)
+    ] = 900.0
+    result_memory_bytes: Annotated[
+        int,
+        Field(description="Memory for finished avatars; not used with Redis.", ge=4 * MB, le=64_000 * MB),
+    ] = 256 * MB
+    redis_url: Annotated[
+        Annotated[SecretStr, AfterValidator(_parse_redis_url)] | None,
+        Field(description="Where several replicas share finished avatars and the count of them."),
+    ] = None
+    counter_file: Annotated[
+        Path | None, Field(description="Keeps the number of avatars made when the service stops.")
+    ] = None
+    show_counter: Annotated[bool, Field(description="Show the number of avatars made on the page.")] = False
     frames_folder: Annotated[Path, Field(description="Folder with a folder per frame.")] = _ROOT / "frames"
     fonts_folder: Annotated[Path, Field(description="Folder with the frames' fonts.")] = _ROOT / "fonts"
     log_level: Annotated[
@@ -142,6 +192,9 @@ def load_settings(**given: Any) -> Settings:
 def _contradictions(settings: Settings) -> Iterator[str]:
     if settings.upload_memory_bytes < settings.max_photo_bytes:
         yield f"{PREFIX}UPLOAD_MEMORY_BYTES: smaller than one photo ({PREFIX}MAX_PHOTO_BYTES)"
+    if settings.show_counter and settings.counter_file is None and settings.redis_url is None:
+        # A number that falls back to zero whenever the service restarts is not honest.
+        yield f"{PREFIX}SHOW_COUNTER: needs {PREFIX}COUNTER_FILE or {PREFIX}REDIS_URL to remember the number"
     needed = (
         _WORKER_BYTES
         + settings.overlay_cache_bytes
@@ -157,10 +210,24 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
 
 
+_KINDS: Mapping[Any, str] = {bool: "true or false", Path: "a folder"}
+
+# What a type and two bounds do not tell.
+_IN_WORDS = {
+    "public_url": "https://host or http://host, perhaps with a port, without a path",
+    "redis_url": "redis://, rediss:// or unix://, with no options but db and those of TLS (ssl_…)",
+    "counter_file": "a file in a folder that exists",
+}
+
+# Given wrongly, they may still hold what nobody may read.
+_SECRETS = frozenset({"redis_url"})
+
+
 def _fault(error: ErrorDetails) -> str:
     """Say what is wrong with one variable, in a line."""
     name = str(error["loc"][0])
-    return f"{PREFIX}{name.upper()}: “{error['input']}” is not valid. It must be {allowed(name)}"
+    given = "what is given" if name in _SECRETS else f"“{error['input']}”"
+    return f"{PREFIX}{name.upper()}: {given} is not valid. It must be {allowed(name)}"
 
 
 def allowed(name: str) -> str:
@@ -170,10 +237,10 @@ def allowed(name: str) -> str:
         KeyError: There is no such setting.
     """
     field = Settings.model_fields[name]
-    if field.annotation is bool:
-        return "true or false"
-    if field.annotation is Path:
-        return "a folder"
+    if name in _IN_WORDS:
+        return _IN_WORDS[name]
+    if field.annotation in _KINDS:
+        return _KINDS[field.annotation]
     if choices := get_args(field.annotation):
         return f"one of {', '.join(choices)}"
     bounds = {

@@ -105,6 +105,8 @@ def _default(name: str, field: FieldInfo, root: Path) -> str:
     if name in special:
         return special[name]
     match field.default:
+        case None:
+            return "none"
         case bool():
             return f"`{str(field.default).lower()}`"
         case float():

@@ -26,6 +26,7 @@ LAYERS = (
 SOLE_IMPORTERS = {
     "resvg_py": "app/render/artwork.py",
     "pydantic_settings": "app/settings.py",
+    "redis": "app/web/shared.py",
     "uvicorn": "app/web/server.py",
 }
 

@@ -60,6 +60,7 @@ KINDS: Mapping[type[RibbonsError], Kind] = {
     errors.MalformedRequest: Kind.of(400, "Malformed request", "طلب غير مقروء"),
     errors.UploadTimedOut: Kind.of(408, "Upload timed out", "انتهت مهلة الإرسال"),
     errors.NotFound: Kind.of(404, "Not found", "غير موجود"),
+    errors.ResultGone: Kind.of(404, "Picture gone", "الصورة لم تعد محفوظة"),
     errors.MethodNotAllowed: Kind.of(405, "Method not allowed", "طريقة غير مسموحة"),
     errors.Busy: Kind.of(503, "Busy", "الخدمة مشغولة"),
     errors.WorkerDied: Kind.of(503, "Drawing failed", "تعذر الرسم"),

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.errors import RibbonsError
 from app.jobs import forbid_core_dumps
 from app.logs import configure_logging
+from app.settings import InvalidSettings
 from app.web.app import create_app
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def serve(settings: Settings) -> None:
     try:
         app = create_app(settings)
         listener = _listen(settings)
-    except RibbonsError as error:
+    except (InvalidSettings, RibbonsError) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}")
