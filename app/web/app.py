@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware
 
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
-from app.web import api, docs, health, pages
+from app.web import api, docs, health, pages, stats
 from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
 from app.web.openapi import describe_api
 from app.web.problems import language_of, problem_response
@@ -91,6 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.site = Site.build(settings)
     app.include_router(api.router)
     app.include_router(health.router)
+    app.include_router(stats.router)
     if settings.docs:
         app.include_router(docs.router)
         app.state.openapi = describe_api(app)

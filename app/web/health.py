@@ -31,8 +31,13 @@ async def is_alive() -> Response:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready", response_class=Response, responses=openapi.READY_RESPONSES)
 async def is_ready(request: Request) -> Response:
-    """A worker has drawn an avatar within the last second, or draws one now."""
+    """A worker has drawn an avatar within the last second, or draws one now; Redis has been reached."""
     service = service_of(request)
+    # Once is enough. A replica that has never reached Redis may have a wrong address or password: deployment
+    # stops here. When Redis goes away later, all replicas lose it at once, and none being ready would take
+    # down the API too, which needs no Redis. The pages say "busy"; ribbons_redis_failures_total tells us.
+    if service.store and not service.store.has_answered:
+        await service.store.ping()
     async with service.probing:
         if not service.pool.succeeded_within(_PROOF_SECONDS):
             spec = service.specimen.model_copy(update={"size": _PROBE_SIZE})

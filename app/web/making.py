@@ -56,7 +56,7 @@ async def make_ordered(request: Request, read: Callable[[Fields], Order]) -> tup
     except RibbonsError as error:
         service.metrics.avatar_refused(output_format, error.code)
         raise
-    service.metrics.avatar_made(order.spec.output_format, avatar.seconds)
+    service.avatar_made(order.spec, avatar)
     return avatar, order
 
 

@@ -8,11 +8,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from app.web.results import MemoryResults
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from prometheus_client.core import Metric
 
+    from app.web.results import Results
+    from app.web.shared import SharedStore
     from app.web.uploads import UploadDesk
     from app.workers import WorkerPool
 
@@ -23,7 +27,9 @@ _SECONDS = tuple(0.001 * 2**power for power in range(15))
 class Metrics:
     """The service's own registry and what is in it."""
 
-    def __init__(self, pool: WorkerPool, uploads: UploadDesk) -> None:
+    def __init__(
+        self, pool: WorkerPool, uploads: UploadDesk, results: Results, store: SharedStore | None
+    ) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "ribbons_http_requests",
@@ -53,6 +59,10 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_Gauges(pool, uploads))
+        if isinstance(results, MemoryResults):
+            self._registry.register(_MemoryGauges(results))
+        if store is not None:
+            self._registry.register(_StoreGauges(store))
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -95,3 +105,32 @@ class _Gauges(Collector):
         for reason, count in pool.lost.items():
             lost.add_metric([reason], count)
         yield lost
+
+
+class _MemoryGauges(Collector):
+    """Finished avatars in this process. What Redis holds, Redis' own exporters tell."""
+
+    def __init__(self, results: MemoryResults) -> None:
+        self._results = results
+
+    def collect(self) -> Iterator[Metric]:
+        results = self._results
+        yield GaugeMetricFamily("ribbons_results_held", "Finished avatars that are kept.", results.held)
+        yield GaugeMetricFamily(
+            "ribbons_results_held_bytes", "Memory of finished avatars that are kept.", results.held_bytes
+        )
+        yield CounterMetricFamily(
+            "ribbons_results_evicted",
+            "Finished avatars that left before their time, because memory was full.",
+            results.evicted,
+        )
+
+
+class _StoreGauges(Collector):
+    def __init__(self, store: SharedStore) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "ribbons_redis_failures", "What was asked of Redis in vain.", self._store.failures
+        )
