@@ -12,6 +12,7 @@ from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from babel import Locale
 from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.web.languages import PageLanguage
+
+_DIGITS = {"arab": str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")}
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
 
@@ -49,11 +52,18 @@ class Catalogue:
 
     def number(self, value: float) -> str:
         """Write a number."""
-        return format_decimal(value, locale=self.language.locale, numbering_system="default")
+        return self._in_own_digits(
+            format_decimal(value, locale=self.language.locale, numbering_system="default")
+        )
 
     def date(self, value: date) -> str:
         """Write a day, with the name of its month."""
-        return format_date(value, "long", locale=self.language.locale)
+        return self._in_own_digits(format_date(value, "long", locale=self.language.locale))
+
+    def _in_own_digits(self, text: str) -> str:
+        # Babel chooses the separators of a numbering system, and leaves its digits to us.
+        digits = _DIGITS.get(Locale.parse(self.language.locale).default_numbering_system)
+        return text.translate(digits) if digits else text
 
 
 def load_catalogues() -> dict[str, Catalogue]:
