@@ -18,6 +18,7 @@ from app.faults import Fault
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
+from app.render.platforms import PLATFORMS, draw_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +118,19 @@ class Studio:
         return make_avatar(photo, spec, _overlays(self), self.limits)
 
     def draw_overlay(self, spec: AvatarSpec) -> bytes:
-        """Draw a frame by itself, as a PNG. Raises as :meth:`~app.render.overlay.Overlays.png` does."""
-        return _overlays(self).png(spec)
+        """Draw a frame by itself, as the spec's format says: WebP, or else PNG.
+
+        Raises as :meth:`~app.render.overlay.Overlays.get` does.
+        """
+        overlays = _overlays(self)
+        return overlays.webp(spec) if spec.output_format == "webp" else overlays.png(spec)
+
+    def draw_platform(self, avatar: bytes, platform: str) -> bytes:
+        """Fit a finished avatar to one of :data:`~app.render.platforms.PLATFORMS`, by its key.
+
+        Raises as :func:`~app.render.platforms.draw_for` does.
+        """
+        return draw_for(avatar, PLATFORMS[platform])
 
     def draw_specimen(self, spec: AvatarSpec) -> Avatar:
         """Make an avatar of a plain photo, to prove that this process can, or to warm it up."""

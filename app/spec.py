@@ -96,12 +96,15 @@ class AvatarSpec(BaseModel):
         return self.format or ("png" if self.shape == "circle" else "jpeg")
 
 
-def parse_spec(given: Iterable[tuple[str, str]], frames: FrameLibrary) -> AvatarSpec:
+def parse_spec(
+    given: Iterable[tuple[str, str]], frames: FrameLibrary, known_problems: Iterable[FieldProblem] = ()
+) -> AvatarSpec:
     """Build a spec from pairs of strings, as queries, forms and command lines give them.
 
     Args:
         given: Field names and values in any order. An empty value means the default, as in an HTML form.
         frames: The library that ``frame``, ``lang`` and ``slogan`` are checked against.
+        known_problems: What is wrong with fields beside the spec's own, to be named with the rest.
 
     Raises:
         InvalidSpec: Naming every bad field at once.
@@ -120,6 +123,7 @@ def parse_spec(given: Iterable[tuple[str, str]], frames: FrameLibrary) -> Avatar
     else:
         problems += _contradictions(spec)
     problems += _frame_problems(values, frames, {problem.field for problem in problems})
+    problems += known_problems
     if problems:
         order = list(AvatarSpec.model_fields)
         known = {name: place for place, name in enumerate(order)}

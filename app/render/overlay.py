@@ -9,7 +9,8 @@ import io
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from PIL import Image, ImageChops
 
@@ -17,13 +18,24 @@ from app.render.artwork import draw_circle, draw_ground, draw_words
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from app.frames import FrameLibrary
     from app.spec import Shape
 
 DEFAULT_CACHE_BYTES = 128 * 1024 * 1024
 """About 22 overlays of 1080 px (5.8 MB each, and 4.7 MB for each frame without words)."""
+
+WEBP: Mapping[str, Any] = MappingProxyType({"quality": 85, "alpha_quality": 80, "method": 6, "exact": False})
+"""For a preview on a page, drawn once and sent to everyone. Chosen at 540 px on red-ribbons: 35 KB for the
+PNG's 189 KB, and laid over black, white or a photo 39 dB from it (january-31, the busiest: 41 KB, 36 dB).
+What differs is the colour of the outermost pixels of white letters on red (4:2:0); there is no halo, because
+without ``exact`` the encoder carries a block's visible colours into what is transparent.
+
+- Quality 90 adds 6 KB and 1 dB; 75 shows in the satin's shades.
+- Opacity is at most 2 levels of 255 off; exact, it saves nothing and method 6 takes 3 s for 0.3.
+- Method 4 takes half the time of 6 for 5 % more bytes.
+"""
 
 
 @dataclass(frozen=True)
@@ -111,14 +123,26 @@ class Overlays:
         Raises:
             As for :meth:`get`.
         """
+        file = io.BytesIO()
+        self._by_itself(spec).save(file, "PNG")
+        return file.getvalue()
+
+    def webp(self, spec: AvatarSpec) -> bytes:
+        """Return the same picture as :meth:`png` in a fifth of the bytes, and nearly as good: see WEBP.
+
+        Raises:
+            As for :meth:`get`.
+        """
+        file = io.BytesIO()
+        self._by_itself(spec).save(file, "WEBP", **WEBP)
+        return file.getvalue()
+
+    def _by_itself(self, spec: AvatarSpec) -> Image.Image:
         overlay = self.get(spec)
         alpha = overlay.alpha
         if overlay.outside is not None:
             alpha = ImageChops.multiply(alpha, overlay.outside)
-        image = Image.merge("RGBA", (*overlay.colour.split(), alpha))
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        return file.getvalue()
+        return Image.merge("RGBA", (*overlay.colour.split(), alpha))
 
     def _draw(self, spec: AvatarSpec) -> Overlay:
         frame = self.frames.get(spec.frame)

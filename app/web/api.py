@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -12,23 +10,20 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
-from app.errors import FieldProblem, InvalidSpec, MalformedRequest, NotFound
-from app.spec import AvatarSpec, parse_spec
-from app.web import openapi
-from app.web.making import Disposition, Order, make_ordered, query_fields, run_while_connected
+from app.errors import FieldProblem, MalformedRequest, NotFound
+from app.spec import parse_spec
+from app.web import openapi, overlays
+from app.web.making import Disposition, Order, make_ordered
+from app.web.overlays import FrameId  # noqa: TC001 - FastAPI reads the annotation
 from app.web.problems import KINDS, ProblemKind, describe
 from app.web.service import service_of
 from app.web.uploads import MAX_FIELDS, Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from app.frames import Frame, FrameLibrary
 
-
-_OVERLAY_FIELDS = ("lang", "slogan", "size", "shape")
-
 router = APIRouter()
+router.include_router(overlays.router)
 
 
 # -- avatars ---------------------------------------------------------------
@@ -73,21 +68,8 @@ def _read_order(given: Fields, frames: FrameLibrary) -> Order:
         problems.append(FieldProblem.of("disposition", "repeated"))
     elif chosen and chosen[0] not in get_args(Disposition):
         problems.append(FieldProblem.of("disposition", "not_one_of", choices=get_args(Disposition)))
-    spec = _parse([pair for pair in given if pair[0] != "disposition"], frames, problems)
+    spec = parse_spec([pair for pair in given if pair[0] != "disposition"], frames, problems)
     return Order(spec, "inline" if chosen == ["inline"] else "attachment")
-
-
-def _parse(
-    given: Iterable[tuple[str, str]], frames: FrameLibrary, problems: list[FieldProblem]
-) -> AvatarSpec:
-    """Parse a spec, and raise what is wrong with it together with the problems that are known already."""
-    try:
-        spec = parse_spec(given, frames)
-    except InvalidSpec as error:
-        raise InvalidSpec([*error.problems, *problems]) from None
-    if problems:
-        raise InvalidSpec(problems)
-    return spec
 
 
 # -- frames ----------------------------------------------------------------
@@ -116,11 +98,6 @@ class FrameMember(BaseModel):
         )
 
 
-FrameId = Annotated[
-    str, Path(description="Id of a frame, from the list of frames.", examples=["red-ribbons"])
-]
-
-
 @router.head("/v1/frames", include_in_schema=False)
 @router.get("/v1/frames", summary="List the frames", tags=["frames"])
 async def list_frames(request: Request, response: Response) -> list[FrameMember]:
@@ -138,54 +115,6 @@ async def show_frame(request: Request, response: Response, frame_id: FrameId) ->
     frame = service_of(request).frames.get(frame_id)
     response.headers["Cache-Control"] = "public, max-age=300"
     return FrameMember.of(frame)
-
-
-@router.head("/v1/frames/{frame_id}/overlay.png", include_in_schema=False)
-@router.get(
-    "/v1/frames/{frame_id}/overlay.png",
-    summary="Draw a frame by itself",
-    tags=["frames"],
-    response_class=Response,
-    responses=openapi.OVERLAY_RESPONSES,
-    openapi_extra={"parameters": openapi.spec_parameters(_OVERLAY_FIELDS)},
-)
-async def draw_overlay(request: Request, frame_id: FrameId) -> Response:
-    """The frame with its slogan, transparent where the photo shows: what a page lays over its preview."""
-    service = service_of(request)
-    frame = service.frames.get(frame_id)
-    spec = _read_overlay_request(query_fields(request), frame, service.frames)
-    # A supporter's own words are theirs: no cache on the way may keep them.
-    scope = "private" if spec.slogan else "public"
-    etag = _overlay_etag(service.drawing_revision, frame, spec)
-    headers = {"ETag": etag, "Cache-Control": f"{scope}, max-age=3600"}
-    condition = request.headers.get("if-none-match", "")
-    # Compared weakly, as RFC 9110 (13.1.2) asks: caches and proxies may have weakened ours.
-    if etag in re.findall(r'"[^"]*"', condition):
-        return Response(status_code=304, headers=headers)
-    job = partial(service.studio.draw_overlay, spec)
-    content = await run_while_connected(request, partial(service.pool.run, job))
-    if condition.strip() == "*":  # any picture that there is; only drawing tells whether there is one
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type="image/png")
-
-
-def _read_overlay_request(given: Fields, frame: Frame, frames: FrameLibrary) -> AvatarSpec:
-    if len(given) > MAX_FIELDS:
-        raise MalformedRequest
-    problems = [
-        FieldProblem.of(name[:64], "unknown", choices=_OVERLAY_FIELDS)
-        for name, _ in given
-        if name not in _OVERLAY_FIELDS
-    ]
-    allowed = [pair for pair in given if pair[0] in _OVERLAY_FIELDS]
-    return _parse([("frame", frame.id), *allowed], frames, problems)
-
-
-def _overlay_etag(drawing_revision: str, frame: Frame, spec: AvatarSpec) -> str:
-    """Return a strong ETag: the same drawing code, frame, fonts and spec draw the same bytes."""
-    parts = (drawing_revision, frame.revision, spec.lang, spec.slogan or "", str(spec.size), spec.shape)
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return f'"{digest[:32]}"'
 
 
 # -- problems --------------------------------------------------------------

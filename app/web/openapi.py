@@ -145,6 +145,14 @@ _DISPOSITION: dict[str, Any] = {
     "schema": {"type": "string", "enum": ["attachment", "inline"], "default": "attachment"},
 }
 
+_VERSION: dict[str, Any] = {
+    "name": "v",
+    "in": "query",
+    "required": False,
+    "description": "Changes nothing. Our pages name the revision here, so that it may be kept for ever.",
+    "schema": {"type": "string", "maxLength": 64},
+}
+
 AVATAR_REQUEST: dict[str, Any] = {
     "parameters": [*spec_parameters(AvatarSpec.model_fields), _DISPOSITION],
     "requestBody": {
@@ -182,15 +190,25 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
     **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
 }
 
-OVERLAY_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _image_response(
-        "The frame with its slogan",
-        ("image/png",),
-        {"ETag": "Changes when the picture would.", "Cache-Control": "How long it may be kept."},
-    ),
-    304: {"description": "The picture that you have is the newest"},
-    **problem_responses((errors.FrameNotFound, errors.MalformedRequest, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
-}
+
+def overlay_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the query parameters of a frame's picture: some fields of the spec, and its version."""
+    return [*spec_parameters(names), _VERSION]
+
+
+def overlay_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return the answers that a request for a frame's picture may get."""
+    kinds = (errors.FrameNotFound, errors.MalformedRequest, *_SLOGAN_ERRORS, *_WORKER_ERRORS)
+    return {
+        200: _image_response(
+            "The frame with its slogan",
+            (media_type,),
+            {"ETag": "Changes when the picture would.", "Cache-Control": "How long it may be kept."},
+        ),
+        304: {"description": "The picture that you have is the newest"},
+        **problem_responses(kinds),
+    }
+
 
 FRAME_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.FrameNotFound])
 TEXT_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from starlette.testclient import TestClient
 
-from app import render
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
-from app.settings import load_settings
 from app.spec import AvatarSpec
-from app.web import service
-from app.web.app import create_app
 from app.web.uploads import MAX_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import httpx2
+    from starlette.testclient import TestClient
 
     from app.frames import FrameLibrary
 
@@ -301,102 +296,11 @@ def test_the_frames_are_listed_in_the_campaigns_order(client: TestClient, frames
         assert client.get(f"/v1/frames/{frame['id']}").json() == frame
 
 
-@pytest.mark.parametrize("suffix", ["", "/overlay.png"])
+@pytest.mark.parametrize("suffix", ["", "/overlay.png", "/overlay.webp"])
 def test_an_unknown_frame(client: TestClient, suffix: str) -> None:
     """The answer names the frames there are."""
     problem = assert_problem(client.get(f"/v1/frames/nothing{suffix}"), 404, "frame_not_found", "en")
     assert "red-ribbons" in problem["detail"]
-
-
-def test_an_overlay_is_the_frame_alone(client: TestClient, frames: FrameLibrary) -> None:
-    """Transparent where the face is, opaque on the ribbon, the same bytes as the core draws."""
-    response = client.get(OVERLAY, params={"size": "300"})
-    image = opened(response)
-    assert (image.mode, image.size) == ("RGBA", (300, 300))
-    assert image.getpixel((150, 150)) == (0, 0, 0, 0) or image.getchannel("A").getpixel((150, 150)) == 0
-    assert image.getchannel("A").getextrema() == (0, 255)
-    assert response.content == Overlays(frames).png(AvatarSpec(size=300))
-
-
-def test_an_overlay_is_not_sent_twice(client: TestClient) -> None:
-    """A cache that has it gets 304 and no body, however the tag is listed."""
-    first = client.get(OVERLAY, params={"size": "100"})
-    tag = first.headers["etag"]
-    assert tag.startswith('"')
-    assert first.headers["cache-control"] == "public, max-age=3600"
-    for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        again = client.get(OVERLAY, params={"size": "100"}, headers={"if-none-match": condition})
-        assert (again.status_code, again.content) == (304, b"")
-        assert again.headers["etag"] == tag
-    changed = client.get(OVERLAY, params={"size": "100"}, headers={"if-none-match": '"other"'})
-    assert changed.status_code == 200
-
-
-def test_what_cannot_be_drawn_is_no_picture_that_somebody_has(client: TestClient) -> None:
-    """``If-None-Match: *`` asks whether there is a picture, and a slogan that does not fit has none."""
-    settings = {"size": "100", "slogan": "غ" * 60}
-    response = client.get(OVERLAY, params=settings, headers={"if-none-match": "*"})
-    assert_problem(response, 422, "slogan_does_not_fit", "en")
-
-
-def test_other_drawing_code_has_other_tags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A cache asks again after an update of ours, of the rasteriser, of the shaper or of the encoder."""
-
-    def tag() -> str:
-        bare = TestClient(create_app(load_settings()))
-        bare.app.state.service.pool.run = no_drawing  # type: ignore[attr-defined]
-        return bare.head(OVERLAY, params={"size": "64"}).headers["etag"]
-
-    tags = [tag(), tag()]
-    assert tags[0] == tags[1]
-    for changed in ("pillow", "resvg-py", "uharfbuzz", "arabic-reshaper"):
-        with monkeypatch.context() as patch:
-            patch.setattr(service, "version", lambda name, changed=changed: str(name == changed))
-            tags.append(tag())
-    (tmp_path / "crop.py").write_text("")
-    monkeypatch.setattr(render, "__path__", [str(tmp_path)])
-    tags.append(tag())
-    assert len(set(tags)) == 6
-
-
-async def no_drawing(_job: object) -> bytes:
-    """Draw nothing."""
-    return b""
-
-
-def test_each_overlay_has_its_own_tag(client: TestClient) -> None:
-    """Everything that changes the picture changes the tag, and defaults spelled out do not."""
-
-    def tag(**settings: str) -> str:
-        return client.head(OVERLAY, params={"size": "64", **settings}).headers["etag"]
-
-    variants: list[dict[str, str]] = [
-        {},
-        {"size": "65"},
-        {"lang": "en"},
-        {"slogan": "حرية"},
-        {"shape": "circle"},
-    ]
-    tags = [tag(**variant) for variant in variants]
-    tags.append(client.head("/v1/frames/ribbon-loop/overlay.png", params={"size": "64"}).headers["etag"])
-    assert len(set(tags)) == len(tags)
-    assert tag(lang="ar", shape="square", slogan=" ") == tags[0]
-
-
-def test_an_overlay_with_a_supporters_words_is_not_shared(client: TestClient) -> None:
-    """Caches on the way do not keep what somebody wrote."""
-    response = client.get(OVERLAY, params={"size": "64", "slogan": "حرية"})
-    assert response.headers["cache-control"].startswith("private")
-
-
-def test_an_overlay_takes_only_what_shapes_it(client: TestClient) -> None:
-    """Fields of an avatar that a frame does not have are unknown here, and named with the bad ones."""
-    response = client.get(OVERLAY, params={"zoom": "2", "size": "1"})
-    problem = assert_problem(response, 422, "invalid_spec", "en")
-    assert [(f["field"], f["code"]) for f in problem["fields"]] == [
-        ("size", "out_of_range"),
-        ("zoom", "unknown"),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -405,6 +309,7 @@ def test_an_overlay_takes_only_what_shapes_it(client: TestClient) -> None:
         "/v1/frames",
         "/v1/frames/red-ribbons",
         f"{OVERLAY}?size=64",
+        "/v1/frames/red-ribbons/overlay.webp?size=64",
         "/v1/problems",
         "/v1/problems/busy",
         "/healthz",
