@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app import errors
-from app.errors import FieldProblem, InvalidSpec, PhotoTooManyBytes, PhotoTooSmall, RibbonsError
+from app.errors import FieldProblem, InvalidSpec, Param, PhotoTooManyBytes, PhotoTooSmall, RibbonsError
 from app.web.catalogues import load_catalogues
 from app.web.problems import KINDS
 from app.web.wording import explain
@@ -11,7 +11,7 @@ from app.web.wording import explain
 FOR_AUTHORS = {errors.InvalidFrame}
 """A supporter cannot mend a frame."""
 
-PARAMS = {
+PARAMS: dict[type[RibbonsError], dict[str, Param]] = {
     errors.PhotoTooManyBytes: {"limit_mb": "40"},
     errors.PhotoTooManyPixels: {"limit_mp": "60"},
     errors.PhotoTooSmall: {"width": 3, "height": 4, "minimum": 64},
