@@ -21,7 +21,11 @@ run: $(VENV)/.run  ## set up, then serve on port 8000 (PORT=8123 for another, HO
 
 .PHONY: test
 test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on two cores)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	@# Browser tests need processes of their own (tests/browser/conftest.py says why). Both halves always run.
+	@status=0; \
+	$(BIN)/python -m pytest -n auto --dist loadgroup || status=$$?; \
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser || status=$$?; \
+	exit $$status
 
 .PHONY: lint
 lint: $(VENV)/.dev  ## ruff (all rules), mypy strict
@@ -75,7 +79,11 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# README's commands are run as written, so the tests need curl.
+# README's commands are run as written, so the tests need curl. Those in a browser or with Redis are skipped
+# without one, and say so at the end; in CI (CI=true) a skip is a failure.
 .PHONY: tools
 tools:
 	@command -v curl >/dev/null || .ci/apt-get curl
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  .ci/apt-get chromium || echo "Tests in a browser will be skipped."
+	@command -v redis-server >/dev/null || .ci/apt-get redis-server || echo "Tests with Redis will be skipped."

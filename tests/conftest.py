@@ -1,4 +1,4 @@
-"""What every test may use: the frame library, the portrait, and comparison with golden pictures."""
+"""What every test may use: the frame library, the portrait, servers, and comparison with golden pictures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter
 
 from app.frames import FrameLibrary
+from tests.servers import starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from tests.servers import Serve
 
 ROOT = Path(__file__).parent.parent
 GOLDENS = ROOT / "tests" / "golden"
@@ -53,6 +56,12 @@ def frames() -> FrameLibrary:
 def portrait() -> bytes:
     """A 512 x 512 PNG of a person (NASA, public domain)."""
     return (ROOT / "frames" / "portrait.png").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Start servers with one worker unless told otherwise."""
+    return starter(tmp_path_factory.mktemp("servers"))
 
 
 @pytest.fixture

@@ -1,22 +1,17 @@
-"""A client for the application in this process, and real servers in processes of their own."""
+"""A client for the application in this process, and photos for it."""
 
 from __future__ import annotations
 
 import io
 import os
+import secrets
 import socket
-import subprocess
-import sys
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import httpx2
-import psutil
 import pytest
 from PIL import Image
+from redis import Redis
 from starlette.testclient import TestClient
 
 from app.settings import load_settings
@@ -24,9 +19,6 @@ from app.web.app import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-ROOT = Path(__file__).parent.parent.parent
 
 MAX_PHOTO_BYTES = 6_000_000
 
@@ -56,99 +48,23 @@ def large_photo() -> bytes:
     return file.getvalue()
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running ``ribbons serve``."""
-
-    process: psutil.Popen
-    port: int
-    output_path: Path
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def output(self) -> str:
-        """All that it and its workers have printed."""
-        return self.output_path.read_text()
-
-    def workers(self) -> list[psutil.Process]:
-        """Return its living worker processes."""
-        return [child for child in self.process.children() if child.status() != psutil.STATUS_ZOMBIE]
-
-    def metric(self, name: str) -> float:
-        """Return the value of a metric without labels."""
-        lines = httpx2.get(f"{self.url}/metrics").text.splitlines()
-        return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
-
-    def until_metric(self, name: str, value: float) -> None:
-        """Wait until a metric has a value."""
-        start = time.monotonic()
-        while self.metric(name) != value:
-            assert time.monotonic() - start < 10, f"{name} never was {value}"
-            time.sleep(0.02)
-
-
-class Serve(Protocol):
-    """Starts a server; keywords are settings, ``environment`` more variables."""
-
-    def __call__(
-        self, *, environment: dict[str, str] | None = None, **settings: str | float
-    ) -> AbstractContextManager[Server]:
-        """Start it, and end it with the block."""
-
-
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """Start servers with one worker unless told otherwise."""
-    folder = tmp_path_factory.mktemp("servers")
-
-    @contextmanager
-    def start(*, environment: dict[str, str] | None = None, **settings: str | float) -> Iterator[Server]:
-        port = _free_port()
-        variables = {f"RIBBONS_{name.upper()}": str(value) for name, value in settings.items()}
-        variables = {"RIBBONS_WORKERS": "1", "RIBBONS_PORT": str(port), **variables, **(environment or {})}
-        output_path = folder / f"server-{port}.log"
-        with output_path.open("wb") as output:
-            process = psutil.Popen(
-                [sys.executable, "-m", "app", "serve"],
-                cwd=ROOT,
-                env={**os.environ, **variables},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        server = Server(process, port, output_path)
-        try:
-            _wait_until_ready(server)
-            yield server
-        finally:
-            with suppress(psutil.NoSuchProcess):
-                # A worker that a test has suspended cannot notice that its parent is gone.
-                for worker in server.workers():
-                    worker.kill()
-                process.kill()
-            process.wait()
-
-    return start
+def redis_url() -> str:
+    """A Redis that may be written to: RIBBONS_TEST_REDIS_URL, or the last database of one on this machine."""
+    url = os.environ.get("RIBBONS_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=2):
+            return url
+    except OSError:
+        pytest.skip("there is no Redis; start one, or name one in RIBBONS_TEST_REDIS_URL")
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(server: Server) -> None:
-    start = time.monotonic()
-    while True:
-        try:
-            assert httpx2.get(f"{server.url}/readyz", timeout=20).status_code == 200
-        except httpx2.TransportError:
-            assert server.process.poll() is None, server.output
-            assert time.monotonic() - start < 30, server.output
-            time.sleep(0.05)
-        else:
-            return
+@pytest.fixture
+def redis_prefix(redis_url: str) -> Iterator[str]:
+    """What the names of one test begin with; what it leaves is removed."""
+    prefix = f"test-{secrets.token_hex(8)}:"
+    yield prefix
+    with Redis.from_url(redis_url) as redis:
+        for key in redis.scan_iter(f"{prefix}*"):
+            redis.delete(key)

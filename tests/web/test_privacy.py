@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import psutil
     from fastapi import FastAPI
 
-    from tests.web.conftest import Serve
+    from tests.servers import Serve
 
 # Python loads this module at the start of every process whose path it is on: of the server and, as they
 # inherit the environment, of its workers. It notes each opening of a file for writing, from any library

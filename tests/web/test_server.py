@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
-    from tests.web.conftest import Serve, Server
+    from tests.servers import Serve, Server
 
 SMALL = {"size": "64"}
 

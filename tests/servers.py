@@ -1,0 +1,118 @@
+"""Real servers in processes of their own, for tests that need a network or a browser."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import httpx2
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running ``ribbons serve``."""
+
+    process: psutil.Popen
+    port: int
+    output_path: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def output(self) -> str:
+        """All that it and its workers have printed."""
+        return self.output_path.read_text()
+
+    def workers(self) -> list[psutil.Process]:
+        """Return its living worker processes."""
+        return [child for child in self.process.children() if child.status() != psutil.STATUS_ZOMBIE]
+
+    def metric(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        lines = httpx2.get(f"{self.url}/metrics").text.splitlines()
+        return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
+    def until_metric(self, name: str, value: float) -> None:
+        """Wait until a metric has a value."""
+        start = time.monotonic()
+        while self.metric(name) != value:
+            assert time.monotonic() - start < 10, f"{name} never was {value}"
+            time.sleep(0.02)
+
+
+class Serve(Protocol):
+    """Starts a server; keywords are settings, ``environment`` more variables."""
+
+    def __call__(
+        self, *, environment: dict[str, str] | None = None, **settings: str | float
+    ) -> AbstractContextManager[Server]:
+        """Start it, and end it with the block."""
+
+
+def starter(folder: Path) -> Serve:
+    """Return what starts servers, with one worker unless told otherwise, that print to files of a folder."""
+
+    @contextmanager
+    def start(*, environment: dict[str, str] | None = None, **settings: str | float) -> Iterator[Server]:
+        port = _free_port()
+        variables = {f"RIBBONS_{name.upper()}": str(value) for name, value in settings.items()}
+        variables = {"RIBBONS_WORKERS": "1", "RIBBONS_PORT": str(port), **variables, **(environment or {})}
+        output_path = folder / f"server-{port}.log"
+        with output_path.open("wb") as output:
+            process = psutil.Popen(
+                [sys.executable, "-m", "app", "serve"],
+                cwd=ROOT,
+                env={**os.environ, **variables},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        server = Server(process, port, output_path)
+        try:
+            _wait_until_ready(server)
+            yield server
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                # A worker that a test has suspended cannot notice that its parent is gone.
+                for worker in server.workers():
+                    worker.kill()
+                process.kill()
+            process.wait()
+
+    return start
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(server: Server) -> None:
+    start = time.monotonic()
+    while True:
+        try:
+            assert httpx2.get(f"{server.url}/readyz", timeout=20).status_code == 200
+        except httpx2.TransportError:
+            assert server.process.poll() is None, server.output
+            assert time.monotonic() - start < 30, server.output
+            time.sleep(0.05)
+        else:
+            return
