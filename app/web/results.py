@@ -6,7 +6,6 @@ In the memory of this process, or in Redis where several replicas answer for eac
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 import time
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 import anyio
 import structlog
 from cachetools import TTLCache
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import Busy, ResultGone
-from app.spec import AvatarSpec
+from app.spec import AvatarSpec  # noqa: TC001 - pydantic reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,7 +32,7 @@ _TOKEN_BYTES = 24
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
 # What a result takes beside its picture's bytes: the spec, its slogan, and the places in the cache.
-_OVERHEAD_BYTES = 2_500
+_OVERHEAD_BYTES = 1_500
 
 # How much later than promised a picture may leave memory.
 _SWEEP_SECONDS = 1.0
@@ -251,10 +251,18 @@ def _key(name: str) -> str:
     return f"result:{name}"
 
 
+class _Header(BaseModel):
+    """What stands before a picture's bytes, in a line of JSON."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    spec: AvatarSpec
+
+
 def _pack(name: str, result: Result) -> bytes:
-    """Return a line of JSON and the picture's bytes."""
-    header = {"name": name, "spec": result.spec.model_dump(mode="json")}
-    return json.dumps(header).encode() + b"\n" + result.content
+    header = _Header(name=name, spec=result.spec)
+    return header.model_dump_json().encode() + b"\n" + result.content
 
 
 def _unpack(name: str, value: bytes) -> Result:
@@ -265,14 +273,12 @@ def _unpack(name: str, value: bytes) -> Result:
     """
     line, _, content = value.partition(b"\n")
     try:
-        header = json.loads(line)
-        spec = AvatarSpec.model_validate(header["spec"])
-        # A connection that answers one question with the answer to another has been seen in Redis' client
-        # (redis-py 4.5, March 2023): nobody may be shown another's picture for it.
-        is_its_own = header["name"] == name
-    except (ValueError, TypeError, KeyError):
-        is_its_own = False
-    if not is_its_own:
+        header = _Header.model_validate_json(line)
+    except ValidationError:
+        header = None
+    # A client of Redis has been known to take the answer to one question for that to another (redis-py 4.5,
+    # March 2023): a picture is shown under its own name only.
+    if header is None or header.name != name:
         _log.error("result_unreadable")
         raise ResultGone
-    return Result(content, spec)
+    return Result(content, header.spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -15,13 +16,20 @@ from app import __version__, render
 from app.frames import FrameLibrary
 from app.jobs import Studio
 from app.spec import AvatarSpec
+from app.web.counter import Counter, CounterFile
 from app.web.metrics import Metrics
+from app.web.results import MemoryResults, RedisResults, Results
+from app.web.shared import SharedStore
+from app.web.shelf import Shelf
 from app.web.uploads import UploadDesk
 from app.workers import WorkerPool
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
+    from app.render.avatar import Avatar
     from app.settings import Settings
 
 # Whatever else decides which bytes a picture has: each of them may draw differently in its next version.
@@ -36,6 +44,10 @@ class Service:
     studio: Studio
     pool: WorkerPool
     uploads: UploadDesk
+    store: SharedStore | None
+    """The Redis that replicas share, where there are several."""
+    results: Results
+    counter: Counter
     metrics: Metrics
     drawing_revision: str
     """Changes with the code that draws, ours and others'."""
@@ -43,6 +55,8 @@ class Service:
     """What workers warm up with, and probes draw."""
     probing: Lock
     """Held while a probe draws, so that many probes draw once."""
+    overlay_shelf: Shelf
+    """The frames' own pictures, encoded."""
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
@@ -50,6 +64,7 @@ class Service:
 
         Raises:
             InvalidFrame: A frame is wrong, or there is none.
+            InvalidSettings: The counter's file or the address of Redis cannot be used.
         """
         frames = FrameLibrary(settings.frames_folder, settings.fonts_folder)
         studio = Studio(
@@ -70,16 +85,48 @@ class Service:
             memory_bytes=settings.upload_memory_bytes,
             timeout=settings.upload_timeout,
         )
+        store = SharedStore(settings.redis_url.get_secret_value()) if settings.redis_url else None
+        results: MemoryResults | RedisResults
+        if store is None:
+            results = MemoryResults(settings.result_lifetime, settings.result_memory_bytes)
+        else:
+            results = RedisResults(store, settings.result_lifetime)
+        counter_file = CounterFile(settings.counter_file) if settings.counter_file else None
         return cls(
             frames=frames,
             studio=studio,
             pool=pool,
             uploads=uploads,
-            metrics=Metrics(pool, uploads),
+            store=store,
+            results=results,
+            counter=Counter(counter_file, store),
+            metrics=Metrics(pool, uploads, results, store),
             drawing_revision=_drawing_revision(),
             specimen=specimen,
             probing=Lock(),
+            overlay_shelf=Shelf(),
         )
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Run every part that has to be started and ended.
+
+        Raises:
+            ExceptionGroup: As :meth:`app.workers.WorkerPool.opened`.
+        """
+        async with AsyncExitStack() as stack:
+            # The pool last, so that it closes first: no avatar is made that nobody counts.
+            if self.store:
+                await stack.enter_async_context(self.store.opened())
+            await stack.enter_async_context(self.counter.opened())
+            await stack.enter_async_context(self.results.opened())
+            await stack.enter_async_context(self.pool.opened())
+            yield self
+
+    def avatar_made(self, spec: AvatarSpec, avatar: Avatar) -> None:
+        """Count an avatar."""
+        self.metrics.avatar_made(spec.output_format, avatar.seconds)
+        self.counter.count()
 
 
 def _drawing_revision() -> str:
