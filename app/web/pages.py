@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app.errors import NotFound, RibbonsError
+from app.render.platforms import PLATFORMS
 from app.spec import SLOGAN_CHARACTERS, parse_spec
 from app.web.making import Order, make_ordered, run_while_connected
 from app.web.problems import kind_of, problem, problem_response
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from app.web.site import Site
     from app.web.uploads import Fields
 
-PLATFORMS: dict[str, Any] = {}  # until app.render.platforms lands
 FILE_PREFIX = "red-ribbons"
 
 router = APIRouter(include_in_schema=False)
@@ -169,13 +171,19 @@ async def show_made(request: Request, lang: str, token: str) -> Response:
     result = await service.results.get(token)
     context = {
         "token": token,
-        "spec": result.spec,
-        "frame": service.frames.get(result.spec.frame),
         "platforms": PLATFORMS,
-        "lifetime_minutes": round(service.results.lifetime / 60),
+        "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
+        "seconds_left": _seconds_left(result, service.results.lifetime),
         "switch_path": f"/made/{token}",
     }
-    return site_of(request).page(request, "made.html", context, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+    return site_of(request).page(request, "made.html", context, headers=headers)
+
+
+def _seconds_left(result: Result, lifetime: float) -> int:
+    """Return in how many seconds a result is gone, at most its lifetime where replicas' clocks disagree."""
+    left = result.made + lifetime - time.time()
+    return math.ceil(min(max(left, 0), lifetime))
 
 
 @router.post("/{lang}/made/{token}/delete")

@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
@@ -47,10 +47,12 @@ class Result:
     Attributes:
         content: A JPEG of 1080 x 1080 pixels, without metadata.
         spec: What was asked for.
+        made: When, in seconds since 1970; replicas' clocks agree well enough for a page to say when it ends.
     """
 
     content: bytes
     spec: AvatarSpec
+    made: float = field(default_factory=time.time, compare=False)
 
 
 class Results(Protocol):
@@ -258,10 +260,11 @@ class _Header(BaseModel):
 
     name: str
     spec: AvatarSpec
+    made: float
 
 
 def _pack(name: str, result: Result) -> bytes:
-    header = _Header(name=name, spec=result.spec)
+    header = _Header(name=name, spec=result.spec, made=result.made)
     return header.model_dump_json().encode() + b"\n" + result.content
 
 
@@ -281,4 +284,4 @@ def _unpack(name: str, value: bytes) -> Result:
     if header is None or header.name != name:
         _log.error("result_unreadable")
         raise ResultGone
-    return Result(content, header.spec)
+    return Result(content, header.spec, header.made)

@@ -79,7 +79,7 @@ def test_a_token_leads_to_its_result(opened: Opener) -> None:
             token = await results.put(RESULT)
             other = await results.put(Result(b"other", AvatarSpec()))
             assert await results.get(token) == RESULT
-            assert await results.get(token) == RESULT
+            assert (await results.get(token)).made == RESULT.made
             assert await results.get(other) == Result(b"other", AvatarSpec())
             assert results.lifetime == 60
 
@@ -325,7 +325,12 @@ def test_without_redis_everything_is_busy() -> None:
 
 def _header(**changes: object) -> bytes:
     """Return a value whose header differs from a right one; a None leaves the entry out."""
-    header: dict[str, object] = {"name": "NAME", "spec": SPEC.model_dump(mode="json"), **changes}
+    header: dict[str, object] = {
+        "name": "NAME",
+        "spec": SPEC.model_dump(mode="json"),
+        "made": 1_700_000_000.5,
+        **changes,
+    }
     return (
         json.dumps({key: value for key, value in header.items() if value is not None}).encode() + b"\ncanary"
     )
@@ -342,12 +347,14 @@ def _header(**changes: object) -> bytes:
         b"[" * 100_000,
         _header(name="another's"),
         _header(name=None),
+        _header(made=None),
+        _header(made="canary"),
         _header(spec=None),
         _header(spec={"size": 7}),
         _header(spec={"canary": 1}),
         _header(spec=[]),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_a_value_that_is_not_its_own_is_shown_to_nobody(
     redis_url: str, redis_prefix: str, value: bytes
