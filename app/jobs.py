@@ -19,6 +19,7 @@ from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
 from app.render.platforms import PLATFORMS, draw_for
+from app.render.rendition import make_rendition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +125,10 @@ class Studio:
         """
         overlays = _overlays(self)
         return overlays.webp(spec) if spec.output_format == "webp" else overlays.png(spec)
+
+    def draw_rendition(self, photo: bytes, side: int) -> bytes:
+        """Make a photo a plain JPEG. Raises as :func:`~app.render.rendition.make_rendition` does."""
+        return make_rendition(photo, side, self.limits)
 
     def draw_platform(self, avatar: bytes, platform: str) -> bytes:
         """Fit a finished avatar to one of :data:`~app.render.platforms.PLATFORMS`, by its key.

@@ -175,31 +175,54 @@ def _cut(photo: Photo, framing: Framing, size: int) -> Image.Image:
         min(centre_x + reach_x, photo.image.width),
         min(centre_y + reach_y, photo.image.height),
     )
-    resampling = FAST if box[2] - box[0] >= FAST_FROM * size else FINE
-    if photo.image.mode in READY and not photo.image.has_transparency_data:
-        return photo.image.resize((size, size), resampling, box=box, reducing_gap=REDUCING_GAP)
-    return _resize_in_bands(photo.image, size, resampling, box)
+    return _resize(photo.image, (size, size), box)
+
+
+def shrink(photo: Photo, side: int) -> Image.Image:
+    """Bring the whole photo to ``side`` pixels on its longer side, never more than it has, still as stored.
+
+    In the photo's own colours; :data:`TURNS` makes it upright.
+
+    Args:
+        photo: From :func:`app.render.decode.decode`.
+        side: Pixels of the longer side.
+    """
+    scale = min(side / max(photo.width, photo.height), 1)
+    size = max(round(photo.width * scale), 1), max(round(photo.height * scale), 1)
+    return _resize(photo.image, size, (0, 0, photo.image.width, photo.image.height))
+
+
+def _resize(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+    """Return a box of the picture at another size, in a plain mode."""
+    resampling = FAST if box[2] - box[0] >= FAST_FROM * size[0] else FINE
+    if image.mode in READY and not image.has_transparency_data:
+        return image.resize(size, resampling, box=box, reducing_gap=REDUCING_GAP)
+    return _resize_in_bands(image, size, resampling, box)
 
 
 def _resize_in_bands(
-    image: Image.Image, size: int, resampling: Image.Resampling, box: tuple[float, float, float, float]
+    image: Image.Image,
+    size: tuple[int, int],
+    resampling: Image.Resampling,
+    box: tuple[float, float, float, float],
 ) -> Image.Image:
     """Resize a box of the picture, in a plain mode, with no copy of the whole picture on the way."""
-    scale = (box[3] - box[1]) / size
+    width, height = size
+    scale = (box[3] - box[1]) / height
     reach = math.ceil(REACH * max(scale, 1))
     left, right = max(int(box[0]) - reach, 0), min(math.ceil(box[2]) + reach, image.width)
     bands = []
-    for start, stop in pairwise(size * n // BANDS for n in range(BANDS + 1)):
+    for start, stop in pairwise(sorted({height * n // BANDS for n in range(BANDS + 1)})):
         top, bottom = box[1] + start * scale, min(box[1] + stop * scale, box[3])
         upper, lower = max(int(top) - reach, 0), min(math.ceil(bottom) + reach, image.height)
         piece = in_plain_mode(image.crop((left, upper, right, lower)))
         within = (box[0] - left, top - upper, box[2] - left, bottom - upper)
-        band = piece.resize((size, stop - start), resampling, box=within, reducing_gap=REDUCING_GAP)
+        band = piece.resize((width, stop - start), resampling, box=within, reducing_gap=REDUCING_GAP)
         bands.append((band, start))
-    square = Image.new(bands[0][0].mode, (size, size))
+    whole = Image.new(bands[0][0].mode, size)
     for band, start in bands:
-        square.paste(band, (0, start))
-    return square
+        whole.paste(band, (0, start))
+    return whole
 
 
 def _turn(box: Image.Image, to_stored: Matrix, framing: Framing, size: int) -> Image.Image:

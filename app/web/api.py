@@ -12,7 +12,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 
 from app.errors import FieldProblem, MalformedRequest, NotFound
 from app.spec import parse_spec
-from app.web import openapi, overlays
+from app.web import openapi, overlays, renditions
 from app.web.making import Disposition, Order, make_ordered
 from app.web.overlays import FrameId  # noqa: TC001 - FastAPI reads the annotation
 from app.web.problems import KINDS, ProblemKind, describe
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.frames import Frame, FrameLibrary
 
 router = APIRouter()
+router.include_router(renditions.router)
 router.include_router(overlays.router)
 
 

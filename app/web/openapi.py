@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app import errors
 from app.errors import FieldProblem, InvalidSpec
+from app.render import rendition
 from app.spec import AvatarSpec, field_range
 from app.web.problems import MEDIA_TYPE, Problem, kind_of, problem
 
@@ -153,32 +154,29 @@ _VERSION: dict[str, Any] = {
     "schema": {"type": "string", "maxLength": 64},
 }
 
-AVATAR_REQUEST: dict[str, Any] = {
-    "parameters": [*spec_parameters(AvatarSpec.model_fields), _DISPOSITION],
-    "requestBody": {
+
+def _photo_body(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a request that brings a photo: in a form beside other fields, or by itself."""
+    photo = {**_BINARY, "description": "JPEG, PNG, WebP, AVIF, HEIC or GIF, known by its bytes."}
+    form = {"type": "object", "required": ["photo"], "properties": {"photo": photo, **fields}}
+    return {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["photo"],
-                    "properties": {
-                        "photo": {
-                            **_BINARY,
-                            "description": "JPEG, PNG, WebP, AVIF, HEIC or GIF, known by its bytes.",
-                        },
-                        **_spec_properties(),
-                        "disposition": {
-                            **_DISPOSITION["schema"],
-                            "description": _DISPOSITION["description"],
-                        },
-                    },
-                }
-            },
+            "multipart/form-data": {"schema": form},
             "image/*": {"schema": _BINARY},
             "application/octet-stream": {"schema": _BINARY},
         },
-    },
+    }
+
+
+AVATAR_REQUEST: dict[str, Any] = {
+    "parameters": [*spec_parameters(AvatarSpec.model_fields), _DISPOSITION],
+    "requestBody": _photo_body(
+        {
+            **_spec_properties(),
+            "disposition": {**_DISPOSITION["schema"], "description": _DISPOSITION["description"]},
+        }
+    ),
 }
 
 AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -188,6 +186,33 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
         {"Content-Disposition": "A file name made of the frame's id.", "Cache-Control": "no-store"},
     ),
     **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
+}
+
+_SIDE: dict[str, Any] = {
+    "name": "side",
+    "in": "query",
+    "required": False,
+    "description": "Most pixels on the longer side; a photo is never enlarged.",
+    "schema": {
+        "type": "integer",
+        "minimum": rendition.SMALLEST,
+        "maximum": rendition.LARGEST,
+        "default": rendition.DEFAULT,
+    },
+}
+
+RENDITION_REQUEST: dict[str, Any] = {
+    "parameters": [_SIDE],
+    "requestBody": _photo_body({"side": {**_SIDE["schema"], "description": _SIDE["description"]}}),
+}
+
+RENDITION_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _image_response(
+        "The whole photo",
+        ("image/jpeg",),
+        {"Content-Disposition": "Always the same name.", "Cache-Control": "no-store"},
+    ),
+    **problem_responses((*_UPLOAD_ERRORS, errors.InvalidSpec, *_WORKER_ERRORS)),
 }
 
 

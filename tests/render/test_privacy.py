@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from app.render.avatar import make_avatar
+from app.render.rendition import make_rendition
 from app.spec import AvatarSpec, Format
 from tests import photos
 from tests.photos import CANARY, PICTURE
@@ -139,6 +140,17 @@ def test_nothing_but_pixels_goes_out(clear_overlays: Overlays, name: str, output
         image.load()
         kept = set(image.info) - {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
         assert kept <= {"loop", "background", "timestamp", "duration"}  # what WebP and AVIF decoders make up
+        assert not image.getexif()
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_nothing_but_pixels_comes_back_of_a_photo_that_is_only_shown(name: str) -> None:
+    """A rendition holds nothing of the file's words, nor any metadata that Pillow can find."""
+    content = make_rendition(INPUTS[name], 64)
+    assert not _leaks(content)
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
         assert not image.getexif()
 
 

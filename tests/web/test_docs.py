@@ -41,6 +41,7 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     """Each path of the contract, with a summary and a description."""
     assert set(document["paths"]) == {
         "/v1/avatars",
+        "/v1/renditions",
         "/v1/frames",
         "/v1/frames/{frame_id}",
         "/v1/frames/{frame_id}/overlay.png",
