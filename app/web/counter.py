@@ -152,6 +152,8 @@ class Counter:
             finally:
                 tasks.cancel_scope.cancel()
         await self._keep()
+        if self._fresh:  # a batch that had to go again went first
+            await self._keep()
 
     async def _keep_on(self) -> None:
         while True:

@@ -16,14 +16,12 @@ class Relay:
 
     Attributes:
         delay: Seconds that answers take longer.
-        loses_answers: Whether questions arrive and answers do not.
-        questions: How many times something was sent to Redis.
+        loses: A command whose answers do not arrive, though Redis has carried it out.
     """
 
     def __init__(self, redis_url: str) -> None:
         self.delay = 0.0
-        self.loses_answers = False
-        self.questions = 0
+        self.loses: bytes | None = None
         self._parts = urlsplit(redis_url)
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -57,18 +55,26 @@ class Relay:
             self._parts.hostname, self._parts.port or 6379
         )
         self._writers |= {writer, redis_writer}
-        await asyncio.gather(self._ask(reader, redis_writer), self._answer(redis_reader, writer))
+        is_lost = asyncio.Event()
+        await asyncio.gather(
+            self._ask(reader, redis_writer, is_lost), self._answer(redis_reader, writer, is_lost)
+        )
 
-    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_lost: asyncio.Event
+    ) -> None:
         while chunk := await _read(reader):
-            self.questions += 1
+            if self.loses and self.loses in chunk:
+                is_lost.set()
             writer.write(chunk)
         writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_lost: asyncio.Event
+    ) -> None:
         while chunk := await _read(reader):
             await asyncio.sleep(self.delay)
-            if not self.loses_answers:
+            if not is_lost.is_set():
                 writer.write(chunk)
         writer.close()
 

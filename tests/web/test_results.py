@@ -164,7 +164,7 @@ def test_its_time_is_counted_from_when_it_was_put() -> None:
 
 
 def test_pictures_leave_memory_by_themselves() -> None:
-    """Two seconds after the end of a short life nothing holds the bytes any more, though nobody came."""
+    """Soon after the end of a short life nothing holds the bytes any more, though nobody came."""
 
     async def main() -> None:
         content = bytes(bytearray(b"picture" * 1000))
@@ -172,8 +172,9 @@ def test_pictures_leave_memory_by_themselves() -> None:
         async with MemoryResults(0.2, 1_000_000).opened() as results:
             await results.put(Result(content, SPEC))
             assert sys.getrefcount(content) == before + 1
-            await anyio.sleep(1.5)
-            assert sys.getrefcount(content) == before
+            with anyio.fail_after(10):
+                while sys.getrefcount(content) > before:  # noqa: ASYNC110 - nobody tells
+                    await anyio.sleep(0.05)
 
     run(main)
 
@@ -300,10 +301,10 @@ def test_a_result_leaves_redis_when_its_time_is_over(redis_url: str, redis_prefi
 
     async def main() -> None:
         async with SharedStore(redis_url, redis_prefix).opened() as store:
-            results = RedisResults(store, 0.2)
+            results = RedisResults(store, 1)
             token = await results.put(RESULT)
             assert await results.get(token) == RESULT
-            await anyio.sleep(0.3)
+            await anyio.sleep(1.1)
             with pytest.raises(ResultGone):
                 await results.get(token)
 
