@@ -50,6 +50,16 @@ bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folde
 sheet: $(VENV)/.run  ## draw the frame sheet that README shows
 	$(BIN)/ribbons frames sheet -o docs/frames.webp
 
+.PHONY: catalogues
+catalogues: $(VENV)/.dev  ## bring the pages' texts into every language's catalogue, for translators
+	$(BIN)/pybabel -q extract -F babel.cfg -k mark --add-location=file --no-wrap --project "Red Ribbons" \
+	  --msgid-bugs-address "see CONTRIBUTING.md" -o $(VENV)/messages.pot app/web
+	for file in app/web/locale/*/LC_MESSAGES/messages.po; do \
+	  lang=$${file#app/web/locale/}; \
+	  $(BIN)/pybabel -q update -i $(VENV)/messages.pot -l "$${lang%%/*}" -o "$$file" --no-wrap \
+	    --ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date || exit 1; \
+	done
+
 .PHONY: lock
 lock:  ## resolve the dependencies anew and pin them with hashes (needs uv)
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes \
