@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware
 
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
-from app.web import api, docs, health, pages, stats
+from app.web import api, docs, health, installing, pages, stats
 from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
 from app.web.openapi import describe_api
 from app.web.problems import language_of, problem_response
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.site = Site.build(settings)
+    app.state.worker_script = installing.worker_script(app.state.site)
     app.include_router(api.router)
     app.include_router(health.router)
     app.include_router(stats.router)
@@ -96,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(docs.router)
         app.state.openapi = describe_api(app)
         app.mount("/static/docs", StaticFiles(directory=docs.STATIC_FOLDER))
+    app.include_router(installing.router)
     # Last: the first part of a page's address is a language, and what has a name of its own comes before.
     app.include_router(pages.router)
     return app
