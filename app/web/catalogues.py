@@ -50,10 +50,12 @@ class Catalogue:
         """Translate a text that depends on a number: Arabic has six forms."""
         return self.translations.ngettext(singular, plural, number)
 
-    def number(self, value: float) -> str:
-        """Write a number."""
+    def number(self, value: float, *, grouped: bool = True) -> str:
+        """Write a number; its thousands are not grouped where it is a size in pixels."""
         return self._in_own_digits(
-            format_decimal(value, locale=self.language.locale, numbering_system="default")
+            format_decimal(
+                value, locale=self.language.locale, group_separator=grouped, numbering_system="default"
+            )
         )
 
     def date(self, value: date) -> str:

@@ -11,10 +11,12 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from app.errors import NotFound, RibbonsError
+from app.errors import FieldProblem, NotFound, RibbonsError
 from app.render.platforms import PLATFORMS
-from app.spec import SLOGAN_CHARACTERS, parse_spec
+from app.spec import SLOGAN_CHARACTERS, AvatarSpec, parse_spec
+from app.web.languages import PAGE_LANGUAGES
 from app.web.making import Order, make_ordered, run_while_connected
+from app.web.overlays import overlay_address
 from app.web.problems import kind_of, problem, problem_response
 from app.web.results import Result
 from app.web.service import service_of
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from app.web.uploads import Fields
 
 FILE_PREFIX = "red-ribbons"
+
+# What every picture of the pages is, as Result says: a JPEG of 1080 x 1080 pixels.
+_FIXED = frozenset({"size", "shape", "format"})
+_CHOICES = tuple(name for name in AvatarSpec.model_fields if name not in _FIXED)
 
 router = APIRouter(include_in_schema=False)
 
@@ -70,12 +76,16 @@ async def _editor(
     service = service_of(request)
     context: dict[str, Any] = {
         "frames": list(service.frames),
+        "overlay_address": partial(overlay_address, service),
+        "slogan_languages": list(dict.fromkeys(lang for frame in service.frames for lang in frame.languages)),
+        "language_names": PAGE_LANGUAGES,
         "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
         "error": explain(error, site_of(request).catalogues[site_of(request).language_of(request)])
         if error
         else None,
         "deleted": "deleted" in request.query_params,
         "slogan_characters": SLOGAN_CHARACTERS,
+        "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
         "max_photo_mb": service.uploads.max_photo_bytes // 1_000_000,
         "avatars_made": await service.counter.total() if site_of(request).shows_counter else None,
     }
@@ -85,6 +95,16 @@ async def _editor(
 
 
 # -- making ----------------------------------------------------------------
+
+
+@router.head("/{lang}/made")
+@router.get("/{lang}/made")
+@router.head("/{lang}/share")
+@router.get("/{lang}/share")
+async def lead_to_editor(request: Request, lang: str) -> Response:
+    """Whoever opens anew the address that a refused form has left in the browser gets to the editor."""
+    _refuse_unknown(request, lang)
+    return RedirectResponse(f"/{lang}", 303)
 
 
 @router.post("/{lang}/made")
@@ -130,20 +150,19 @@ def _read_order(
     """Read the form's fields, and note them so that a page which refuses them can show them again.
 
     A slogan's language that was not chosen is the page's, where the frame has it.
+
+    Raises:
+        FrameNotFound: There is no such frame.
+        InvalidSpec: Naming every other bad field.
     """
     given.update(given_fields)
-    pairs = list(given_fields)
-    if (
-        "lang" not in given
-        and page_language in frames.get(given.get("frame") or _default_frame(frames)).languages
-    ):
-        pairs.append(("lang", page_language))
-    spec = parse_spec(pairs, frames)
-    return Order(spec, "inline")
-
-
-def _default_frame(frames: FrameLibrary) -> str:
-    return next(iter(frames)).id
+    frame = frames.get(given.get("frame") or next(iter(frames)).id)
+    lang = page_language if page_language in frame.languages else frame.languages[0]
+    chosen = [(name, value) for name, value in given_fields if value]
+    names = {name for name, _ in chosen}
+    chosen += [(name, value) for name, value in (("frame", frame.id), ("lang", lang)) if name not in names]
+    not_offered = [FieldProblem.of(name, "unknown", choices=_CHOICES) for name in sorted(names & _FIXED)]
+    return Order(parse_spec(chosen, frames, not_offered), "inline")
 
 
 def _problem_for_script(request: Request, error: RibbonsError) -> Response:
@@ -253,7 +272,14 @@ def wants_page(request: Request) -> bool:
 def error_page(request: Request, error: RibbonsError) -> Response:
     """Tell a reader what went wrong, with a way on."""
     site = site_of(request)
-    context = {"message": explain(error, site.catalogues[site.language_of(request)]), "code": error.code}
+    language = site.language_of(request)
+    token = request.path_params.get("token")
+    context = {
+        "message": explain(error, site.catalogues[language]),
+        "code": error.code,
+        # A link of the page that holds the picture asked for a file that could not be drawn just now.
+        "back": f"/{language}/made/{token}" if token and error.retry_after else None,
+    }
     headers = {"Cache-Control": "no-store"}
     if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)

@@ -34,10 +34,11 @@ _POLICY = (
     "form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-# Taking a photo is the phone's own camera app, through a file input: that needs none of these.
+# Taking a photo is the phone's own camera app, through a file input: that needs none of these. Sharing is a
+# page's own right anyway, and naming web-share is an error to browsers that do not have it.
 _PERMISSIONS = (
     "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), "
-    "payment=(), usb=(), clipboard-write=(self), web-share=(self)"
+    "payment=(), usb=(), clipboard-write=(self)"
 )
 PAGE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": _POLICY,
@@ -75,10 +76,13 @@ class Site:
         return cls(catalogues, assets, settings.public_url, settings.show_counter, environments)
 
     def language_of(self, request: HTTPConnection) -> str:
-        """Return the code of the language that a page's address names, or else that its reader prefers."""
-        first = request.url.path.split("/")[1]
-        if first in self.catalogues:
-            return first
+        """Return the code of the language that a page's address names, or else that its reader prefers.
+
+        A file's address names it in the query: what goes wrong with it is told by a page.
+        """
+        for named in (request.url.path.split("/")[1], request.query_params.get("lang", "")):
+            if named in self.catalogues:
+                return named
         return negotiate(request.headers.get("accept-language"), tuple(self.catalogues), DEFAULT_LANGUAGE)
 
     def address_of(self, request: HTTPConnection) -> str:
