@@ -1,8 +1,8 @@
 """What makes an app of the pages: the manifest, the service worker, and what is shown without a network.
 
-A page that is kept on a phone works only with the very files that it names. So the worker's script begins with
-a list of what this version of the pages consists of; whatever changes them changes the script, browsers notice
-that, and the new worker keeps the new set in a cache of its own (service-worker.js says when it takes over).
+A page that is kept on a phone works only with the very files that it names. So the worker's script begins
+with a list of what this version of the pages consists of; whatever changes them changes the script, browsers
+notice that, and the new worker keeps the new set in a cache of its own (service-worker.js says when).
 """
 
 from __future__ import annotations
@@ -115,10 +115,10 @@ def manifest(site: Site, catalogue: Catalogue) -> dict[str, Any]:
 def worker_script(site: Site) -> str:
     """Return the service worker's script, with the list of what this version of the pages consists of."""
     source = _WORKER_SOURCE.read_text()
-    files = [site.assets.address(name) for name in site.assets if Path(name).suffix in _KEPT_SUFFIXES]
-    shell = {"languages": list(site.catalogues), "files": sorted(files)}
+    files = sorted(site.assets.address(name) for name in site.assets if Path(name).suffix in _KEPT_SUFFIXES)
     # Hashed names say which files; the texts and the templates are what is left of a page.
-    shell["version"] = _digest(source, json.dumps(shell), *_page_sources())
+    version = _digest(source, *files, *_page_sources())
+    shell = {"version": version, "languages": list(site.catalogues), "files": files}
     return f"const SHELL = {json.dumps(shell)};\n\n{source}"
 
 
