@@ -1,0 +1,416 @@
+// @ts-check
+// The editor: a photo is chosen, framed and sent. Everything is in memory, and nowhere else.
+
+import { announce } from "./announce.js";
+import { MAX_ZOOM, WHOLE, partsOf, reframe } from "./framing.js";
+import { listenTo } from "./gestures.js";
+import { load, sizeFor } from "./overlays.js";
+import { Panel } from "./panel.js";
+import { decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
+import { Refused, deliver } from "./sending.js";
+import { Stage } from "./stage.js";
+import { hasText, measure, number, percent, text } from "./texts.js";
+
+/** @typedef {import("./framing.js").Framing} Framing */
+/** @typedef {import("./photo.js").Photo} Photo */
+/** @typedef {import("./gestures.js").Change} Change */
+
+const RENDITIONS = "/v1/renditions";
+const EDITED_SIDE = "2560";
+const BYTES_IN_MB = 1_000_000;
+
+// Longer than a finished picture lives: a page that comes back after that may have come to somebody else.
+const MAX_AWAY = 15 * 60_000;
+
+const TYPING_PAUSE = 400;
+const SHIFT = 0.05; // of a side, for a press of a button
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @returns {T}
+ */
+const byId = (id) => /** @type {T} */ (document.getElementById(id));
+
+/** @type {HTMLFormElement} */
+const form = byId("editor");
+/** @type {HTMLInputElement} */
+const photoInput = byId("photo");
+/** @type {HTMLInputElement} */
+const cameraInput = byId("camera");
+/** @type {HTMLInputElement} */
+const zoomSlider = byId("zoom");
+/** @type {HTMLInputElement} */
+const turnSlider = byId("turn");
+/** @type {HTMLSelectElement} */
+const langSelect = byId("lang");
+/** @type {HTMLInputElement} */
+const sloganInput = byId("slogan");
+const sloganField = byId("slogan-field");
+const sloganProblem = byId("slogan-problem");
+const sloganCount = byId("slogan-count");
+const frameProblem = byId("frame-problem");
+const tools = byId("tools");
+const makeButton = byId("make");
+
+const stage = new Stage(form);
+const reading = new Panel(byId("reading"));
+const sending = new Panel(byId("sending"));
+
+/** @type {Photo | null} */
+let photo = null;
+/** @type {Framing} */
+let framing = WHOLE;
+let isBusy = false;
+/** The newest file wins over one that is still being read. */
+let newest = 0;
+
+// -- the photo ---------------------------------------------------------------
+
+/** @param {File | Blob} file */
+async function take(file) {
+  const turn = ++newest;
+  const isCurrent = () => turn === newest;
+  reading.cancel();
+  reading.showWorking(text("reading"));
+  let next = await decode(file);
+  if (!next && isCurrent()) next = await readElsewhere(file, isCurrent);
+  if (!isCurrent()) {
+    if (next) forget(next);
+  } else if (next) {
+    reading.clear();
+    hold(next);
+  }
+}
+
+/**
+ * Have the server read what this browser cannot: HEIC outside of Apple's.
+ * @param {Blob} file
+ * @param {() => boolean} isCurrent
+ * @returns {Promise<Photo | null>} null where that is not to be; the supporter has been told
+ */
+async function readElsewhere(file, isCurrent) {
+  const limit = Number(form.dataset.maxPhotoMb);
+  try {
+    if (!(await looksLikePhoto(file))) throw new Refused("", "photo_not_supported");
+    if (file.size > limit * BYTES_IN_MB) throw new Refused("", "photo_too_many_bytes");
+    const body = new FormData();
+    body.append("photo", file, "photo");
+    body.append("side", EDITED_SIDE);
+    reading.explain(text("travels"));
+    const answer = await deliver({ address: RENDITIONS, body, accept: "*/*" }, reading);
+    if (!answer && isCurrent()) reading.clear();
+    const next = answer && (await decode(answer));
+    if (answer && !next) throw new Refused("", "failed");
+    return next;
+  } catch (problem) {
+    if (isCurrent()) reading.fail(wordsFor(problem));
+    return null;
+  }
+}
+
+/**
+ * What an address of the API refuses, in the words of the page: the API itself speaks but two languages.
+ * @param {unknown} problem
+ */
+function wordsFor(problem) {
+  return text(problem instanceof Refused && hasText(problem.code) ? problem.code : "failed");
+}
+
+/** @param {Photo} next */
+function hold(next) {
+  if (photo) forget(photo);
+  photo = next;
+  framing = WHOLE;
+  form.classList.add("has-photo");
+  stage.element.tabIndex = 0;
+  stage.element.setAttribute("role", "application"); // or screen readers keep the arrow keys to themselves
+  stage.element.setAttribute("aria-label", text("stage"));
+  stage.element.setAttribute("aria-describedby", "keys");
+  showFraming();
+  refreshOverlay();
+  stage.element.focus({ preventScroll: true });
+  announce(text("photoIn"));
+}
+
+// -- moving it ---------------------------------------------------------------
+
+/** @param {Change} change */
+function apply({ from, to, times, degrees, reset }) {
+  if (!photo) return;
+  const before = framing;
+  framing = reset
+    ? WHOLE
+    : reframe(photo, before, {
+        // A step without a beginning starts at the centre.
+        from: from ?? (to && [0, 0]),
+        to,
+        zoom: before.zoom * (times ?? 1),
+        rotate: before.rotate + (degrees ?? 0),
+      });
+  showFraming();
+  announce(describe(before, framing, { reset, to }));
+}
+
+/**
+ * @param {Framing} before
+ * @param {Framing} now
+ * @param {Change} change
+ */
+function describe(before, now, { reset, to }) {
+  if (reset) return text("wasReset");
+  if (now.zoom !== before.zoom) return text("zoomed", { percent: percent(now.zoom) });
+  if (now.rotate !== before.rotate) return text("turned", { degrees: measure(now.rotate, "degree") });
+  if (to && now.x === before.x && now.y === before.y) return text("edge");
+  return text("moved", { x: percent(now.x), y: percent(now.y) });
+}
+
+function showFraming() {
+  const { tilt } = partsOf(framing.rotate);
+  zoomSlider.value = String(Math.log2(framing.zoom));
+  turnSlider.value = String(tilt);
+  const zoom = percent(framing.zoom);
+  const turned = measure(framing.rotate, "degree", "narrow");
+  zoomSlider.setAttribute("aria-valuetext", zoom);
+  turnSlider.setAttribute("aria-valuetext", measure(framing.rotate, "degree"));
+  byId("zoom-value").textContent = zoom;
+  byId("turn-value").textContent = turned;
+  stage.show(photo, framing);
+}
+
+zoomSlider.max = String(Math.log2(MAX_ZOOM));
+zoomSlider.addEventListener("input", () => {
+  apply({ times: 2 ** Number(zoomSlider.value) / framing.zoom });
+});
+turnSlider.addEventListener("input", () => {
+  apply({ degrees: Number(turnSlider.value) - partsOf(framing.rotate).tilt });
+});
+tools.addEventListener("click", ({ target }) => {
+  const button = target instanceof Element && target.closest("button");
+  if (!button) return;
+  const { x, y, degrees, reset } = button.dataset;
+  if (x && y) apply({ to: [Number(x) * SHIFT, Number(y) * SHIFT] });
+  if (degrees) apply({ degrees: Number(degrees) });
+  if (reset !== undefined) apply({ reset: true });
+});
+listenTo(stage.element, () => photo !== null, apply);
+
+// -- where photos come from --------------------------------------------------
+
+for (const input of [photoInput, cameraInput]) {
+  input.addEventListener("change", () => takeFrom(input));
+}
+
+/** @param {HTMLInputElement} input */
+function takeFrom(input) {
+  const file = input.files?.[0];
+  if (!file) return;
+  take(file);
+  input.value = ""; // the same file may be chosen again, and a reload must not find it here
+}
+
+byId("another").addEventListener("click", () => photoInput.click());
+
+window.addEventListener("dragover", (event) => {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  form.classList.add("is-dropping");
+});
+window.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) form.classList.remove("is-dropping"); // out of the window
+});
+window.addEventListener("drop", (event) => {
+  form.classList.remove("is-dropping");
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  takeFirst(event.dataTransfer.files);
+});
+window.addEventListener("paste", (event) => {
+  const files = event.clipboardData?.files;
+  if (files?.length) {
+    event.preventDefault();
+    takeFirst(files);
+  }
+});
+
+/** @param {FileList} files */
+function takeFirst(files) {
+  if (files.length) take(files[0]);
+}
+
+/** A photo that the share sheet gave to the service worker. */
+async function takeShared() {
+  const id = /^#shared=(.+)$/.exec(location.hash)?.[1];
+  if (!id) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  const file = await askServiceWorker(id);
+  if (file) take(file);
+  else reading.fail(text("sharedLost"));
+}
+
+/** @param {string} id @returns {Promise<File | null>} */
+async function askServiceWorker(id) {
+  const worker = navigator.serviceWorker?.controller;
+  if (!worker) return null;
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => resolve(data);
+    setTimeout(resolve, 5000, null);
+    worker.postMessage({ type: "take-shared-photo", id }, [port2]);
+  });
+}
+
+// -- the frame and its words -------------------------------------------------
+
+const languages = [...langSelect.options];
+/** The language that was last chosen by hand: a frame without it must not make anyone choose again. */
+let wish = langSelect.value;
+
+/** @returns {HTMLInputElement} */
+const chosenFrame = () =>
+  /** @type {HTMLInputElement} */ (form.querySelector('input[name="frame"]:checked'));
+
+const slogan = () => (sloganInput.disabled ? "" : sloganInput.value.trim());
+
+function showFrame() {
+  const { languages: offered = "", takesWords } = chosenFrame().dataset;
+  const codes = offered.split(" ");
+  langSelect.textContent = "";
+  langSelect.append(...languages.filter((option) => codes.includes(option.value)));
+  langSelect.value = codes.includes(wish) ? wish : codes[0];
+  sloganInput.disabled = takesWords === undefined;
+  sloganField.hidden = sloganInput.disabled;
+  refreshOverlay();
+}
+
+function showCount() {
+  sloganCount.textContent = text("count", {
+    count: number(sloganInput.value.length),
+    maximum: number(sloganInput.maxLength),
+  });
+}
+
+let loading = new AbortController();
+
+const wantedOverlay = () => ({
+  address: chosenFrame().dataset.overlay ?? "",
+  lang: langSelect.value,
+  slogan: slogan(),
+  // The first view is a light one; what is worked on is sharp.
+  size: sizeFor(photo ? stage.pixels : 0),
+});
+
+/** What the stage shows: the page comes with its first picture, which is without anyone's own words. */
+let shown = JSON.stringify({ ...wantedOverlay(), slogan: "" });
+
+async function refreshOverlay() {
+  loading.abort();
+  loading = new AbortController();
+  const { signal } = loading;
+  const wanted = wantedOverlay();
+  const key = JSON.stringify(wanted);
+  if (key === shown) return complain("", "");
+  try {
+    stage.setOverlay(await load(wanted, signal));
+    shown = key;
+    complain("", "");
+  } catch (problem) {
+    if (signal.aborted) return;
+    if (!(problem instanceof Refused)) complain("", text("noOverlay"));
+    else complain(wordsFor(problem), "");
+  }
+}
+
+/** @param {string} ofWords @param {string} ofFrame */
+function complain(ofWords, ofFrame) {
+  sloganProblem.textContent = ofWords;
+  sloganProblem.hidden = !ofWords;
+  sloganInput.setAttribute("aria-invalid", String(Boolean(ofWords)));
+  frameProblem.textContent = ofFrame;
+  frameProblem.hidden = !ofFrame;
+}
+
+form.addEventListener("change", ({ target }) => {
+  if (target === langSelect) {
+    wish = langSelect.value;
+    refreshOverlay();
+  } else if (target instanceof HTMLInputElement && target.name === "frame") {
+    showFrame();
+  }
+});
+let typing = 0;
+sloganInput.addEventListener("input", () => {
+  showCount();
+  clearTimeout(typing);
+  typing = setTimeout(refreshOverlay, TYPING_PAUSE);
+});
+window.addEventListener("online", () => {
+  if (!frameProblem.hidden) refreshOverlay();
+});
+
+// -- making the picture ------------------------------------------------------
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!isBusy) make();
+});
+
+async function make() {
+  if (!photo) return sending.fail(text("photoMissing"));
+  setBusy(true);
+  sending.showWorking(text("preparing"));
+  try {
+    const answer = await deliver(
+      { address: form.action, body: await describeOrder(photo), accept: "application/json" },
+      sending,
+    );
+    if (answer) {
+      // Busy until the next page is there.
+      location.assign(JSON.parse(await new Response(answer).text()).address);
+      return;
+    }
+    sending.clear();
+    makeButton.focus();
+  } catch (problem) {
+    sending.fail(problem instanceof Refused ? problem.message : text("failed"));
+  }
+  setBusy(false);
+}
+
+/** @param {Photo} chosen */
+async function describeOrder(chosen) {
+  const body = new FormData();
+  body.append("photo", await encodeSquare(chosen, framing), "photo.jpg");
+  body.append("frame", chosenFrame().value);
+  body.append("lang", langSelect.value);
+  body.append("slogan", slogan());
+  return body;
+}
+
+/** @param {boolean} busy */
+function setBusy(busy) {
+  isBusy = busy;
+  // Not disabled: it keeps the focus, and says itself that it cannot be pressed.
+  makeButton.setAttribute("aria-disabled", String(busy));
+}
+
+// -- coming and going --------------------------------------------------------
+
+let left = 0;
+window.addEventListener("pagehide", () => {
+  left = Date.now();
+});
+window.addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  if (Date.now() - left > MAX_AWAY) return location.reload();
+  sending.clear();
+  setBusy(false);
+});
+
+form.noValidate = true;
+form.classList.add("is-live");
+// Chosen before this script was there.
+takeFrom(photoInput);
+showFrame();
+showCount();
+takeShared();

@@ -1,0 +1,43 @@
+// @ts-check
+// The frames' own pictures, as the server draws them: what lies over the photo on the stage.
+
+import { Refused } from "./sending.js";
+
+/** @typedef {{address: string, lang: string, slogan: string, size: number}} Wanted */
+
+// What browsers are asked for: few sizes, so that the server has drawn most of them already.
+const SIZES = [360, 540, 720];
+
+/** @param {number} pixels @returns {number} */
+export function sizeFor(pixels) {
+  return SIZES.find((size) => size >= pixels) ?? SIZES[SIZES.length - 1];
+}
+
+/**
+ * @param {Wanted} wanted
+ * @param {AbortSignal} signal
+ * @returns {Promise<HTMLImageElement>} decoded: it can take another's place without a flash
+ * @throws {Refused} the words cannot be drawn
+ */
+export async function load({ address, lang, slogan, size }, signal) {
+  const url = new URL(address, location.href);
+  url.searchParams.set("lang", lang);
+  url.searchParams.set("size", String(size));
+  if (slogan) url.searchParams.set("slogan", slogan);
+  for (;;) {
+    // A supporter's own words stay in no cache of a phone that others use too.
+    const answer = await fetch(url, { signal, cache: slogan ? "no-store" : "default" });
+    if (answer.ok) return show(await answer.blob());
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (!seconds) throw new Refused("", (await answer.json()).code);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  }
+}
+
+/** @param {Blob} picture */
+async function show(picture) {
+  const image = new Image();
+  image.src = URL.createObjectURL(picture);
+  await image.decode();
+  return image;
+}

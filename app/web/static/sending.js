@@ -1,0 +1,94 @@
+// @ts-check
+// A request that takes its time on a phone: what was sent so far, waiting where the server is busy, and
+// waiting for the connection where there is none. Whatever happens, there is a way on.
+
+import { text } from "./texts.js";
+
+/** @typedef {import("./panel.js").Panel} Panel */
+/** @typedef {{address: string, body: FormData, accept: string}} Order */
+/** @typedef {{status: number, body: Blob, retryAfter: number}} Answer */
+
+// Nothing sent and nothing heard for so long is a connection that is gone, whatever the browser says.
+const SILENCE = 45_000;
+
+/** The server says no, and why, in the reader's language. */
+export class Refused extends Error {
+  /** @param {string} message @param {string} code */
+  constructor(message, code) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * Send until there is an answer.
+ * @param {Order} order
+ * @param {Panel} panel
+ * @returns {Promise<Blob | null>} null where the supporter thought better of it
+ * @throws {Refused}
+ */
+export async function deliver(order, panel) {
+  for (;;) {
+    const answer = navigator.onLine === false ? "offline" : await attempt(order, panel);
+    if (answer === null) return null;
+    if (typeof answer === "string") {
+      if (!(await panel.offerAgain(text(answer)))) return null;
+    } else if (answer.status < 300) {
+      return answer.body;
+    } else if (answer.retryAfter) {
+      if (!(await panel.countDown(answer.retryAfter))) return null;
+    } else {
+      throw await refusal(answer);
+    }
+  }
+}
+
+/**
+ * @param {Order} order
+ * @param {Panel} panel
+ * @returns {Promise<Answer | "offline" | "slow" | null>}
+ */
+function attempt({ address, body, accept }, panel) {
+  return new Promise((resolve) => {
+    // Not fetch, which does not tell how much has been sent.
+    const request = new XMLHttpRequest();
+    let silence = 0;
+    const heard = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => finish("slow"), SILENCE);
+    };
+    /** @param {Answer | "offline" | "slow" | null} outcome */
+    const finish = (outcome) => {
+      clearTimeout(silence);
+      resolve(outcome);
+      request.abort();
+    };
+    request.upload.onprogress = ({ loaded, total }) => {
+      heard();
+      panel.showSent(loaded / total);
+    };
+    request.upload.onload = () => panel.showDrawing();
+    request.onprogress = heard;
+    request.onerror = () => finish("offline");
+    request.onload = () => {
+      const { status, response } = request;
+      finish({ status, body: response, retryAfter: Number(request.getResponseHeader("Retry-After")) || 0 });
+    };
+    request.open("POST", address);
+    request.responseType = "blob";
+    request.setRequestHeader("Accept", accept);
+    panel.showSent(0, () => finish(null));
+    heard();
+    request.send(body);
+  });
+}
+
+/** @param {Answer} answer */
+async function refusal({ body }) {
+  try {
+    const problem = JSON.parse(await new Response(body).text());
+    return new Refused(problem.detail, problem.code);
+  } catch {
+    return new Refused(text("failed"), "failed"); // not from us, but from something between
+  }
+}
