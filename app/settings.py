@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -27,6 +28,9 @@ _WORKER_BYTES = 150 * MB
 _BYTES_PER_DECODED_PIXEL = 16
 
 _ROOT = Path(__file__).parent.parent
+
+# A host of any script, or an address, and perhaps a port.
+_SITE = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?/?", re.IGNORECASE)
 
 
 class InvalidSettings(Exception):
@@ -61,13 +65,9 @@ def _parse_redis_url(value: SecretStr) -> SecretStr:
 
 def _parse_public_url(value: str) -> str:
     """Take the address of a whole site: it is put before a path, and shown to people."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+    if not _SITE.fullmatch(value) or urlsplit(value).port == 0:  # which raises ValueError for more than 65535
         raise ValueError
-    host = parts.netloc
-    if "@" in host or value.split("://", 1)[1] not in {host, f"{host}/"} or any(map(str.isspace, value)):
-        raise ValueError
-    return f"{parts.scheme}://{host.lower()}"
+    return value.lower().removesuffix("/")
 
 
 class Settings(BaseSettings):

@@ -53,6 +53,12 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("RIBBONS_FRAMES_FOLDER", "/no/such/folder", "not a folder"),
         ("RIBBONS_UPLOAD_MEMORY_BYTES", "2000", "smaller than one photo"),
         ("RIBBONS_WORKER_MEMORY_BYTES", "1000000000", "too little for the largest photo. Give 1318000000"),
+        ("RIBBONS_RESULT_LIFETIME", "0", "a number above 0, at most 86400"),
+        ("RIBBONS_RESULT_LIFETIME", "86401", "a number above 0, at most 86400"),
+        ("RIBBONS_RESULT_MEMORY_BYTES", "1000", "a whole number from 4000000 to 64000000000"),
+        ("RIBBONS_SHOW_COUNTER", "perhaps", "true or false"),
+        ("RIBBONS_SHOW_COUNTER", "true", "needs RIBBONS_COUNTER_FILE or RIBBONS_REDIS_URL to remember"),
+        ("RIBBONS_PUBLIC_URL", "ribbons.example", "https://host or http://host"),
         ("RIBBONS_FARMES_FOLDER", "/", "RIBBONS_FRAMES_FOLDER"),
     ],
 )
@@ -67,6 +73,123 @@ def test_it_refuses_what_is_malformed(
     assert line.startswith(f"{variable}: ")
     assert words in line
     assert "pydantic" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:canary@localhost:6379/0",
+        "rediss://user:can%2Fary@redis.example:6380/15?ssl_ca_certs=/etc/ca.pem",
+        "redis://[::1]:6379/3",
+        "unix:///run/redis.sock",
+        "unix://:canary@/run/redis.sock?db=3",
+    ],
+)
+def test_an_address_of_redis_is_kept_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """It is there for who asks for it, and in no other words of the settings."""
+    monkeypatch.setenv("RIBBONS_REDIS_URL", url)
+    settings = load_settings()
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == url
+    for shown in (str(settings), repr(settings), str(settings.model_dump()), settings.model_dump_json()):
+        assert url not in shown
+        assert "canary" not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "canary",
+        "http://canary@localhost",
+        "redis://",
+        "redis:///0",
+        "redis://:canary@",
+        "redis://:canary@localhost:0",
+        "redis://:canary@localhost:99999",
+        "redis://:canary@localhost:port",
+        "redis://:can#ary@localhost",
+        "redis://user#canary@localhost",
+        "redis://:can/ary@localhost",
+        "redis://localhost/canary",
+        "redis://localhost/²",
+        "redis://localhost?decode_responses=true&canary",
+        "redis://localhost?socket_timeout=600&canary=",
+        "redis://[canary",
+        "unix://canary",
+    ],
+)
+def test_a_malformed_address_of_redis_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The password may be anywhere in what is malformed: the message repeats none of it."""
+    monkeypatch.setenv("RIBBONS_REDIS_URL", url)
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    assert str(caught.value) == (
+        "RIBBONS_REDIS_URL: what is given is not valid. It must be redis://, rediss:// or unix://, "
+        "with no options but db and those of TLS (ssl_…)"
+    )
+    assert caught.value.__cause__ is None
+
+
+def test_another_settings_fault_does_not_show_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong port is told without the address of Redis beside it."""
+    monkeypatch.setenv("RIBBONS_REDIS_URL", "redis://:canary@localhost")
+    monkeypatch.setenv("RIBBONS_PORT", "0x")
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://ribbons.example", "https://ribbons.example"),
+        ("https://ribbons.example/", "https://ribbons.example"),
+        ("HTTPS://Ribbons.Example:8443", "https://ribbons.example:8443"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("https://الأشرطة.example", "https://الأشرطة.example"),
+    ],
+)
+def test_a_public_address_is_a_whole_site(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
+    """It is kept in one form, without an end that a path would double."""
+    monkeypatch.setenv("RIBBONS_PUBLIC_URL", given)
+    assert load_settings().public_url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ribbons.example",
+        "//ribbons.example",
+        "ftp://ribbons.example",
+        "https://",
+        "https://:443",
+        "https://ribbons.example/ar",
+        "https://ribbons.example//",
+        "https://ribbons.example?",
+        "https://ribbons.example#a",
+        "https://user@ribbons.example",
+        "https://ribbons.example:0",
+        "https://ribbons.example:99999",
+        "https://ribbons .example",
+        "https://ribbons.example\n",
+        "https://[::1",
+        'https://ribbons.example"><script>',
+    ],
+)
+def test_a_public_address_that_is_more_or_less_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A path, a user or a query would go into every link."""
+    monkeypatch.setenv("RIBBONS_PUBLIC_URL", url)
+    with pytest.raises(InvalidSettings, match="https://host or http://host, perhaps"):
+        load_settings()
+
+
+def test_a_counter_is_shown_where_it_is_kept() -> None:
+    """In a file or in Redis; one that is not shown may be forgotten."""
+    assert load_settings(show_counter=True, counter_file="counter.json").show_counter
+    assert load_settings(show_counter=True, redis_url="redis://localhost").show_counter
+    assert not load_settings().show_counter
 
 
 def test_a_small_machine_takes_smaller_photos() -> None:

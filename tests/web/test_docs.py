@@ -46,6 +46,7 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         "/v1/frames/{frame_id}",
         "/v1/frames/{frame_id}/overlay.png",
         "/v1/frames/{frame_id}/overlay.webp",
+        "/v1/stats",
         "/v1/problems",
         "/v1/problems/{code}",
         "/healthz",
