@@ -170,9 +170,35 @@ function isKeepableOverlay(url) {
 
 async function overlay(event) {
   const cache = await caches.open(OVERLAY_CACHE);
-  const answer = (await cache.match(event.request, { ignoreVary: true })) ?? (await fetch(event.request));
-  event.waitUntil(keepOverlay(event.request, answer.clone()));
-  return answer;
+  try {
+    const kept = await cache.match(event.request, { ignoreVary: true });
+    const answer = kept ?? (await fetch(event.request));
+    event.waitUntil(keepOverlay(event.request, answer.clone()));
+    return answer;
+  } catch (error) {
+    const other = await otherSize(event.request);
+    if (other) return other;
+    throw error;
+  }
+}
+
+/** Without a network a frame in another size is still the frame: the largest one that is kept. */
+async function otherSize(request) {
+  const cache = await caches.open(OVERLAY_CACHE);
+  const same = (await cache.keys()).filter((kept) => apartFromSize(kept) === apartFromSize(request));
+  const [largest] = same.sort((one, other) => sizeOf(other) - sizeOf(one));
+  return largest && cache.match(largest, { ignoreVary: true });
+}
+
+function sizeOf(request) {
+  return Number(new URL(request.url).searchParams.get("size"));
+}
+
+function apartFromSize(request) {
+  const url = new URL(request.url);
+  url.searchParams.delete("size");
+  url.searchParams.sort();
+  return url.href;
 }
 
 /** Keep a frame as the one that was used last, and let go of those that were not used for longest. */

@@ -254,7 +254,7 @@ async function askServiceWorker(id) {
   if (!worker) return null;
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = ({ data }) => resolve(data);
+    port1.onmessage = ({ data }) => resolve(data.file);
     setTimeout(resolve, 5000, null);
     worker.postMessage({ type: "take-shared-photo", id }, [port2]);
   });
