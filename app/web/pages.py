@@ -173,7 +173,7 @@ def _problem_for_script(request: Request, error: RibbonsError) -> Response:
     told = problem(error, "ar" if code == "ar" else "en").model_copy(
         update={"detail": explain(error, site.catalogues[code])}
     )
-    headers = {**answer.headers, "Content-Language": code}
+    headers = {**answer.headers, "content-language": code}
     del headers["content-length"]
     return Response(told.model_dump_json(exclude_none=True), answer.status_code, headers, answer.media_type)
 
