@@ -1,4 +1,4 @@
-"""Draw the site's icons and the picture that stands beside its links: ``python frames/icons.py`` (``make icons``).
+"""Draw the site's icons and its links' picture: ``python frames/icons.py`` (``make icons``).
 
 All of them come from ``app/web/static/icon.svg`` and from our own renderer; none is drawn by hand.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import resvg_py
 from PIL import Image
@@ -44,18 +44,28 @@ ICONS: Mapping[str, tuple[int, float]] = {
 PREVIEW_SIZE = (1200, 630)
 _MARGIN = 48
 _AVATAR = PREVIEW_SIZE[1] - 2 * _MARGIN
-_WORDS: tuple[tuple[str, str, str, str, float, float], ...] = (
-    # Text, language, font, fill, type size, baseline.
-    ("الحرية للأسرى", "ar", "cairo/Cairo_900Black.ttf", INK, 104, 296),
-    ("Free the Prisoners", "en", "cairo/Cairo_700Bold.ttf", INK, 46, 392),
-    ("الأشرطة الحمراء · Red Ribbons", "ar", "cairo/Cairo_400Regular.ttf", MUTED, 30, 470),
+
+
+class _Words(NamedTuple):
+    text: str
+    language: str
+    font: str
+    fill: str
+    size: float
+    baseline: float
+
+
+_WORDS = (
+    _Words("الحرية للأسرى", "ar", "cairo/Cairo_900Black.ttf", INK, 104, 296),
+    _Words("Free the Prisoners", "en", "cairo/Cairo_700Bold.ttf", INK, 46, 392),
+    _Words("الأشرطة الحمراء · Red Ribbons", "ar", "cairo/Cairo_400Regular.ttf", MUTED, 30, 470),
 )
 
 
 def draw_icon(side: int, share: float) -> bytes:
     """Return a PNG: the ribbon in the middle of an opaque square (iOS paints what is clear black)."""
     svg = (STATIC / "icon.svg").read_text(encoding="utf-8")
-    left, top, width, height = map(float, re.findall(r'viewBox="([^"]+)"', svg)[0].split())
+    _, _, width, height = map(float, re.findall(r'viewBox="([^"]+)"', svg)[0].split())
     scale = side * share / height
     x, y = (side - width * scale) / 2, (side - height * scale) / 2
     placed = re.sub(
@@ -69,9 +79,9 @@ def draw_preview() -> bytes:
     """Return the JPEG that stands beside a link: the portrait in the frame, and the slogan."""
     width, height = PREVIEW_SIZE
     left = _MARGIN * 2 + _AVATAR
-    words = "".join(_set_word(width - left - _MARGIN, *word) for word in _WORDS)
+    outlines = "".join(_set(words, width - left - _MARGIN) for words in _WORDS)
     ground = f'<rect width="{width}" height="{height}" fill="{GROUND}"/>'
-    picture = _raster(_svg(width, height, f'{ground}<g transform="translate({left} 0)">{words}</g>'))
+    picture = _raster(_svg(width, height, f'{ground}<g transform="translate({left} 0)">{outlines}</g>'))
     avatar = _draw_avatar()
     picture.paste(avatar, (_MARGIN, _MARGIN), avatar)
     return encode_jpeg(picture.convert("RGB"), quality=88)
@@ -83,20 +93,18 @@ def draw_all() -> dict[str, bytes]:
     return {**icons, "preview.jpg": draw_preview()}
 
 
-def _set_word(
-    width: int, text: str, language: str, font: str, fill: str, size: float, baseline: float
-) -> str:
+def _set(words: _Words, width: int) -> str:
     setting = Setting(
-        fonts=(font,),
-        largest=size,
-        smallest=size / 2,
-        above=size * 1.5,
-        below=size,
+        fonts=(words.font,),
+        largest=words.size,
+        smallest=words.size / 2,
+        above=words.size * 1.5,
+        below=words.size,
         shift=0,
-        baseline=Line(kind="line", start=(0, baseline), end=(width, baseline)),
-        language=language,
+        baseline=Line(kind="line", start=(0, words.baseline), end=(width, words.baseline)),
+        language=words.language,
     )
-    return path_element(set_slogan(text, setting, ROOT / "fonts"), fill)
+    return path_element(set_slogan(words.text, setting, ROOT / "fonts"), words.fill)
 
 
 def _draw_avatar() -> Image.Image:
