@@ -134,7 +134,7 @@ class _Item:
 
 def _itemise(text: str, language: str, case: _TypeCase) -> list[_Item]:
     """Split a text by direction, script and font; the items come from left to right."""
-    base = _base_direction(text, language)
+    base = base_direction(text, language)
     text = _isolate_tags(text)
     scripts = _scripts(text)
     items: list[_Item] = []
@@ -159,7 +159,7 @@ def _isolate_tags(text: str) -> str:
     return _TAG.sub(rf"{_FIRST_STRONG_ISOLATE}\g<0>{_POP_DIRECTIONAL_ISOLATE}", text)
 
 
-def _base_direction(text: str, language: str) -> Direction:
+def base_direction(text: str, language: str) -> Direction:
     """Return the direction of the first strong character outside tags, or inside, or else the language's."""
     for candidate in (_isolate_tags(text), text):
         direction = first_strong(bidi_classes(candidate))
