@@ -40,20 +40,22 @@ _TEXTS: Mapping[type[RibbonsError], str] = {
         "The photo took too long to arrive. Try again with a better connection, or choose a smaller one."
     ),
     errors.NotFound: mark("There is no page at this address."),
-    errors.ResultGone: mark("This picture is no longer here: each is deleted after a while. Make it again."),
+    errors.ResultGone: mark(
+        "This picture is no longer here: every picture is deleted after a while. You can make it again."
+    ),
     errors.FrameNotFound: mark("This frame is no longer offered. Choose another one."),
     errors.MethodNotAllowed: mark("This address cannot be opened like that. Start from the first page."),
     errors.Busy: mark("Many people are making their picture right now. Try again in a few seconds."),
     errors.WorkerDied: mark("Something went wrong while your picture was drawn. Try again."),
     errors.ShuttingDown: mark("The service is restarting. Try again in a few seconds."),
-    errors.DeadlineExceeded: mark("Drawing this photo takes too long. Choose a smaller copy of it."),
+    errors.DeadlineExceeded: mark("Making the picture took too long. Choose a smaller copy of the photo."),
     InternalError: mark("Something went wrong on our side. Try again in a moment."),
 }
 
 _SLOGAN_TEXTS: Mapping[ProblemKind, str] = {
     "too_long": mark("Your words may have at most {maximum} characters. Shorten them."),
-    "not_text": mark("Your words hold signs that cannot be drawn: {characters}. Take them out."),
-    "not_offered": mark("This frame carries the campaign's own words only. Choose another frame for yours."),
+    "not_text": mark("Your words contain characters that cannot be drawn: {characters}. Take them out."),
+    "not_offered": mark("This frame carries the campaign’s own words only. Choose another frame for yours."),
 }
 _SETTINGS_TEXT = mark("Some of the choices cannot be used together. Choose the frame and the language again.")
 
