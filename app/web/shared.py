@@ -68,7 +68,7 @@ class SharedStore:
             timeout=_ANSWER_SECONDS,
             socket_timeout=_ANSWER_SECONDS,
             socket_connect_timeout=_CONNECT_SECONDS,
-            # Once more at once: after Redis was restarted, every connection that is kept is a dead one.
+            # Once more at once: a connection that has rested may be dead without looking it.
             retry=Retry(NoBackoff(), 1, supported_errors=(NoConnection,)),
             # The old protocol: each version and each fork of Redis speaks it, and it announces nothing.
             protocol=2,

@@ -17,11 +17,13 @@ class Relay:
     Attributes:
         delay: Seconds that answers take longer.
         loses: A command whose answers do not arrive, though Redis has carried it out.
+        breaks_once: Whether the next thing that is asked closes its connection instead.
     """
 
     def __init__(self, redis_url: str) -> None:
         self.delay = 0.0
         self.loses: bytes | None = None
+        self.breaks_once = False
         self._parts = urlsplit(redis_url)
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -64,6 +66,9 @@ class Relay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_lost: asyncio.Event
     ) -> None:
         while chunk := await _read(reader):
+            if self.breaks_once:
+                self.breaks_once = False
+                break
             if self.loses and self.loses in chunk:
                 is_lost.set()
             writer.write(chunk)

@@ -130,7 +130,7 @@ def test_a_redis_that_refuses_is_a_busy_service(answer: bytes) -> None:
 
 
 def test_a_restart_is_not_noticed(redis_url: str, redis_prefix: str) -> None:
-    """Connections that died while they rested are replaced without a failure."""
+    """Connections that died while they rested, or as they are used, are replaced without a failure."""
 
     async def main() -> None:
         relay = Relay(redis_url)
@@ -142,6 +142,9 @@ def test_a_restart_is_not_noticed(redis_url: str, redis_prefix: str) -> None:
             await anyio.sleep(0.05)
             for _ in range(8):
                 await store.ping()
+            relay.breaks_once = True  # one that looked alive
+            await store.ping()
+            assert not relay.breaks_once
             assert store.failures == 0
 
     run(main)
