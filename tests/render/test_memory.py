@@ -41,6 +41,18 @@ print(peak() - before)
 """
 """Prints by how many MiB an avatar raised the peak of the process."""
 
+SHOW = (
+    MAKE.replace(
+        "make_avatar(photo, AvatarSpec.model_validate_json(sys.argv[3]), Clear())",
+        "make_rendition(photo, **json.loads(sys.argv[3]))",
+    )
+    .replace("import sys\n", "import json, sys\n")
+    .replace(
+        "from app.render.overlay", "from app.render.rendition import make_rendition\nfrom app.render.overlay"
+    )
+)
+"""Prints by how many MiB a rendition did."""
+
 WRITE = """
 import sys
 from PIL import Image
@@ -61,6 +73,9 @@ options = {
 if kind.startswith("transparent"):
     picture.putalpha(200)
 kind = kind.removeprefix("transparent ")
+if kind.startswith("CMYK"):
+    picture = picture.convert("CMYK")
+kind = kind.removeprefix("CMYK ")
 picture.save(sys.argv[1], kind.removeprefix("progressive "), **options[kind])
 """
 
@@ -83,9 +98,9 @@ PEAKS = [
 """Kind of file, its shorter side, what is asked for, and the MiB that docs/deploy.md states for it."""
 
 
-def _peak(photo: Path, root: Path, spec: dict[str, int]) -> float:
+def _peak(photo: Path, root: Path, spec: dict[str, int], work: str = MAKE) -> float:
     """Return how many MiB an avatar of the photo takes at its peak."""
-    command = [sys.executable, "-c", MAKE, str(photo), str(root), json.dumps(spec)]
+    command = [sys.executable, "-c", work, str(photo), str(root), json.dumps(spec)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -98,6 +113,24 @@ def test_the_peak_at_the_limit_of_pixels(
     photo = tmp_path / "photo"
     subprocess.run([sys.executable, "-c", WRITE, photo, str(side), kind], check=True)
     assert _peak(photo, root, spec) < stated
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "stated"),
+    [
+        ("JPEG", LARGEST, 400),
+        ("CMYK JPEG", LIMIT, 350),
+        ("transparent PNG", LIMIT, 450),
+        ("transparent WEBP", LIMIT, 950),
+    ],
+)
+def test_the_peak_of_showing_a_whole_photo(
+    root: Path, tmp_path: Path, kind: str, side: int, stated: int
+) -> None:
+    """The largest rendition of the largest photo takes no more than the dearest avatar, which bounds both."""
+    photo = tmp_path / "photo"
+    subprocess.run([sys.executable, "-c", WRITE, photo, str(side), kind], check=True)
+    assert _peak(photo, root, {"side": 4096}, SHOW) < stated
 
 
 def test_a_16_bit_picture_takes_no_more_than_one_of_8_bits(root: Path, tmp_path: Path) -> None:

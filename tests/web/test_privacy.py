@@ -131,8 +131,9 @@ def test_no_photo_byte_touches_a_disk(serve: Serve, watch: Watch, large_photo: b
             httpx2.post(address, files={"photo": ("a.png", large_photo)}, data={"size": "640"}, timeout=60),
             httpx2.post(address, content=large_photo, params={"size": "640", "format": "png"}, timeout=60),
             httpx2.post(address, content=large_photo[:-1000], timeout=60),
+            httpx2.post(f"{server.url}/v1/renditions", files={"photo": ("a.png", large_photo)}, timeout=60),
         ]
-        assert [answer.status_code for answer in sent] == [200, 200, 422]
+        assert [answer.status_code for answer in sent] == [200, 200, 422, 200]
         assert watch.notes == []
         assert written_bytes(processes) - before < _FEW_BYTES
         assert list((watch.folder / "temporary").iterdir()) == []
@@ -177,7 +178,11 @@ def in_a_form(photo: bytes, fields: bytes = b"") -> bytes:
 
 
 async def status_of(
-    app: FastAPI, body: bytes, content_type: str, query: str = "", leave_after: float = 60
+    app: FastAPI,
+    body: bytes,
+    content_type: str = "",
+    path: str = "/v1/avatars",
+    leave_after: float = 60,
 ) -> int | None:
     """Send a photo to an application without a client, whose own copies would count; return the status."""
     chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
@@ -198,8 +203,8 @@ async def status_of(
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/v1/avatars",
-        "query_string": query.encode(),
+        "path": path,
+        "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
     await app(scope, receive, send)
@@ -221,6 +226,16 @@ def test_a_photo_is_forgotten_with_its_answer(large_photo: bytes) -> None:
         "a bad form": (400, {"body": in_a_form(large_photo)[:-9], "content_type": FORM}),
         "too large a form": (413, {"body": in_a_form(large_photo + b"x" * 1_000_000), "content_type": FORM}),
         "its sender left": (None, {"body": large_photo, "content_type": "", "leave_after": 0.01}),
+        "shown": (200, {"body": large_photo, "path": "/v1/renditions"}),
+        "shown, but damaged": (422, {"body": damaged, "path": "/v1/renditions"}),
+        "shown, with a bad field": (
+            422,
+            {"body": in_a_form(large_photo, size), "content_type": FORM, "path": "/v1/renditions"},
+        ),
+        "shown, but its sender left": (
+            None,
+            {"body": large_photo, "path": "/v1/renditions", "leave_after": 0.01},
+        ),
     }
     kept: dict[str, int] = {}
 
@@ -268,6 +283,8 @@ def test_the_log_says_nothing_of_who_came_or_what_they_sent(serve: Serve, photo:
             assert made.status_code == 200
             client.post("/v1/avatars?slogan=canary&size=64", content=photo)
             client.post("/v1/avatars?canary=canary", content=photo)
+            client.post("/v1/renditions?canary=canary", content=photo + b"canary")
+            client.post("/v1/renditions", files=files, data={"side": "canary"})
             client.post("/v1/avatars", content=b"canary" * 100)
             client.post("/v1/avatars", content=photo + b"canary", params={"frame": "canary"})
             client.post("/v1/avatars", content=b"canary", headers={"content-type": "multipart/form-data"})
