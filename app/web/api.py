@@ -45,7 +45,9 @@ async def make_avatar(request: Request) -> Response:
     itself as the body, of any content type, with the settings in the query. The photo is kept in memory while
     the avatar is drawn, and nowhere after that.
     """
-    avatar, order = await make_ordered(request, partial(_read_order, frames=service_of(request).frames))
+    service = service_of(request)
+    avatar, order = await make_ordered(request, partial(_read_order, frames=service.frames))
+    service.counter.count()
     headers = {
         # The name is ours: the photo's own often says who is on it.
         "Content-Disposition": f'{order.disposition}; filename="{order.spec.frame}{avatar.extension}"',

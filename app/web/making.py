@@ -34,7 +34,7 @@ class Order:
 
 
 async def make_ordered(request: Request, read: Callable[[Fields], Order]) -> tuple[Avatar, Order]:
-    """Receive a photo, draw its avatar, and count it.
+    """Receive a photo and draw its avatar. Who hands it over counts it (``Service.counter``).
 
     Args:
         request: With the photo as its body, or in a form.
@@ -56,7 +56,7 @@ async def make_ordered(request: Request, read: Callable[[Fields], Order]) -> tup
     except RibbonsError as error:
         service.metrics.avatar_refused(output_format, error.code)
         raise
-    service.avatar_made(order.spec, avatar)
+    service.metrics.avatar_made(order.spec.output_format, avatar.seconds)
     return avatar, order
 
 

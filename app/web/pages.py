@@ -133,6 +133,7 @@ async def _make(request: Request, lang: str) -> Response:
             request, partial(_read_order, frames=service.frames, page_language=lang, given=given)
         )
         token = await service.results.put(Result(avatar.content, order.spec))
+        service.counter.count()  # not before: whoever is refused here sends the photo again
     except RibbonsError as error:
         request.state.problem = error.code
         if wants_json:

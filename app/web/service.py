@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from app.render.avatar import Avatar
     from app.settings import Settings
 
 # Whatever else decides which bytes a picture has: each of them may draw differently in its next version.
@@ -122,11 +121,6 @@ class Service:
             await stack.enter_async_context(self.results.opened())
             await stack.enter_async_context(self.pool.opened())
             yield self
-
-    def avatar_made(self, spec: AvatarSpec, avatar: Avatar) -> None:
-        """Count an avatar."""
-        self.metrics.avatar_made(spec.output_format, avatar.seconds)
-        self.counter.count()
 
 
 def _drawing_revision() -> str:

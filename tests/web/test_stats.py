@@ -12,8 +12,10 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.errors import Busy
 from app.settings import load_settings
 from app.web.app import create_app
+from app.web.results import MemoryResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,3 +223,18 @@ def test_a_replica_that_loses_its_redis_stays_ready(monkeypatch: pytest.MonkeyPa
         assert client.get("/readyz").status_code == 503
         monkeypatch.setattr(application.state.service.store, "has_answered", True)
         assert client.get("/readyz").status_code == 200
+
+
+def test_a_picture_that_could_not_be_kept_is_not_counted(
+    photo: bytes, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is refused sends the photo again, and is counted then."""
+
+    async def refuse(_self: object, _result: object) -> str:
+        raise Busy
+
+    monkeypatch.setattr(MemoryResults, "put", refuse)
+    before = client.get("/v1/stats").json()["avatars"]
+    answer = client.post("/en/made", files={"photo": photo}, headers={"Accept": "application/json"})
+    assert answer.status_code == 503
+    assert client.get("/v1/stats").json()["avatars"] == before
