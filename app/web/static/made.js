@@ -95,10 +95,8 @@ function forget() {
   if (!page.isConnected) return;
   sharing.forget();
   for (const image of page.querySelectorAll("img")) image.removeAttribute("src");
-  page.remove();
-  const gone = document.getElementById("gone");
-  gone.hidden = false;
-  const title = gone.querySelector("h1");
+  page.replaceWith(document.getElementById("gone").content.cloneNode(true));
+  const title = document.querySelector(".gone h1");
   document.title = title.textContent;
   title.focus();
 }
