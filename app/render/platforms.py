@@ -49,19 +49,17 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
         "tiktok": Platform("TikTok", 720, 2_000_000),
     }
 )
-"""Platforms document little, and change it. Looked up in November 2026; a size is what the platform shows at
-most, where it says so, and otherwise the largest that is commonly recommended:
+"""Platforms document little, and change it. Gathered in November 2026, mostly from guides for marketers, of which
+the lowest limit was taken; a size is what the platform shows at most, or the largest that is recommended:
 
-- Facebook: shows 176-196 px, asks for 320 or more, and opens the picture large at a tap, for which guides
-  recommend a larger upload. Its Graph API asks for photos under 4 MB.
-- Instagram: guides recommend 1080 px. Its API takes JPEG up to 8 MB.
-- X: 400 px; what is wider is scaled down, and 700 KB is the limit (POST account/update_profile_image). The
-  website takes 2 MB.
-- LinkedIn: its help asks for 400 px or more, up to 8 MB; guides find 800 px the sharpest.
+- Facebook: shows 176-196 px, and opens the picture large at a tap; 4 MB as for photos in its Graph API.
+- Instagram: 1080 px by guides; 8 MB as in its API.
+- X: 400 px, 700 KB (POST account/update_profile_image; the website takes 2 MB by guides).
+- LinkedIn: 400 px or more, 800 the sharpest, 8 MB, all by guides.
 - WhatsApp: 640 px and 5 MB, by guides; it publishes nothing.
-- Telegram: 640 px (ChatPhoto, Bot API), 10 MB for a photo.
-- YouTube: its help asks for 800 px and 4 MB at most.
-- TikTok: at least 20 px, by its help; guides say 200-800 px and 2 MB or more.
+- Telegram: 640 px (ChatPhoto, Bot API); 10 MB by guides.
+- YouTube: 800 px and 4 MB, as guides quote its help.
+- TikTok: guides contradict each other, 200-800 px and 2-10 MB.
 """
 
 

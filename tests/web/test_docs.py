@@ -140,17 +140,12 @@ def test_the_page_loads_nothing_from_another_origin(client: TestClient) -> None:
     assert "*" not in policy
 
 
-def test_the_bare_address_leads_to_the_page(client: TestClient) -> None:
-    """For now, so that nobody who tries it thinks that nothing is there."""
-    response = client.get("/", follow_redirects=False)
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
-
-
 def test_the_description_can_be_left_out(client: TestClient) -> None:
-    """With ``docs`` off nothing of it is served; the API is."""
+    """With ``docs`` off nothing of it is served; the API and the pages are."""
     app = create_app(load_settings(docs=False))
     bare = TestClient(app)
-    for path in ("/", "/docs", "/openapi.json", "/static/docs/index.html"):
+    for path in ("/docs", "/openapi.json", "/static/docs/index.html"):
         assert client.get(path).status_code == 200
         assert bare.get(path).status_code == 404
-    assert bare.get("/v1/frames").status_code == 200
+    for path in ("/v1/frames", "/"):
+        assert bare.get(path).status_code == 200

@@ -56,11 +56,11 @@ def test_many_probes_draw_once(client: TestClient, monkeypatch: pytest.MonkeyPat
 
 def test_requests_are_counted_by_route_and_status(client: TestClient) -> None:
     """Paths that no route has share one label, so that strangers cannot grow the page."""
-    for path in ("/canary-1", "/canary-2"):
+    for path in ("/canary-1/of/none/of/ours", "/canary-2/of/none/of/ours"):
         client.get(path)
     client.get("/v1/frames/red-ribbons")
     client.get("/v1/frames/canary-3")
-    client.request("BREW", "/canary-4")
+    client.request("BREW", "/canary-4/of/none/of/ours")
     page = client.get("/metrics").text
     assert "canary" not in page
     assert "BREW" not in page
