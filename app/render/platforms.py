@@ -49,8 +49,9 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
         "tiktok": Platform("TikTok", 720, 2_000_000),
     }
 )
-"""Platforms document little, and change it. Gathered in November 2026, mostly from guides for marketers, of which
-the lowest limit was taken; a size is what the platform shows at most, or the largest that is recommended:
+"""Platforms document little, and change it. Gathered in November 2026, mostly from guides for
+marketers, of which the lowest limit was taken; a size is what the platform shows at most, or the largest that
+is recommended:
 
 - Facebook: shows 176-196 px, and opens the picture large at a tap; 4 MB as for photos in its Graph API.
 - Instagram: 1080 px by guides; 8 MB as in its API.

@@ -27,12 +27,11 @@ TEMPLATES_FOLDER = Path(__file__).parent / "templates"
 
 DEFAULT_LANGUAGE = next(iter(PAGE_LANGUAGES))
 
-# Scripts and styles are files of ours; a photo that was chosen is shown from the browser's own memory (blob:).
+# Scripts and styles are files of ours. A photo that was chosen is shown from the browser's memory (blob:).
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
-    "form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Taking a photo is the phone's own camera app, through a file input: that needs none of these. Sharing is a
 # page's own right anyway, and naming web-share is an error to browsers that do not have it.
