@@ -211,15 +211,23 @@ def desktop(open_page: OpenPage) -> Page:
 
 @pytest.fixture
 def screenshot() -> Callable[..., None]:
-    """Keep a picture of a page in ``test-artifacts/pages``, for eyes: ``<name>.<language>.<width>.png``."""
+    """Keep a picture of a page in ``test-artifacts/pages``, for eyes: ``<name>.<language>.<width>.png``.
+
+    Those that are not ``fine`` have one pixel for each point, and cost a fifth.
+    """
     taken: Counter[str] = Counter()
 
-    def take(page: Page, name: str, *, full_page: bool = False) -> None:
+    def take(page: Page, name: str, *, full_page: bool = False, fine: bool = True) -> None:
         width = page.viewport_size["width"] if page.viewport_size else 0
         file = f"{name}.{page.locator('html').get_attribute('lang')}.{width}"
         taken[file] += 1
         assert taken[file] == 1, f"this test takes {file} twice"
-        page.screenshot(path=PAGES / f"{file}.png", full_page=full_page, animations="disabled")
+        page.screenshot(
+            path=PAGES / f"{file}.png",
+            full_page=full_page,
+            scale="device" if fine else "css",
+            animations="disabled",
+        )
 
     return take
 
