@@ -27,7 +27,7 @@ SOURCES: Mapping[str, str] = {
 }
 
 # The space, the no-break space, digits, and the signs of every one of the eight languages.
-_COMMON = " \u00a0!\"#$%&'()*+,-./0123456789:;<=>?@_|«»·×–—‘’“”„…‹›−"
+_COMMON = " \u00a0!\"#$%&'()*+,-./0123456789:;<=>?@[]_|«»·×–—‘’“”„…‹›−"
 
 LETTERS: Mapping[str, str] = {
     # Arabic, Persian and Urdu, the harakat, and both forms of the digits. ـ lengthens a word.
@@ -43,7 +43,7 @@ LETTERS: Mapping[str, str] = {
     + "ÁÍÑÓÚáíñóú¡¿ªº"
     + "ÄÖßäö"
     + "ĞİŞğış"
-    + "[]\\^`{}~€©°",
+    + "\\^`{}~€©°",
 }
 """The characters of each script's files. A test holds the catalogues against them."""
 

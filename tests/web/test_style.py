@@ -83,7 +83,7 @@ def test_the_phones_own_bars_have_the_pages_colour(client: TestClient) -> None:
 @pytest.mark.parametrize("path", ["", "/ios"])
 @pytest.mark.parametrize("code", PAGE_LANGUAGES)
 def test_every_page_leads_to_its_other_languages(client: TestClient, code: str, path: str) -> None:
-    """Readers have a list of links, each in its own language and direction; search engines absolute addresses."""
+    """Readers have links, each in its own language and direction; search engines have whole addresses."""
     page = client.get(
         f"/{code}{path}", headers={"Host": "ribbons.example", "X-Forwarded-Proto": "https"}
     ).text
