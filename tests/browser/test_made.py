@@ -72,14 +72,14 @@ def avatar(server: Server, path: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def hurried(serve: Serve) -> Iterator[Server]:
-    """A server that keeps pictures for four seconds."""
-    with serve(deadline=60, result_lifetime=4) as server:
+    """A server that keeps pictures for eight seconds."""
+    with serve(deadline=60, result_lifetime=8) as server:
         yield server
 
 
 @pytest.fixture
 def short_lived(hurried: Server, portrait: bytes, complaints: Complaints) -> str:
-    """The address of a page whose time is over in four seconds."""
+    """The address of a page whose time is over in eight seconds."""
     complaints.origin = hurried.url
     complaints.expect("status of 404")
     return hurried.url + make(hurried, portrait)
@@ -431,9 +431,9 @@ def test_a_page_left_open_says_when_the_picture_is_gone(
     """When its time is over the picture leaves the page and memory, and what remains says so and leads on."""
     page = open_page("phone", direction_language)
     with_sheet(page)
-    until_prepared(page, short_lived.replace("/ar/", f"/{direction_language}/"))
+    page.goto(short_lived.replace("/ar/", f"/{direction_language}/"))
     heading = page.locator(".gone h1")
-    expect(heading).to_be_visible(timeout=10_000)
+    expect(heading).to_be_visible(timeout=20_000)
     expect(heading).to_be_focused()
     expect(page).to_have_title(re.compile(re.escape(heading.inner_text())))
     assert page.locator("img[src*='/made/']").count() == 0
@@ -472,6 +472,23 @@ def test_a_page_that_came_back_from_memory_looks_whether_the_picture_is_kept(
     assert phone.locator("img[src*='/made/']").count() == 0
 
 
+def test_a_page_that_came_back_to_a_dead_network_is_not_blank_for_long(phone: Page, path: str) -> None:
+    """Where nobody answers, the page is shown again after some seconds, until its time is over."""
+    phone.goto(path)
+    phone.route(
+        re.compile(r"/avatar\.jpg$"),
+        lambda route: None if route.request.method == "HEAD" else route.continue_(),
+    )
+    phone.evaluate(
+        """() => {
+          dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+          dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+        }"""
+    )
+    expect(phone.locator("#made")).to_be_hidden()
+    expect(phone.locator("#made")).to_be_visible(timeout=8000)
+
+
 def test_deleting_leaves_nothing_to_come_back_to(
     phone: Page, server: Server, portrait: bytes, complaints: Complaints
 ) -> None:
@@ -485,6 +502,19 @@ def test_deleting_leaves_nothing_to_come_back_to(
     phone.go_back()
     expect(phone.locator("h1")).to_be_visible()
     assert phone.locator("img[src*='/made/']").count() == 0
+
+
+def test_a_deletion_that_a_busy_service_refused_is_not_called_done(
+    phone: Page, path: str, complaints: Complaints
+) -> None:
+    """A page that comes back after a refusal shows the picture, which is still there."""
+    complaints.expect("status of 503")
+    phone.route("**/delete", lambda route: route.fulfill(status=503, body="busy"))
+    phone.goto(path)
+    phone.locator("#delete button").click()
+    phone.wait_for_url("**/delete")
+    phone.go_back()
+    expect(phone.locator(".picture > img")).to_be_visible()
 
 
 def test_a_picture_that_fails_to_load_is_looked_for(
@@ -549,7 +579,7 @@ def test_without_a_script_the_page_leaves_with_the_picture(open_page: OpenPage, 
     """When the time is over the page is asked for anew, and the answer says that it is gone."""
     page = open_page("phone", "en", java_script_enabled=False)
     page.goto(short_lived.replace("/ar/", "/en/"))
-    expect(page.locator("h1")).to_contain_text("no longer here", timeout=15_000)
+    expect(page.locator("h1")).to_contain_text("no longer here", timeout=20_000)
     expect(page.locator("img[src*='/made/']")).to_have_count(0)
 
 

@@ -7,11 +7,15 @@ import { text } from "./texts.js";
 // A clock that is a little ahead asks again before it believes that the picture is gone.
 const ASK_AGAIN_MS = 2000;
 
+// A page that came back is blank until the server has answered, but no longer than this.
+const ANSWER_MS = 4000;
+
 const page = document.getElementById("made");
 const field = document.getElementById("words");
 const shareSaid = document.getElementById("share-said");
 const copySaid = document.getElementById("copy-said");
 const deletion = startDeletion(document.getElementById("deletion"));
+let isDeleting = false;
 
 const sharing = createSharing({
   fetchPicture,
@@ -76,14 +80,15 @@ function clock() {
   return new Intl.DateTimeFormat(tag, { hour: "numeric", minute: "2-digit" });
 }
 
-/** Ask whether the picture is still kept; where it is not, or nobody answers and its time is over, forget it. */
+/** Ask whether the picture is still kept; where it is not, or nobody answers and it should not be, forget it. */
 async function checkPicture() {
-  let isKept = Date.now() < deletion;
+  let isKept = Date.now() < deletion && !isDeleting;
   try {
-    const response = await fetch(page.dataset.picture, { method: "HEAD", cache: "no-store" });
+    const signal = AbortSignal.timeout?.(ANSWER_MS);
+    const response = await fetch(page.dataset.picture, { method: "HEAD", cache: "no-store", signal });
     isKept = response.status !== 404;
   } catch {
-    // Offline: the clock decides.
+    // What was last known decides.
   }
   if (!isKept) forget();
   else if (Date.now() >= deletion) setTimeout(checkPicture, ASK_AGAIN_MS);
@@ -105,14 +110,12 @@ function forget() {
 
 // A browser may keep the whole page to come back to, whatever its headers say. It is left without its content, and
 // gets it back when the picture turns out to be kept still.
-let isDeleting = false;
-
 addEventListener("pagehide", () => (page.hidden = true));
 
 addEventListener("pageshow", async (event) => {
-  if (!event.persisted) return;
-  if (isDeleting) forget();
-  else if (await checkPicture()) page.hidden = false;
+  if (!event.persisted || !(await checkPicture())) return;
+  isDeleting = false; // it was not deleted after all: the service was busy
+  page.hidden = false;
 });
 
 document.addEventListener("visibilitychange", () => {
