@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 DEFAULT_CACHE_BYTES = 128 * 1024 * 1024
 """About 22 overlays of 1080 px (5.8 MB each, and 4.7 MB for each frame without words)."""
 
-WEBP: Mapping[str, Any] = MappingProxyType({"quality": 85, "alpha_quality": 80, "method": 6, "exact": False})
-"""For a preview on a page, drawn once and sent to everyone. Chosen at 540 px on red-ribbons: 35 KB for the
-PNG's 189 KB, and laid over black, white or a photo 39 dB from it (january-31, the busiest: 41 KB, 36 dB).
+WEBP: Mapping[str, Any] = MappingProxyType({"quality": 80, "alpha_quality": 75, "method": 6, "exact": False})
+"""For a preview on a page, drawn once and sent to everyone. Chosen at 540 px on red-ribbons: 29 KB for the
+PNG's 189 KB, and laid over black, white or a photo 39 dB from it (january-31, the busiest: 35 KB, 36 dB).
 What differs is the colour of the outermost pixels of white letters on red (4:2:0); there is no halo, because
 without ``exact`` the encoder carries a block's visible colours into what is transparent.
 
-- Quality 90 adds 6 KB and 1 dB; 75 shows in the satin's shades.
-- Opacity is at most 2 levels of 255 off; exact, it saves nothing and method 6 takes 3 s for 0.3.
+- Quality 85 adds 4 KB and 0.7 dB, and the page's first view has to stay light; 75 shows in the satin's shades.
+- Opacity is at most 3 levels of 255 off (11 at an alpha quality of 70); exact, it saves nothing and method 6 takes 3 s for 0.3.
 - Method 4 takes half the time of 6 for 5 % more bytes.
 """
 
