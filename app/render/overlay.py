@@ -32,8 +32,10 @@ PNG's 189 KB, and laid over black, white or a photo 39 dB from it (january-31, t
 What differs is the colour of the outermost pixels of white letters on red (4:2:0); there is no halo, because
 without ``exact`` the encoder carries a block's visible colours into what is transparent.
 
-- Quality 85 adds 4 KB and 0.7 dB, and the page's first view has to stay light; 75 shows in the satin's shades.
-- Opacity is at most 3 levels of 255 off (11 at an alpha quality of 70); exact, it saves nothing and method 6 takes 3 s for 0.3.
+- Quality 85 adds 4 KB and 0.7 dB, while a page's first view has 100 KB for everything; 75 shows in the
+  satin's shades.
+- Opacity is at most 3 levels of 255 off (11 at an alpha quality of 70); exact, it saves nothing and method 6
+  takes 3 s for 0.3.
 - Method 4 takes half the time of 6 for 5 % more bytes.
 """
 
