@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uharfbuzz as hb
 from babel.messages.pofile import read_po
+from fontTools.pens.boundsPen import BoundsPen  # type: ignore[import-untyped]  # it ships no types
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it ships no types
 
 from app.web.catalogues import catalogue_path
@@ -76,6 +77,18 @@ def test_every_letter_of_a_page_is_in_its_files(code: str, weight: str, frames: 
     drawn = {character for character in asked if unicodedata.category(character) not in {"Cc", "Cf", "Zs"}}
     assert len(drawn) > 40
     assert drawn <= written, sorted(drawn - written)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_german_quotes_are_as_tall_at_the_foot_as_at_the_head(name: str) -> None:
+    """In Cairo's own bold „ is two specks, and a heading seems to open no quotation."""
+    font = TTFont(STATIC / name)
+    names, glyphs, heights = font.getBestCmap(), font.getGlyphSet(), []
+    for sign in "„“":
+        pen = BoundsPen(glyphs)
+        glyphs[names[ord(sign)]].draw(pen)
+        heights.append(pen.bounds[3] - pen.bounds[1])
+    assert heights[0] == pytest.approx(heights[1], rel=0.2)
 
 
 @pytest.mark.parametrize("weight", ["regular", "bold"])
