@@ -173,7 +173,7 @@ def test_a_result_is_never_kept(installed: Callable[..., Page], screenshot: Call
     page.context.set_offline(offline=True)
     page.goto(address)
     expect(page.locator("h1")).to_have_text(page.title())
-    expect(page.locator("img")).to_have_count(0)
+    expect(page.locator("main img")).to_have_count(0)
     screenshot(page, "offline-notice")
     page.context.set_offline(offline=False)
     page.locator("main a.button").click()
@@ -343,7 +343,7 @@ class Updatable(ThreadingHTTPServer):
     def __init__(self, server: Server) -> None:
         super().__init__(("127.0.0.1", 0), _Relay)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.behind = server.url
+        self.client = httpx2.Client(base_url=server.url, timeout=60)
         self.version: str | None = None
 
 
@@ -351,7 +351,7 @@ class _Relay(BaseHTTPRequestHandler):
     server: Updatable
 
     def do_GET(self) -> None:
-        answer = httpx2.get(self.server.behind + self.path, timeout=60)
+        answer = self.server.client.get(self.path)
         body = answer.content
         if self.server.version and self.path == "/service-worker.js":
             body = re.sub(rb'"version": "[^"]+"', f'"version": "{self.server.version}"'.encode(), body)
@@ -372,8 +372,9 @@ def updatable(server: Server) -> Iterator[Updatable]:
     """A server that can be given a later version of the worker."""
     with Updatable(server) as relay:
         Thread(target=relay.serve_forever, daemon=True).start()
-        yield relay
-        relay.shutdown()
+        with relay.client:
+            yield relay
+            relay.shutdown()
 
 
 def test_a_new_version_waits_for_the_pages_of_the_old_one(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from playwright.sync_api import expect
 
 from app.web.languages import PAGE_LANGUAGES
 from tests import photos
@@ -290,26 +289,3 @@ def test_static_files_are_kept_for_ever_and_come_compressed(
         is_text = address.endswith((".css", ".js", ".svg"))
         is_worth_it = len(answer.content) > 500
         assert ("content-encoding" in answer.headers) == (is_text and is_worth_it), address
-
-
-def test_a_page_has_one_red(open_page: OpenPage, token: str) -> None:
-    """The ribbon's red colours no text, no button and no border: it is the ribbon's."""
-    page = open_page("phone", "ar")
-    for name in ("editor", "made", "ios"):
-        page.goto(addresses_in("ar", token)[name])
-        coloured = page.evaluate(
-            """() => {
-              const probe = document.createElement("i");
-              probe.style.color = "var(--ribbon)";
-              document.body.append(probe);
-              const red = getComputedStyle(probe).color;
-              probe.remove();
-              return [...document.querySelectorAll("a, button, p, h1, h2, label, li, input, select, .notice")]
-                .filter((element) => {
-                  const { color, backgroundColor, borderTopColor } = getComputedStyle(element);
-                  return [color, backgroundColor, borderTopColor].includes(red);
-                }).map((element) => element.outerHTML.slice(0, 80));
-            }"""
-        )
-        assert coloured == [], name
-    expect(page.locator("h1")).to_be_visible()
