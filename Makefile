@@ -50,6 +50,14 @@ bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folde
 sheet: $(VENV)/.run  ## draw the frame sheet that README shows
 	$(BIN)/ribbons frames sheet -o docs/frames.webp
 
+.PHONY: fonts
+fonts: $(VENV)/.dev  ## cut the pages' typeface to its letters
+	$(BIN)/python fonts/subset.py
+
+.PHONY: icons
+icons: $(VENV)/.dev  ## draw the pages' icons, and the picture that links to them show
+	$(BIN)/python frames/icons.py
+
 .PHONY: catalogues
 catalogues: $(VENV)/.dev  ## bring the pages' texts into every language's catalogue, for translators
 	$(BIN)/pybabel -q extract -F babel.cfg -k mark --add-location=file --no-wrap --project "Red Ribbons" \
