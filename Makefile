@@ -46,6 +46,13 @@ goldens: $(VENV)/.dev  ## draw the golden pictures anew; look at each before com
 bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folder for your own photos)
 	$(BIN)/python -m benchmarks.avatar $(PHOTOS)
 
+.PHONY: lighthouse
+lighthouse:  ## what Lighthouse says of the page that `make run` serves, as a phone (needs npm, Chromium)
+	@mkdir -p test-artifacts
+	CHROME_PATH=$$(command -v chromium) npm exec --yes lighthouse@13.5.0 -- http://$(HOST):$(PORT)/ar --quiet \
+	  --output=html --output-path=test-artifacts/lighthouse.html --chrome-flags="--headless --no-sandbox"
+	@echo "See test-artifacts/lighthouse.html"
+
 .PHONY: sheet
 sheet: $(VENV)/.run  ## draw the frame sheet that README shows
 	$(BIN)/ribbons frames sheet -o docs/frames.webp

@@ -71,7 +71,7 @@ def starter(folder: Path) -> Serve:
 
     @contextmanager
     def start(*, environment: dict[str, str] | None = None, **settings: str | float) -> Iterator[Server]:
-        port = _free_port()
+        port = free_port()
         variables = {f"RIBBONS_{name.upper()}": str(value) for name, value in settings.items()}
         variables = {"RIBBONS_WORKERS": "1", "RIBBONS_PORT": str(port), **variables, **(environment or {})}
         output_path = folder / f"server-{port}.log"
@@ -98,7 +98,8 @@ def starter(folder: Path) -> Serve:
     return start
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import shutil
 import socket
+import subprocess
+import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from starlette.testclient import TestClient
 
 from app.settings import load_settings
 from app.web.app import create_app
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +52,34 @@ def large_photo() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> str:
-    """A Redis that may be written to: RIBBONS_TEST_REDIS_URL, or the last database of one on this machine."""
-    url = os.environ.get("RIBBONS_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=2):
-            return url
-    except OSError:
-        pytest.skip("there is no Redis; start one, or name one in RIBBONS_TEST_REDIS_URL")
+def redis_url() -> Iterator[str]:
+    """A Redis that may be written to: RIBBONS_TEST_REDIS_URL, or one of our own, all in memory."""
+    if url := os.environ.get("RIBBONS_TEST_REDIS_URL"):
+        yield url
+        return
+    command = shutil.which("redis-server")
+    if command is None:
+        pytest.skip("no Redis here; install redis-server, or name one in RIBBONS_TEST_REDIS_URL")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with subprocess.Popen([command, *options], stdout=subprocess.DEVNULL) as process:
+        try:
+            _wait_until_listening(port)
+            yield f"redis://127.0.0.1:{port}/15"
+        finally:
+            process.kill()
+
+
+def _wait_until_listening(port: int) -> None:
+    start = time.monotonic()
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        except OSError:
+            assert time.monotonic() - start < 20
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.fixture
