@@ -10,17 +10,17 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
-from app.errors import FieldProblem, MalformedRequest, NotFound
+from app.errors import FieldProblem, NotFound
 from app.spec import parse_spec
 from app.web import openapi, overlays, renditions
 from app.web.making import Disposition, Order, make_ordered
 from app.web.overlays import FrameId  # noqa: TC001 - FastAPI reads the annotation
 from app.web.problems import KINDS, ProblemKind, describe
 from app.web.service import service_of
-from app.web.uploads import MAX_FIELDS, Fields
 
 if TYPE_CHECKING:
     from app.frames import Frame, FrameLibrary
+    from app.web.uploads import Fields
 
 router = APIRouter()
 router.include_router(renditions.router)
@@ -61,10 +61,7 @@ def _read_order(given: Fields, frames: FrameLibrary) -> Order:
 
     Raises:
         InvalidSpec: Some field is wrong.
-        MalformedRequest: There are more fields than anyone needs.
     """
-    if len(given) > MAX_FIELDS:
-        raise MalformedRequest
     chosen = [value for name, value in given if name == "disposition" and value]
     problems: list[FieldProblem] = []
     if len(chosen) > 1:

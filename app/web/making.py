@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import anyio
 from starlette.requests import ClientDisconnect
 
-from app.errors import RibbonsError
+from app.errors import MalformedRequest, RibbonsError
 from app.web.service import service_of
+from app.web.uploads import MAX_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,7 +50,7 @@ async def make_ordered(request: Request, read: Callable[[Fields], Order]) -> tup
     try:
         service.pool.refuse_if_full()
         async with service.uploads.receive(request) as upload:
-            order = read((*query_fields(request), *upload.fields))
+            order = read(fields_of(request, upload.fields))
             output_format = order.spec.output_format
             job = partial(service.studio.draw_avatar, upload.photo, order.spec)
             avatar = await run_while_connected(request, partial(service.pool.run, job, admitted=True))
@@ -60,9 +61,17 @@ async def make_ordered(request: Request, read: Callable[[Fields], Order]) -> tup
     return avatar, order
 
 
-def query_fields(request: Request) -> Fields:
-    """Return the fields in a request's query, in order."""
-    return tuple(request.query_params.multi_items())
+def fields_of(request: Request, sent: Fields = ()) -> Fields:
+    """Return the fields in a request's query and those that were sent beside its photo, in order.
+
+    Raises:
+        MalformedRequest: There are more than anyone needs. An answer names each that is wrong, and would
+            take seconds to write.
+    """
+    fields = (*request.query_params.multi_items(), *sent)
+    if len(fields) > MAX_FIELDS:
+        raise MalformedRequest
+    return fields
 
 
 async def run_while_connected(request: Request, run: Callable[[], Awaitable[T]]) -> T:

@@ -12,17 +12,17 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
-from app.errors import FieldProblem, MalformedRequest
+from app.errors import FieldProblem
 from app.spec import AvatarSpec, parse_spec
 from app.web import openapi
-from app.web.making import query_fields, run_while_connected
+from app.web.making import fields_of, run_while_connected
 from app.web.service import service_of
-from app.web.uploads import MAX_FIELDS, Fields
 
 if TYPE_CHECKING:
     from app.frames import Frame, FrameLibrary
     from app.spec import Format, Shape
     from app.web.service import Service
+    from app.web.uploads import Fields
 
 _FIELDS = ("lang", "slogan", "size", "shape")
 _VERSION_FIELD = "v"
@@ -90,7 +90,7 @@ async def draw_webp(request: Request, frame_id: FrameId) -> Response:
 async def _answer(request: Request, frame_id: str, picture_format: Format) -> Response:
     service = service_of(request)
     frame = service.frames.get(frame_id)
-    given = query_fields(request)
+    given = fields_of(request)
     spec = _read_request(given, frame, service.frames, picture_format)
     tag = _tag(service.drawing_revision, frame, spec)
     is_current = (_VERSION_FIELD, _version(service, frame)) in given
@@ -106,8 +106,6 @@ async def _answer(request: Request, frame_id: str, picture_format: Format) -> Re
 
 
 def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_format: Format) -> AvatarSpec:
-    if len(given) > MAX_FIELDS:
-        raise MalformedRequest
     known = (*_FIELDS, _VERSION_FIELD)
     problems = [
         FieldProblem.of(name[:64], "unknown", choices=known) for name, _ in given if name not in known

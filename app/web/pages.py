@@ -17,7 +17,7 @@ from app.spec import SLOGAN_CHARACTERS, AvatarSpec, parse_spec
 from app.web.languages import PAGE_LANGUAGES
 from app.web.making import Order, make_ordered, run_while_connected
 from app.web.overlays import overlay_address
-from app.web.problems import kind_of, problem, problem_response
+from app.web.problems import headers_of, kind_of, problem, problem_response
 from app.web.results import Result
 from app.web.service import service_of
 from app.web.wording import explain
@@ -90,7 +90,7 @@ async def _editor(
         "avatars_made": await service.counter.total() if site_of(request).shows_counter else None,
     }
     status = kind_of(type(error)).status if error else 200
-    headers = {"Retry-After": str(error.retry_after)} if error and error.retry_after else {}
+    headers = headers_of(error) if error else {}
     return site_of(request).page(request, "editor.html", context, status=status, headers=headers)
 
 
@@ -277,14 +277,11 @@ def error_page(request: Request, error: RibbonsError) -> Response:
     token = request.path_params.get("token")
     context = {
         "message": explain(error, site.catalogues[language]),
-        "code": error.code,
         # A link of the page that holds the picture asked for a file that could not be drawn just now.
         "back": f"/{language}/made/{token}" if token and error.retry_after else None,
     }
-    headers = {"Cache-Control": "no-store"}
-    if error.retry_after:
-        headers["Retry-After"] = str(error.retry_after)
-    return site.page(request, "error.html", context, status=kind_of(type(error)).status, headers=headers)
+    status = kind_of(type(error)).status
+    return site.page(request, "error.html", context, status=status, headers=headers_of(error))
 
 
 def _refuse_unknown(request: Request, lang: str) -> None:

@@ -113,14 +113,20 @@ class ProblemKind(BaseModel):
 
 def problem_response(error: RibbonsError, language: Language) -> Response:
     """Return the answer for an error, in the reader's language."""
-    headers = {"Content-Language": language, "Vary": "Accept-Language", "Cache-Control": "no-store"}
+    headers = {"Content-Language": language, "Vary": "Accept-Language", **headers_of(error)}
+    body = problem(error, language).model_dump_json(exclude_none=True)
+    return Response(body, kind_of(type(error)).status, headers, MEDIA_TYPE)
+
+
+def headers_of(error: RibbonsError) -> Mapping[str, str]:
+    """Return the headers of an error's answer, whatever its form. No cache keeps what somebody did wrong."""
+    headers = {"Cache-Control": "no-store"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
         allowed = error.params["allowed"]
         headers["Allow"] = ", ".join(allowed) if isinstance(allowed, tuple) else str(allowed)
-    body = problem(error, language).model_dump_json(exclude_none=True)
-    return Response(body, kind_of(type(error)).status, headers, MEDIA_TYPE)
+    return headers
 
 
 def problem(error: RibbonsError, language: Language) -> Problem:

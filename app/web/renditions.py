@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
-from app.errors import FieldProblem, InvalidSpec, MalformedRequest
+from app.errors import FieldProblem, InvalidSpec
 from app.render.rendition import DEFAULT, LARGEST, SMALLEST
 from app.web import openapi
-from app.web.making import query_fields, run_while_connected
+from app.web.making import fields_of, run_while_connected
 from app.web.service import service_of
-from app.web.uploads import MAX_FIELDS, Fields
+
+if TYPE_CHECKING:
+    from app.web.uploads import Fields
 
 router = APIRouter()
 
@@ -35,7 +38,7 @@ async def make_rendition(request: Request) -> Response:
     service = service_of(request)
     service.pool.refuse_if_full()
     async with service.uploads.receive(request) as upload:
-        side = _read_side((*query_fields(request), *upload.fields))
+        side = _read_side(fields_of(request, upload.fields))
         job = partial(service.studio.draw_rendition, upload.photo, side)
         content = await run_while_connected(request, partial(service.pool.run, job, admitted=True))
     # The name is ours: the photo's own often says who is on it.
@@ -48,10 +51,7 @@ def _read_side(given: Fields) -> int:
 
     Raises:
         InvalidSpec: Some field is wrong; every one is named.
-        MalformedRequest: There are more fields than anyone needs.
     """
-    if len(given) > MAX_FIELDS:
-        raise MalformedRequest
     values = [value for name, value in given if name == "side"]
     problems = [FieldProblem.of("side", "repeated")] if len(values) > 1 else []
     side = DEFAULT

@@ -198,6 +198,7 @@ def test_a_form_without_a_photo_that_can_be_read_is_a_page_again(
     """Every error of a form has a page with the form on it, never a bare line."""
     answer = client.post("/en/made", **{**send, "headers": {**BROWSER, **send.get("headers", {})}})
     assert answer.status_code == status
+    assert answer.headers["cache-control"] == "no-store"  # with the supporter's own words on it
     assert 'action="/en/made"' in answer.text
     assert 'role="alert"' in answer.text
 
@@ -212,6 +213,17 @@ def test_a_script_gets_the_problem_in_the_pages_language(client: TestClient, lan
     assert answer.json()["code"] == "photo_not_supported"
     page = client.post(f"/{lang}/made", files={"photo": ("a", b"x")}, headers=BROWSER)
     assert answer.json()["detail"] in page.text
+
+
+@pytest.mark.parametrize("accept", [BROWSER, SCRIPT])
+def test_thousands_of_fields_in_the_query_are_one_short_answer(
+    client: TestClient, photo: bytes, accept: dict[str, str]
+) -> None:
+    """Naming each of them would keep everybody else waiting for seconds."""
+    query = "&".join(f"f{number}=" for number in range(1000))
+    answer = client.post(f"/en/made?{query}", files={"photo": ("a.jpg", photo)}, headers=accept)
+    assert answer.status_code == 400
+    assert len(answer.content) < 30_000
 
 
 @pytest.mark.parametrize("accept", [BROWSER, SCRIPT])
@@ -395,7 +407,8 @@ def test_deleting_forgets_it_at_once(client: TestClient, photo: bytes) -> None:
 
 def test_only_a_form_deletes(client: TestClient, address: str) -> None:
     """Following a link, as chats do to show a preview of it, deletes nothing."""
-    assert client.get(f"{address}/delete").status_code in {404, 405}
+    followed = client.get(f"{address}/delete", headers=BROWSER)
+    assert (followed.status_code, followed.headers["allow"]) == (405, "POST")
     assert client.get(address).status_code == 200
     assert client.post(f"/xx{address.removeprefix('/ar')}/delete").status_code == 404
     assert client.get(address).status_code == 200
