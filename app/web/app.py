@@ -68,7 +68,9 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
         middleware=[
             Middleware(Observe, metrics=service.metrics),
-            Middleware(CompressMiddleware),
+            # Small before fast: the pages' texts are a few kilobytes each. At 6 Brotli packs the scripts and
+            # styles into 8 % less than at its usual 4, and than Zstandard, which browsers would prefer.
+            Middleware(CompressMiddleware, zstd=False, brotli_quality=6),
             Middleware(SecureHeaders, public_url=settings.public_url),
             Middleware(DrainRefusedBodies),
             # Any site may use the API: it knows no cookies and no users, so there is nothing to steal.
