@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babel import Locale
-from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -21,8 +20,6 @@ from babel.numbers import format_decimal
 from app.web.languages import PAGE_LANGUAGES
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from app.web.languages import PageLanguage
 
 _DIGITS = {"arab": str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")}
@@ -37,7 +34,7 @@ def mark(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """One language's texts, and how it writes numbers and dates."""
+    """One language's texts, and how it writes numbers."""
 
     language: PageLanguage
     translations: NullTranslations
@@ -52,19 +49,10 @@ class Catalogue:
 
     def number(self, value: float, *, grouped: bool = True) -> str:
         """Write a number; its thousands are not grouped where it is a size in pixels."""
-        return self._in_own_digits(
-            format_decimal(
-                value, locale=self.language.locale, group_separator=grouped, numbering_system="default"
-            )
-        )
-
-    def date(self, value: date) -> str:
-        """Write a day, with the name of its month."""
-        return self._in_own_digits(format_date(value, "long", locale=self.language.locale))
-
-    def _in_own_digits(self, text: str) -> str:
+        locale = self.language.locale
+        text = format_decimal(value, locale=locale, group_separator=grouped, numbering_system="default")
         # Babel chooses the separators of a numbering system, and leaves its digits to us.
-        digits = _DIGITS.get(Locale.parse(self.language.locale).default_numbering_system)
+        digits = _DIGITS.get(Locale.parse(locale).default_numbering_system)
         return text.translate(digits) if digits else text
 
 

@@ -18,7 +18,7 @@ class PageLanguage:
     Attributes:
         code: ISO 639-1; the first part of a page's address.
         name: What its own readers call it.
-        locale: For Babel: how numbers and dates are written.
+        locale: For Babel: how numbers are written.
         tag: BCP 47, for ``Intl`` in browsers, with the digits named so that both write the same ones.
         direction: ``rtl`` or ``ltr``.
     """

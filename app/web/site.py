@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from starlette.responses import HTMLResponse
 
 from app.web.assets import STATIC_FOLDER, Assets
@@ -17,6 +17,7 @@ from app.web.languages import PAGE_LANGUAGES, negotiate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jinja2.runtime import Context
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
 
@@ -57,22 +58,29 @@ class Site:
         assets: The static files.
         public_url: The address that supporters know, or None: then it is the one a request came to.
         shows_counter: Whether the first page says how many avatars were made.
-        environments: Jinja's, by language.
+        has_docs: Whether the API's description is served, so that pages may lead there.
+        templates: Jinja's; a template finds its language in what it is rendered with.
     """
 
     catalogues: Mapping[str, Catalogue]
     assets: Assets
     public_url: str | None
     shows_counter: bool
-    environments: Mapping[str, Environment]
+    has_docs: bool
+    templates: Environment
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
         """Read the templates, the catalogues and the static files."""
-        catalogues = load_catalogues()
         assets = Assets(STATIC_FOLDER)
-        environments = {code: _environment(catalogue, assets) for code, catalogue in catalogues.items()}
-        return cls(catalogues, assets, settings.public_url, settings.show_counter, environments)
+        return cls(
+            catalogues=load_catalogues(),
+            assets=assets,
+            public_url=settings.public_url,
+            shows_counter=settings.show_counter,
+            has_docs=settings.docs,
+            templates=_load_templates(assets),
+        )
 
     def language_of(self, request: HTTPConnection) -> str:
         """Return the code of the language that a page's address names, or else that its reader prefers.
@@ -113,10 +121,11 @@ class Site:
             "catalogue": self.catalogues[code],
             "language": self.catalogues[code].language,
             "languages": PAGE_LANGUAGES.values(),
+            "has_docs": self.has_docs,
             # Where the language switch leads: the same page under another language, or the first page.
             "switch_path": "",
         }
-        body = self.environments[code].get_template(template).render({**given, **context})
+        body = self.templates.get_template(template).render({**given, **context})
         answer_headers = {
             **PAGE_HEADERS,
             "Content-Language": code,
@@ -132,7 +141,7 @@ def is_secure(request: HTTPConnection) -> bool:
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https"
 
 
-def _environment(catalogue: Catalogue, assets: Assets) -> Environment:
+def _load_templates(assets: Assets) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES_FOLDER),
         autoescape=True,
@@ -143,9 +152,30 @@ def _environment(catalogue: Catalogue, assets: Assets) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
-        catalogue.gettext, catalogue.ngettext, newstyle=True
+        _gettext, _ngettext, newstyle=True
     )
     environment.globals["asset"] = assets.address
-    environment.filters["number"] = catalogue.number
-    environment.filters["date"] = catalogue.date
+    environment.filters["number"] = _number
+    for name in environment.list_templates():
+        environment.get_template(name)  # compiled now: it takes longer than any visitor should wait
     return environment
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    return _catalogue(context).gettext(message)
+
+
+@pass_context
+def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
+    return _catalogue(context).ngettext(singular, plural, number)
+
+
+@pass_context
+def _number(context: Context, value: float, *, grouped: bool = True) -> str:
+    return _catalogue(context).number(value, grouped=grouped)
+
+
+def _catalogue(context: Context) -> Catalogue:
+    catalogue: Catalogue = context["catalogue"]
+    return catalogue

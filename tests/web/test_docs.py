@@ -141,7 +141,7 @@ def test_the_page_loads_nothing_from_another_origin(client: TestClient) -> None:
 
 
 def test_the_description_can_be_left_out(client: TestClient) -> None:
-    """With ``docs`` off nothing of it is served; the API and the pages are."""
+    """With ``docs`` off nothing of it is served, and nothing leads there; the API and the pages are."""
     app = create_app(load_settings(docs=False))
     bare = TestClient(app)
     for path in ("/docs", "/openapi.json", "/static/docs/index.html"):
@@ -149,3 +149,5 @@ def test_the_description_can_be_left_out(client: TestClient) -> None:
         assert bare.get(path).status_code == 404
     for path in ("/v1/frames", "/"):
         assert bare.get(path).status_code == 200
+    assert 'href="/docs"' in client.get("/").text
+    assert 'href="/docs"' not in bare.get("/").text
