@@ -56,6 +56,16 @@ def test_every_colour_can_be_seen(colour: str, least: float, ground: str) -> Non
 
 
 @pytest.mark.parametrize("name", STYLES)
+def test_no_style_is_for_nothing(name: str) -> None:
+    """Every class is on some page: who loads a style sheet pays for all of it."""
+    pages = [path for kind in ("templates/*.html", "static/*.js") for path in STATIC.parent.glob(kind)]
+    used = " ".join(path.read_text(encoding="utf-8") for path in pages)
+    classes = set(re.findall(r"\.([a-z][a-z-]*)(?![\w.-]*\")", re.sub(r"url\([^)]*\)", "", rules_of(name))))
+    # An arrow's direction is put together: is-{{ degrees }}.
+    assert [one for one in sorted(classes) if one not in used and f'"{one[3:]}"' not in used] == []
+
+
+@pytest.mark.parametrize("name", STYLES)
 def test_no_style_is_red(name: str) -> None:
     """The red on a page is the ribbon, which is a picture: no text, control or error is."""
     for colour in COLOUR.findall(rules_of(name)):
