@@ -57,6 +57,10 @@ lighthouse:  ## what Lighthouse says of the page that `make run` serves, as a ph
 sheet: $(VENV)/.run  ## draw the frame sheet that README shows
 	$(BIN)/ribbons frames sheet -o docs/frames.webp
 
+.PHONY: screens
+screens: $(VENV)/.dev  ## take the pictures of the pages that README shows (needs Chromium, and make run beside it)
+	$(BIN)/python docs/screens.py http://$(HOST):$(PORT)
+
 .PHONY: fonts
 fonts: $(VENV)/.dev  ## cut the pages' typeface to its letters
 	$(BIN)/python fonts/subset.py
