@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # As long as nginx is advised to wait in docs/deploy.md; a phone that is on at all needs a second or two.
 _HEADER_SECONDS = 10.0
 
+# Whoever takes nothing of an answer for so long is gone, or wants our memory to fill: a ZIP has 2 MB.
+_STALL_SECONDS = 60.0
+
 # Each connection takes one; the usual 1,024 are used up by what one person can open. More than this would
 # be of no use, and some systems allow a thousand million.
 _OPEN_FILES = 65_536
@@ -89,9 +92,10 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 class _ImpatientProtocol(HttpToolsProtocol):
-    """Closes a connection on which the headers of a request do not arrive in time: uvicorn waits for ever."""
+    """Closes a connection on which headers or an answer stand still: uvicorn waits for ever."""
 
     _timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
@@ -107,7 +111,32 @@ class _ImpatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_stall_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_answer(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._stop_stall_timer()
+        super().resume_writing()
+
+    def _watch_answer(self, waiting: int) -> None:
+        self._stop_stall_timer()
+        self._stall_timer = self.loop.call_later(_STALL_SECONDS, self._judge_answer, waiting)
+
+    def _judge_answer(self, waited: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting < waited:
+            self._watch_answer(waiting)
+        else:
+            self.transport.abort()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _start_timer(self) -> None:
         self._stop_timer()

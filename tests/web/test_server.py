@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 SMALL = {"size": "64"}
 
+# More than the system itself keeps on the way between two sockets.
+_LENGTH = 24_000_000
+
 
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
@@ -240,14 +243,18 @@ def test_a_photo_that_trickles_is_given_up(strict_server: Server) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The port of a server, in this process, that waits for headers half a second."""
+    """The port of a server, in this process, that waits half a second for headers and for stalled readers."""
     monkeypatch.setattr(web_server, "_HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(web_server, "_STALL_SECONDS", 0.5)
 
     async def answer_slowly(_request: Request) -> Response:
         await anyio.sleep(1.5)
         return Response("answered")
 
-    app = Starlette(routes=[Route("/", answer_slowly)])
+    async def answer_at_length(_request: Request) -> Response:
+        return Response(bytes(_LENGTH))
+
+    app = Starlette(routes=[Route("/", answer_slowly), Route("/long", answer_at_length)])
     running = uvicorn.Server(web_server._configuration(cast("FastAPI", app), load_settings()))
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
         done = thread.submit(running.run, [listener])
@@ -270,6 +277,28 @@ def test_an_answer_that_takes_long_is_not_cut_off(impatient: int) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
         assert connection.recv(1000).endswith(b"answered")
         assert connection.recv(100) == b""
+
+
+def _read_at_length(port: int, first_pause: float, pause: float) -> int:
+    """Read the long answer through a narrow window, and return how many bytes came."""
+    came = 0
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(first_pause)
+        with suppress(ConnectionResetError):
+            while part := connection.recv(500_000):
+                came += len(part)
+                time.sleep(pause)
+    return came
+
+
+def test_an_answer_that_nobody_takes_is_given_up(impatient: int) -> None:
+    """Readers who stopped would hold whole ZIPs in memory for ever; who takes them slowly gets them."""
+    assert _read_at_length(impatient, first_pause=2, pause=0) < _LENGTH
+    assert _read_at_length(impatient, first_pause=0.1, pause=0.01) > _LENGTH
 
 
 def test_a_service_may_open_as_many_files_as_the_system_allows(serve: Serve) -> None:
