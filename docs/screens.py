@@ -1,7 +1,7 @@
 """Take the pictures of the pages that README shows: ``make screens``, beside a running ``make run``.
 
 Writes ``docs/pages.webp``: the editor before and after a photo was chosen and the result, in Arabic on a
-phone, and the editor in English on a desktop. Needs Chromium; the photo is the portrait that comes with the frames.
+phone, and the editor in English on a desktop. Needs Chromium; the photo is the portrait beside the frames.
 """
 # ruff: noqa: INP001 (a script, no package)
 
