@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 # Measured over four photos, five framings, and stages of 432 and 1053 pixels: the stage is at most 2.9 on
-# average and 30 at the 99th percentile from the result, by JPEG, WebP and resampling. Moved by 2 pixels it is at
-# least 4.1 and 80 away; mirrored, 45 and 241.
+# average and 30 at the 99th percentile from the result, by JPEG, WebP and resampling. Moved by 2 pixels it is
+# at least 4.1 and 80 away; mirrored, 45 and 241.
 CLOSE = Difference(mean=3.5, worst=45)
 # One pixel of 48 is 22 of the result; browsers and Pillow average them differently. Measured: 6.3 and 40.
 CLOSE_WHEN_SMALL = Difference(mean=8, worst=50)

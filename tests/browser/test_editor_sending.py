@@ -1,0 +1,365 @@
+"""The editor sends little, tells how it goes, and leaves nobody without a way on."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests import photos
+from tests.browser.editing import Difference, Editor, jpeg, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page, Request, Route
+
+    from tests.browser.conftest import Complaints, OpenPage
+
+SENDING = "**/made"
+MOVES = ["+", "+", "+", "ArrowLeft", "]", "]"]
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    """A photo that opens at once."""
+    return jpeg(scene((900, 700)))
+
+
+def framed(page: Page, photo: bytes, language: str = "en") -> Editor:
+    """Open the editor with a photo that has been zoomed, moved and turned."""
+    editor = Editor(page).open(language).choose(photo)
+    for key in MOVES:
+        page.keyboard.press(key)
+    editor.settle()
+    return editor
+
+
+def sent_by(editor: Editor) -> bytes:
+    """Press the button and return what is sent. A body of blobs is only seen by who stops the request."""
+    sent: list[bytes] = []
+
+    def note(route: Route) -> None:
+        if route.request.method == "POST":
+            sent.append(body_of(route.request))
+        route.continue_()
+
+    editor.page.route(SENDING, note)
+    editor.make.click()
+    editor.page.wait_for_url("**/made/*")
+    (body,) = sent
+    return body
+
+
+def body_of(request: Request) -> bytes:
+    """Return what a request sent."""
+    body = request.post_data_buffer
+    assert body is not None
+    return body
+
+
+def photo_in(body: bytes) -> Image.Image:
+    """Return the JPEG that a form holds."""
+    return Image.open(io.BytesIO(body[body.index(b"\xff\xd8\xff") :]))
+
+
+# -- little data, no metadata ------------------------------------------------
+
+
+def test_five_megabytes_become_less_than_half_a_megabyte(phone: Page) -> None:
+    """Of a large photo with a place in it, one square of pixels is sent, under 500 KB, and nothing else."""
+    noise = np.random.default_rng(3).normal(0, 22, (3024, 4032, 3))
+    image = Image.fromarray((np.asarray(scene((4032, 3024))) + noise).clip(0, 255).astype(np.uint8))
+    secret = photos.CANARY
+    large = photos.save(image, "JPEG", quality=88, exif=photos.exif(canary=secret), comment=secret)
+    assert len(large) > 5_000_000
+    assert large.count(secret) > 3
+    editor = Editor(phone).open().choose(large, f"{secret.decode()}.jpg")
+    body = sent_by(editor)
+    assert len(body) < 500_000
+    assert secret not in body
+    assert b"Exif" not in body
+    assert photo_in(body).size == (1080, 1080)
+
+
+def test_pure_noise_is_small_enough_too(desktop: Page) -> None:
+    """A photo that no JPEG can compress gives up quality until it fits."""
+    noise = Image.fromarray(np.random.default_rng(4).integers(0, 256, (1600, 1600, 3), dtype=np.uint8))
+    editor = Editor(desktop).open("en").choose(photos.save(noise, "PNG", compress_level=0), kind="image/png")
+    assert 100_000 < len(sent_by(editor)) < 500_000
+
+
+@pytest.mark.parametrize(("size", "sent_side"), [((900, 700), 700), ((40, 30), 64), ((3000, 2000), 1080)])
+def test_no_more_pixels_than_the_photo_has(desktop: Page, size: tuple[int, int], sent_side: int) -> None:
+    """The square has the photo's own resolution, from the server's smallest to the result's."""
+    editor = Editor(desktop).open("en").choose(jpeg(scene(size)))
+    assert photo_in(sent_by(editor)).size == (sent_side, sent_side)
+
+
+def test_a_close_up_is_as_sharp_as_the_photo(desktop: Page) -> None:
+    """What is cut small out of a large photo comes from all its pixels, not from the copy on the stage."""
+    stripes = Image.fromarray(np.indices((3000, 4000))[1].astype(np.uint8) // 2 % 2 * 255)
+    editor = Editor(desktop).open("en").choose(photos.save(stripes, "PNG"), kind="image/png")
+    desktop.locator("#zoom").fill("2")
+    square = photo_in(sent_by(editor)).convert("L")
+    assert square.size == (750, 750)
+    assert np.asarray(square).std() > 90  # the copy, of two thirds the size, blurs stripes of two pixels
+
+
+def test_nothing_is_kept(desktop: Page, photo: bytes) -> None:
+    """The editor stores nothing in the browser, and a reload starts empty."""
+    framed(desktop, photo)
+    desktop.locator("#slogan").fill("Free them")
+    assert desktop.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+    assert desktop.evaluate("async () => (await caches.keys()).length") == 0
+    desktop.reload()
+    expect(desktop.locator("#editor")).to_have_class("editor is-live")
+    expect(desktop.locator("#slogan")).to_have_value("")
+    assert desktop.locator("#photo").evaluate("input => input.files.length") == 0
+
+
+def test_a_page_that_comes_back_late_is_empty(desktop: Page, photo: bytes) -> None:
+    """Out of the browser's memory after a quarter of an hour, it may be another's turn; before, all is there."""
+    desktop.clock.install()
+    editor = framed(desktop, photo)
+    go = "event => window.dispatchEvent(new PageTransitionEvent(event, {persisted: true}))"
+    desktop.evaluate(go, "pagehide")
+    desktop.clock.fast_forward("14:00")
+    desktop.evaluate(go, "pageshow")
+    expect(desktop.locator("#editor")).to_have_class(re.compile("has-photo"))
+    desktop.evaluate(go, "pagehide")
+    desktop.clock.fast_forward("16:00")
+    with desktop.expect_navigation():
+        desktop.evaluate(go, "pageshow")
+    expect(desktop.locator("#editor")).to_have_class("editor is-live")
+    expect(editor.stage.locator("canvas")).to_be_hidden()
+
+
+# -- honest states -----------------------------------------------------------
+
+
+def test_without_a_photo_there_is_nothing_to_send(desktop: Page) -> None:
+    """The button says what is missing, and the focus is there."""
+    editor = Editor(desktop).open("en")
+    editor.make.click()
+    expect(editor.sending).to_contain_text("Choose a photo first")
+    expect(editor.sending).to_be_focused()
+
+
+def test_progress_on_a_slow_network(
+    phone: Page,
+    screenshot: Callable[..., None],
+    axe: Callable[[Page], None],
+    slow_down: Callable[[Page], None],
+) -> None:
+    """The bar moves with the bytes, in the reader's digits; it can be stopped, and the photo stays."""
+    noise = Image.fromarray(np.random.default_rng(4).integers(0, 256, (1200, 1200, 3), dtype=np.uint8))
+    editor = Editor(phone).open("ar").choose(photos.save(noise, "PNG", compress_level=1), kind="image/png")
+    slow_down(phone)
+    editor.make.click()
+    bar = editor.sending.locator("progress")
+    seen = set()
+    start = time.monotonic()
+    while not any(0.1 < share < 1 for share in seen):
+        assert time.monotonic() - start < 20, seen
+        seen.add(float(bar.get_attribute("value") or 0))
+    expect(editor.sending.locator("p").first).to_contain_text(re.compile("[٠-٩]"))
+    expect(editor.make).to_have_attribute("aria-disabled", "true")
+    screenshot(phone, "editor-sending")
+    axe(phone)
+    editor.sending.get_by_role("button").last.click()
+    expect(editor.sending).to_be_hidden()
+    expect(editor.make).to_have_attribute("aria-disabled", "false")
+    expect(editor.make).to_be_focused()
+    expect(phone.locator("#editor")).to_have_class(re.compile("has-photo"))
+
+
+def busy(times: int, seconds: str) -> tuple[list[Request], Callable[[Route], None]]:
+    """Return what answers the first requests as a full queue does, and those requests."""
+    asked: list[Request] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request)
+        if len(asked) > times:
+            route.continue_()
+        else:
+            route.fulfill(
+                status=503, headers={"Retry-After": seconds}, json={"code": "busy", "detail": "Busy."}
+            )
+
+    return asked, answer
+
+
+def test_a_busy_server_is_waited_for(
+    phone: Page, complaints: Complaints, screenshot: Callable[..., None], photo: bytes
+) -> None:
+    """For as long as Retry-After says, counted down before the reader's eyes; then it is sent again, the same."""
+    complaints.expect("503")
+    asked, answer = busy(1, "2")
+    phone.route(SENDING, answer)
+    editor = framed(phone, photo, "ar")
+    start = time.monotonic()
+    editor.make.click()
+    expect(editor.sending.locator("p").first).to_contain_text(re.compile("[٠-٩]|ثانيتان|ثانيتين|ثانية"))
+    screenshot(phone, "editor-busy")
+    phone.wait_for_url("**/made/*")
+    assert time.monotonic() - start >= 2
+    assert [photo_in(body_of(request)).tobytes() for request in asked][0] == photo_in(
+        body_of(asked[1])
+    ).tobytes()
+
+
+def test_waiting_can_be_ended(desktop: Page, complaints: Complaints, photo: bytes) -> None:
+    """Who does not want to wait is back at the button, with everything in its place."""
+    complaints.expect("503")
+    asked, answer = busy(9, "30")
+    desktop.route(SENDING, answer)
+    editor = framed(desktop, photo)
+    before = editor.photo_pixels()
+    editor.make.click()
+    expect(editor.sending).to_contain_text("30 seconds")
+    editor.sending.get_by_role("button", name="Cancel").click()
+    expect(editor.make).to_be_focused()
+    assert Difference.of(before, editor.photo_pixels()).mean == 0
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("way_on", ["a press", "the connection"])
+def test_offline(
+    desktop: Page, complaints: Complaints, screenshot: Callable[..., None], photo: bytes, way_on: str
+) -> None:
+    """Without a connection everything stays, and it is sent by a press or as soon as there is one again."""
+    editor = framed(desktop, photo)
+    before = editor.photo_pixels()
+    if way_on == "the connection":
+        desktop.context.set_offline(True)  # noqa: FBT003 - Playwright's own
+    else:  # the browser believes in its connection, and is wrong
+        complaints.expect("ERR_CONNECTION_FAILED|ERR_FAILED")
+        desktop.route(SENDING, lambda route: route.abort("connectionfailed"))
+    editor.make.click()
+    expect(editor.sending).to_contain_text("no connection")
+    expect(editor.sending).to_be_focused()
+    if way_on == "the connection":
+        screenshot(desktop, "editor-offline")
+    assert Difference.of(before, editor.photo_pixels()).mean == 0
+    if way_on == "the connection":
+        desktop.context.set_offline(False)  # noqa: FBT003 - Playwright's own
+    else:
+        desktop.unroute(SENDING)
+        editor.sending.get_by_role("button", name="Try again").click()
+    desktop.wait_for_url("**/made/*")
+
+
+def test_silence_is_a_connection_that_is_gone(desktop: Page, photo: bytes) -> None:
+    """A request that is not answered at all ends in a question, not in a page that waits for ever."""
+    editor = framed(desktop, photo)
+    desktop.route(SENDING, lambda _: None)
+    desktop.clock.install()
+    editor.make.click()
+    expect(editor.sending).to_contain_text(re.compile("Sending|Drawing"))
+    desktop.wait_for_timeout(200)
+    desktop.clock.fast_forward("01:00")
+    expect(editor.sending).to_contain_text("very slow")
+    expect(editor.sending.get_by_role("button", name="Try again")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (422, '{"code": "slogan_does_not_fit", "detail": "Words of the server."}', "Words of the server."),
+        (504, '{"code": "deadline_exceeded", "detail": "Took too long."}', "Took too long."),
+        (502, "<html>Bad gateway</html>", "Something went wrong on our side"),
+    ],
+)
+def test_refusals_are_told_and_retried(
+    desktop: Page, complaints: Complaints, photo: bytes, status: int, body: str, says: str
+) -> None:
+    """What the server says is said, what something between says is not; the next press sends the same square."""
+    complaints.expect(str(status))
+    answers = iter([status])
+    desktop.route(
+        SENDING,
+        lambda route: (
+            route.fulfill(status=next(answers), body=body)
+            if route.request.method == "POST"
+            else route.continue_()
+        ),
+    )
+    editor = framed(desktop, photo)
+    before = editor.photo_pixels()
+    editor.make.click()
+    expect(editor.sending).to_contain_text(says)
+    expect(editor.sending).to_be_focused()
+    expect(editor.make).to_have_attribute("aria-disabled", "false")
+    assert Difference.of(before, editor.photo_pixels()).mean == 0
+    desktop.unroute(SENDING)
+    editor.make.click()
+    desktop.wait_for_url("**/made/*")
+
+
+def test_words_are_refused_in_the_readers_language(
+    open_page: OpenPage, complaints: Complaints, photo: bytes
+) -> None:
+    """Sent before the preview could tell, words that do not fit are refused in the page's own language."""
+    complaints.expect("422")
+    page = open_page("phone", "ar")
+    editor = Editor(page).open("ar").choose(photo)
+    page.locator("#slogan").fill("W" * 60)
+    editor.make.click()
+    expect(editor.sending).to_be_focused()
+    expect(editor.sending).to_contain_text(re.compile("[\u0600-\u06ff]"))
+
+
+def test_a_heic_on_a_busy_server(desktop: Page, complaints: Complaints) -> None:
+    """The way in waits as the way out does, and says that the photo travels whole."""
+    complaints.expect("503")
+    _, answer = busy(1, "1")
+    desktop.route("**/v1/renditions", answer)
+    editor = Editor(desktop).open("en")
+    editor.give(photos.heic(), "a.heic", "")
+    expect(editor.reading).to_contain_text("the whole photo is sent")
+    expect(desktop.locator("#editor")).to_have_class(re.compile("has-photo"))
+    expect(editor.reading).to_be_hidden()
+
+
+# -- without a script --------------------------------------------------------
+
+
+def test_the_form_works_without_a_script(
+    open_page: OpenPage, screenshot: Callable[..., None], photo: bytes, direction_language: str
+) -> None:
+    """The form takes a file, a frame, a language and words, and leads to the picture."""
+    page = open_page("phone", direction_language, java_script_enabled=False)
+    page.goto(f"/{direction_language}")
+    expect(page.locator(".tools")).to_be_hidden()
+    screenshot(page, "editor-without-script", full_page=True)
+    page.locator("#photo").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo})
+    page.locator("[value='ribbon-loop']").check()
+    page.locator("#slogan").fill("Free them")
+    page.locator("#make").click()
+    page.wait_for_url("**/made/*")
+
+
+def test_a_refused_form_keeps_its_choices(
+    open_page: OpenPage, complaints: Complaints, screenshot: Callable[..., None]
+) -> None:
+    """Without a script too, a file that is no photo is told apart, and every choice is still there."""
+    complaints.expect("415")
+    page = open_page("phone", "en", java_script_enabled=False)
+    page.goto("/en")
+    page.locator("#photo").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"no photo"})
+    page.locator("[value='ribbon-loop']").check()
+    page.locator("#lang").select_option("tr")
+    page.locator("#slogan").fill("Free them")
+    page.locator("#make").click()
+    expect(page.locator("[role='alert']")).to_contain_text("not a photo")
+    expect(page.locator("[value='ribbon-loop']")).to_be_checked()
+    expect(page.locator("#lang")).to_have_value("tr")
+    expect(page.locator("#slogan")).to_have_value("Free them")
+    screenshot(page, "editor-refused-without-script")
