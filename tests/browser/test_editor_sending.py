@@ -125,7 +125,7 @@ def test_nothing_is_kept(desktop: Page, photo: bytes) -> None:
 
 
 def test_a_page_that_comes_back_late_is_empty(desktop: Page, photo: bytes) -> None:
-    """Out of the browser's memory after a quarter of an hour, it may be another's turn; before, all is there."""
+    """Out of the browser's memory after a quarter of an hour, it starts empty; before, all is there."""
     desktop.clock.install()
     editor = framed(desktop, photo)
     go = "event => window.dispatchEvent(new PageTransitionEvent(event, {persisted: true}))"
@@ -164,7 +164,7 @@ def test_progress_on_a_slow_network(
     slow_down(phone)
     editor.make.click()
     bar = editor.sending.locator("progress")
-    seen = set()
+    seen: set[float] = set()
     start = time.monotonic()
     while not any(0.1 < share < 1 for share in seen):
         assert time.monotonic() - start < 20, seen
@@ -199,7 +199,7 @@ def busy(times: int, seconds: str) -> tuple[list[Request], Callable[[Route], Non
 def test_a_busy_server_is_waited_for(
     phone: Page, complaints: Complaints, screenshot: Callable[..., None], photo: bytes
 ) -> None:
-    """For as long as Retry-After says, counted down before the reader's eyes; then it is sent again, the same."""
+    """For as long as Retry-After says, counted down before the reader's eyes; then the same is sent again."""
     complaints.expect("503")
     asked, answer = busy(1, "2")
     phone.route(SENDING, answer)
@@ -210,9 +210,8 @@ def test_a_busy_server_is_waited_for(
     screenshot(phone, "editor-busy")
     phone.wait_for_url("**/made/*")
     assert time.monotonic() - start >= 2
-    assert [photo_in(body_of(request)).tobytes() for request in asked][0] == photo_in(
-        body_of(asked[1])
-    ).tobytes()
+    first, second = (photo_in(body_of(request)).tobytes() for request in asked)
+    assert first == second
 
 
 def test_waiting_can_be_ended(desktop: Page, complaints: Complaints, photo: bytes) -> None:
@@ -238,7 +237,7 @@ def test_offline(
     editor = framed(desktop, photo)
     before = editor.photo_pixels()
     if way_on == "the connection":
-        desktop.context.set_offline(True)  # noqa: FBT003 - Playwright's own
+        desktop.context.set_offline(True)
     else:  # the browser believes in its connection, and is wrong
         complaints.expect("ERR_CONNECTION_FAILED|ERR_FAILED")
         desktop.route(SENDING, lambda route: route.abort("connectionfailed"))
@@ -249,7 +248,7 @@ def test_offline(
         screenshot(desktop, "editor-offline")
     assert Difference.of(before, editor.photo_pixels()).mean == 0
     if way_on == "the connection":
-        desktop.context.set_offline(False)  # noqa: FBT003 - Playwright's own
+        desktop.context.set_offline(False)
     else:
         desktop.unroute(SENDING)
         editor.sending.get_by_role("button", name="Try again").click()
@@ -277,10 +276,10 @@ def test_silence_is_a_connection_that_is_gone(desktop: Page, photo: bytes) -> No
         (502, "<html>Bad gateway</html>", "Something went wrong on our side"),
     ],
 )
-def test_refusals_are_told_and_retried(
+def test_refusals_are_told_and_retried(  # noqa: PLR0917 - fixtures and cases
     desktop: Page, complaints: Complaints, photo: bytes, status: int, body: str, says: str
 ) -> None:
-    """What the server says is said, what something between says is not; the next press sends the same square."""
+    """What the server says is said, what something between says is not; the next press sends again."""
     complaints.expect(str(status))
     answers = iter([status])
     desktop.route(
