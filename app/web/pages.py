@@ -17,7 +17,7 @@ from app.spec import SLOGAN_CHARACTERS, AvatarSpec, parse_spec
 from app.web.languages import PAGE_LANGUAGES
 from app.web.making import Order, make_ordered, run_while_connected
 from app.web.overlays import overlay_address
-from app.web.problems import headers_of, kind_of, problem, problem_response
+from app.web.problems import MEDIA_TYPE, headers_of, kind_of, problem
 from app.web.results import Result
 from app.web.service import service_of
 from app.web.wording import explain
@@ -170,13 +170,11 @@ def _problem_for_script(request: Request, error: RibbonsError) -> Response:
     """Answer as the API does, in the page's own language and words."""
     site = site_of(request)
     code = site.language_of(request)
-    answer = problem_response(error, "ar" if code == "ar" else "en")
     told = problem(error, "ar" if code == "ar" else "en").model_copy(
         update={"detail": explain(error, site.catalogues[code])}
     )
-    headers = {**answer.headers, "content-language": code}
-    del headers["content-length"]
-    return Response(told.model_dump_json(exclude_none=True), answer.status_code, headers, answer.media_type)
+    headers = {"Content-Language": code, **headers_of(error)}
+    return Response(told.model_dump_json(exclude_none=True), told.status, headers, MEDIA_TYPE)
 
 
 # -- what was made ---------------------------------------------------------
