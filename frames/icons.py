@@ -76,7 +76,7 @@ def draw_icon(side: int, share: float) -> bytes:
 
 
 def draw_preview() -> bytes:
-    """Return the JPEG that stands beside a link: the portrait in the frame, and the slogan."""
+    """Return the JPEG that stands beside a link: the frame, and the slogan."""
     width, height = PREVIEW_SIZE
     left = _MARGIN * 2 + _AVATAR
     outlines = "".join(_set(words, width - left - _MARGIN) for words in _WORDS)
@@ -110,7 +110,9 @@ def _set(words: _Words, width: int) -> str:
 def _draw_avatar() -> Image.Image:
     overlays = Overlays(FrameLibrary(ROOT / "frames", ROOT / "fonts"))
     spec = AvatarSpec(frame="red-ribbons", lang="ar", shape="circle", size=_AVATAR)
-    avatar = make_avatar((ROOT / "frames/portrait.png").read_bytes(), spec, overlays)
+    # Nobody's face: who can be recognised there would seem to speak for the campaign.
+    nobody = _as_png(_raster((STATIC / "silhouette.svg").read_text(encoding="utf-8"), 1080))
+    avatar = make_avatar(nobody, spec, overlays)
     return Image.open(io.BytesIO(avatar.content), formats=["PNG"])
 
 
@@ -118,8 +120,8 @@ def _svg(width: int, height: int, content: str) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">{content}</svg>'
 
 
-def _raster(svg: str) -> Image.Image:
-    png = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True)
+def _raster(svg: str, width: int | None = None) -> Image.Image:
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=width, skip_system_fonts=True)
     return Image.open(io.BytesIO(png), formats=["PNG"])
 
 
