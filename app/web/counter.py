@@ -132,8 +132,9 @@ class Counter:
         """Count one avatar."""
         self._fresh += 1
 
-    async def total(self) -> int:
-        """Return the number of avatars made; with Redis, what other replicas made a second ago included."""
+    @property
+    def total(self) -> int:
+        """The number of avatars made; with Redis, what other replicas made a second ago included."""
         return self._known.avatars + self._batch + self._fresh
 
     @property
@@ -194,7 +195,7 @@ class Counter:
     async def _write(self) -> None:
         if self._file is None:
             return
-        tally = Tally(avatars=await self.total(), since=self.since)
+        tally = Tally(avatars=self.total, since=self.since)
         if tally == self._written:
             return
         try:

@@ -18,4 +18,4 @@ async def show_stats(request: Request, response: Response) -> Tally:
     """How many avatars were made, and since when. Nothing is kept of who made them."""
     counter = service_of(request).counter
     response.headers["Cache-Control"] = "public, max-age=10"
-    return Tally(avatars=await counter.total(), since=counter.since)
+    return Tally(avatars=counter.total, since=counter.since)

@@ -48,7 +48,7 @@ def kept(path: Path) -> Any:
 async def until(counter: Counter, total: int) -> None:
     """Wait until a counter says so."""
     with anyio.fail_after(5):
-        while await counter.total() != total:  # noqa: ASYNC110 - there is no event to wait for
+        while counter.total != total:  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(0.02)
 
 
@@ -71,14 +71,14 @@ def test_it_counts_from_today_and_from_zero() -> None:
         before = datetime.now(UTC).date()
         counter = Counter()
         assert before <= counter.since <= datetime.now(UTC).date()
-        assert await counter.total() == 0
+        assert counter.total == 0
         async with counter.opened():
             count(counter, 3)
-            assert await counter.total() == 3
+            assert counter.total == 3
             await anyio.sleep(1.2)
             count(counter, 1)
-            assert await counter.total() == 4
-        assert await counter.total() == 4
+            assert counter.total == 4
+        assert counter.total == 4
 
     run(main)
 
@@ -93,7 +93,7 @@ def test_a_file_outlives_the_process(path: Path) -> None:
         begin(path)
         for start in (1200, 1234):
             counter = Counter(CounterFile(path))
-            assert (await counter.total(), counter.since) == (start, LONG_AGO)
+            assert (counter.total, counter.since) == (start, LONG_AGO)
             async with counter.opened():
                 count(counter, 34)
         assert kept(path) == {"avatars": 1268, "since": "2025-11-22"}
@@ -206,7 +206,7 @@ def test_a_disk_that_fills_up_costs_no_count(path: Path) -> None:
                 for _ in range(4):
                     count(counter, 1)
                     await anyio.sleep(0.1)
-                assert await counter.total() == 4
+                assert counter.total == 4
                 assert kept(path)["avatars"] == 0
                 obstacle.rmdir()
                 await anyio.sleep(0.2)
@@ -233,14 +233,14 @@ def test_replicas_add_up(redis_url: str, redis_prefix: str) -> None:
             async with one.opened(), other.opened():
                 count(one, 30)
                 count(other, 4)
-                assert await one.total() == 30, "its own at once"
+                assert one.total == 30, "its own at once"
                 await until(one, 34)
                 await until(other, 34)
                 count(one, 1)
-                assert await one.total() == 35
+                assert one.total == 35
             newcomer = Counter(store=one_store)
             async with newcomer.opened():
-                assert await newcomer.total() == 35
+                assert newcomer.total == 35
 
     run(main)
 
@@ -257,7 +257,7 @@ def test_the_day_is_the_earliest(redis_url: str, redis_prefix: str, path: Path) 
             assert later.since > LONG_AGO
             async with first.opened(), later.opened():
                 for counter in (first, later):
-                    assert (await counter.total(), counter.since) == (1200, LONG_AGO)
+                    assert (counter.total, counter.since) == (1200, LONG_AGO)
 
     run(main)
 
@@ -297,7 +297,7 @@ def test_what_redis_did_not_hear_is_added_later(redis_url: str, redis_prefix: st
                 started = time.perf_counter()
                 count(counter, 1000)
                 assert time.perf_counter() - started < 0.1
-                assert await counter.total() == 1010
+                assert counter.total == 1010
                 assert store.failures > 1
                 async with relay.opened():
                     await anyio.sleep(0.3)
@@ -330,7 +330,7 @@ def test_an_answer_that_is_lost_counts_nothing_twice(
                 with Redis.from_url(redis_url) as redis:
                     assert redis.hget(f"{redis_prefix}counter", "avatars") == b"12"
                 assert store.failures > 2
-                assert await counter.total() == 20
+                assert counter.total == 20
                 relay.loses = None
         with Redis.from_url(redis_url) as redis:
             assert redis.hget(f"{redis_prefix}counter", "avatars") == b"20"
@@ -385,7 +385,7 @@ def test_a_counter_of_another_kind_ends_nothing(redis_url: str, redis_prefix: st
             async with counter.opened():
                 count(counter, 3)
                 await anyio.sleep(0.2)
-                assert await counter.total() == 3
+                assert counter.total == 3
             assert store.failures > 1
 
     run(main)
