@@ -138,7 +138,9 @@ class Site:
 
 def is_secure(request: HTTPConnection) -> bool:
     """Whether the reader's own connection is encrypted, up to here or up to a proxy in front."""
-    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https"
+    # Each of several proxies may have added how it was reached itself; the first one met the reader.
+    first, _, _ = request.headers.get("x-forwarded-proto", "").partition(",")
+    return "https" in {request.url.scheme, first.strip().lower()}
 
 
 def _load_templates(assets: Assets) -> Environment:

@@ -45,6 +45,29 @@ def test_every_answer_is_closed_to_tricks(client: TestClient, path: str) -> None
     assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
+@pytest.mark.parametrize(
+    ("protocols", "is_secure"),
+    [
+        ("https", True),
+        ("HTTPS", True),
+        ("https, http", True),
+        (" https ,http,http", True),
+        ("http, https", False),
+        ("http", False),
+        ("httpsx", False),
+        (",https", False),
+        ("", False),
+    ],
+)
+def test_the_readers_own_connection_counts(client: TestClient, protocols: str, *, is_secure: bool) -> None:
+    """Of several proxies the first one met the reader; how they reach each other does not matter."""
+    headers = {"X-Forwarded-Proto": protocols, "Host": "ribbons.example"}
+    answer = client.get("/ar", headers=headers)
+    assert ("strict-transport-security" in answer.headers) == is_secure
+    address = f'href="{"https" if is_secure else "http"}://ribbons.example/ar"'
+    assert address in answer.text
+
+
 def test_a_request_is_one_line_of_the_log(client: TestClient, photo: bytes) -> None:
     """Method, route's template, status, time, code and sizes, and nothing else."""
     with structlog.testing.capture_logs() as lines:
