@@ -29,8 +29,9 @@ _BYTES_PER_DECODED_PIXEL = 16
 
 _ROOT = Path(__file__).parent.parent
 
-# A host of any script, or an address, and perhaps a port.
-_SITE = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?/?", re.IGNORECASE)
+# A host, or an address, and perhaps a port. A host in another script is given as browsers ask for it (xn--…):
+# the story card is drawn with a frame's own fonts, and no supporter shall be told what they lack.
+_SITE = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?/?", re.IGNORECASE | re.ASCII)
 
 
 class InvalidSettings(Exception):
@@ -214,7 +215,7 @@ _KINDS: Mapping[Any, str] = {bool: "true or false", Path: "a folder"}
 
 # What a type and two bounds do not tell.
 _IN_WORDS = {
-    "public_url": "https://host or http://host, perhaps with a port, without a path",
+    "public_url": "https://host or http://host in ASCII (else xn--…), perhaps with a port, without a path",
     "redis_url": "redis://, rediss:// or unix://, with no options but db and those of TLS (ssl_…)",
     "counter_file": "a file in a folder that exists",
 }

@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from app.render.story import draw_story
 from app.settings import InvalidSettings, Settings, allowed, load_settings
+from app.spec import AvatarSpec
+from tests import photos
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from app.frames import FrameLibrary
 
 
 def test_it_starts_without_any_variable() -> None:
@@ -148,7 +153,7 @@ def test_another_settings_fault_does_not_show_a_secret(monkeypatch: pytest.Monke
         ("HTTPS://Ribbons.Example:8443", "https://ribbons.example:8443"),
         ("http://localhost:8000", "http://localhost:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
-        ("https://الأشرطة.example", "https://الأشرطة.example"),
+        ("https://xn--mgbaa4f4bya5c.example", "https://xn--mgbaa4f4bya5c.example"),
     ],
 )
 def test_a_public_address_is_a_whole_site(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
@@ -176,13 +181,37 @@ def test_a_public_address_is_a_whole_site(monkeypatch: pytest.MonkeyPatch, given
         "https://ribbons.example\n",
         "https://[::1",
         'https://ribbons.example"><script>',
+        "https://الأشرطة.example",
+        "https://ri\u1e03bons.example",
+        "https://ribbons.example:٤٤٣",
+        "httpſ://ribbons.example",
     ],
 )
 def test_a_public_address_that_is_more_or_less_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """A path, a user or a query would go into every link."""
     monkeypatch.setenv("RIBBONS_PUBLIC_URL", url)
-    with pytest.raises(InvalidSettings, match="https://host or http://host, perhaps"):
+    with pytest.raises(InvalidSettings, match="https://host or http://host in ASCII"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://abcdefghijklmnopqrstuvwxyz.0123456789_-.example:65535",
+        f"http://{'a-long-label.' * 19}example",
+        "http://[::1]:8000",
+    ],
+)
+def test_every_frames_story_card_can_show_a_public_address(
+    monkeypatch: pytest.MonkeyPatch, frames: FrameLibrary, url: str
+) -> None:
+    """An address that is taken at the start is no supporter's error later."""
+    monkeypatch.setenv("RIBBONS_PUBLIC_URL", url)
+    address = load_settings().public_url
+    assert address == url
+    for frame in frames:
+        spec = AvatarSpec(frame=frame.id, lang=frame.languages[0])
+        assert draw_story(photos.save(photos.quadrants((1080, 1080)), "JPEG"), spec, address, frame)
 
 
 def test_a_counter_is_shown_where_it_is_kept() -> None:
