@@ -65,8 +65,28 @@ async def show_first_page(request: Request) -> Response:
 @router.get("/{lang}")
 async def show_editor(request: Request, lang: str) -> Response:
     """The editor."""
-    _refuse_unknown(request, lang)
+    if lang not in site_of(request).catalogues:
+        return _lead_to_language(request, lang)
     return await _editor(request)
+
+
+@router.head("/{lang}/")
+@router.get("/{lang}/")
+async def lead_to_language(request: Request, lang: str) -> Response:
+    """Whoever typed one slash more gets to the editor."""
+    return _lead_to_language(request, lang)
+
+
+def _lead_to_language(request: Request, typed: str) -> Response:
+    """Lead from a language as somebody typed it, ``AR``, to its address, with what else was asked.
+
+    Raises:
+        NotFound: The pages do not speak it.
+    """
+    code = typed.lower()  # what follows is one of our own codes: nobody is led to another site
+    _refuse_unknown(request, code)
+    query = request.url.query
+    return RedirectResponse(f"/{code}?{query}" if query else f"/{code}", 308)
 
 
 async def _editor(
@@ -87,7 +107,7 @@ async def _editor(
         "slogan_characters": SLOGAN_CHARACTERS,
         "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
         "max_photo_mb": service.uploads.max_photo_bytes // 1_000_000,
-        "avatars_made": await service.counter.total() if site_of(request).shows_counter else None,
+        "avatars_made": service.counter.total if site_of(request).shows_counter else None,
     }
     status = kind_of(type(error)).status if error else 200
     headers = headers_of(error) if error else {}

@@ -255,6 +255,57 @@ def test_reopening_a_forms_address_leads_to_the_editor(client: TestClient, way: 
     assert client.get(f"/xx/{way}", headers=BROWSER, follow_redirects=False).status_code == 404
 
 
+# -- how people type -------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("typed", "location"),
+    [
+        ("/ar/", "/ar"),
+        ("/AR", "/ar"),
+        ("/Tr/", "/tr"),
+        ("/ur/?deleted", "/ur?deleted"),
+        ("/EN?a=%2F%2Fx.example&b=%0D%0Aa", "/en?a=%2F%2Fx.example&b=%0D%0Aa"),
+    ],
+)
+def test_a_language_typed_otherwise_leads_to_its_page(
+    client: TestClient, method: str, typed: str, location: str
+) -> None:
+    """Capitals, which phones set by themselves, and one slash more are no dead end."""
+    answer = client.request(method, typed, headers=BROWSER, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (308, location)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/xx/",
+        "/XX",
+        "/ar//",
+        "//ar",
+        "//ar/",
+        "//evil.example",
+        "//evil.example/",
+        "/%2Fevil.example/",
+        "/\\evil.example/",
+        "/evil.example/",
+        "/ar%2F",
+        "/ar%00",
+        "/\u0130d/",
+    ],
+)
+def test_nobody_is_led_to_another_site(client: TestClient, path: str) -> None:
+    """What is no language of ours is not found, however its slashes stand."""
+    # As an address of its own, since the client would take what stands after two slashes for a host.
+    answer = client.get(f"http://testserver{path}", headers=BROWSER, follow_redirects=False)
+    if path == "/ar%2F":  # a slash as well as any other
+        assert (answer.status_code, answer.headers["location"]) == (308, "/ar")
+    else:
+        assert answer.status_code == 404
+        assert "location" not in answer.headers
+
+
 # -- the page --------------------------------------------------------------
 
 
