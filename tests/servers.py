@@ -107,13 +107,14 @@ def free_port() -> int:
 
 
 def _wait_until_ready(server: Server) -> None:
+    # Generous: how long a start takes says more about what else the machine does.
     start = time.monotonic()
     while True:
         try:
             assert httpx2.get(f"{server.url}/readyz", timeout=20).status_code == 200
         except httpx2.TransportError:
             assert server.process.poll() is None, server.output
-            assert time.monotonic() - start < 30, server.output
+            assert time.monotonic() - start < 90, server.output
             time.sleep(0.05)
         else:
             return
