@@ -23,9 +23,10 @@ from app.web.service import service_of
 from app.web.wording import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from app.frames import FrameLibrary
+    from app.jobs import Studio
     from app.web.site import Site
     from app.web.uploads import Fields
 
@@ -236,23 +237,36 @@ async def delete_made(request: Request, lang: str, token: str) -> Response:
 @router.get("/made/{token}/{file}")
 async def send_made(request: Request, token: str, file: str) -> Response:
     """The picture itself, one that is fitted to a platform, the story card, or all of them in a ZIP."""
-    service, studio = service_of(request), service_of(request).studio
-    result = await service.results.get(token)
+    service = service_of(request)
     name, _, extension = file.rpartition(".")
+    if file == "avatar.jpg":
+        result = await service.results.get(token)
+        return _download(request, result.content, "")
+    is_drawn = name in {*PLATFORMS, "story"} if extension == "jpg" else file == "all.zip"
+    if not is_drawn:
+        raise NotFound
     address = site_of(request).address_of(request)
-    match name, extension:
-        case "avatar", "jpg":
-            return _download(request, result.content, "")
-        case platform, "jpg" if platform in PLATFORMS:
-            job = partial(studio.draw_platform, result.content, platform)
-        case "story", "jpg":
-            job = partial(studio.draw_story, result.content, result.spec, address)
-        case "all", "zip":
-            job = partial(studio.draw_collection, result.content, result.spec, address)
-        case _:
-            raise NotFound
-    content: bytes = await run_while_connected(request, partial(service.pool.run, job))
+
+    async def draw() -> bytes:
+        async with service.turns.turn(token):
+            # Not before: while it is waited for, nothing of it is held, and it may be deleted.
+            result = await service.results.get(token)
+            return await service.pool.run(_drawing(service.studio, result, name, address))
+
+    service.pool.refuse_if_full()
+    content = await run_while_connected(request, draw)
     return _download(request, content, "" if name == "all" else f"-{name}", extension)
+
+
+def _drawing(studio: Studio, result: Result, name: str, address: str) -> Callable[[], bytes]:
+    """Return the job that draws one of the files made of a finished avatar, by its name without its end."""
+    match name:
+        case "story":
+            return partial(studio.draw_story, result.content, result.spec, address)
+        case "all":
+            return partial(studio.draw_collection, result.content, result.spec, address)
+        case _:
+            return partial(studio.draw_platform, result.content, name)
 
 
 def _download(request: Request, content: bytes, suffix: str, extension: str = "jpg") -> Response:

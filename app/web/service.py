@@ -21,6 +21,7 @@ from app.web.metrics import Metrics
 from app.web.results import MemoryResults, RedisResults, Results
 from app.web.shared import SharedStore
 from app.web.shelf import Shelf
+from app.web.turns import Turns
 from app.web.uploads import UploadDesk
 from app.workers import WorkerPool
 
@@ -56,6 +57,8 @@ class Service:
     """Held while a probe draws, so that many probes draw once."""
     overlay_shelf: Shelf
     """The frames' own pictures, encoded."""
+    turns: Turns
+    """At drawing what is made of finished avatars."""
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
@@ -104,6 +107,8 @@ class Service:
             specimen=specimen,
             probing=Lock(),
             overlay_shelf=Shelf(),
+            # At least half of the workers are left to those who have no picture yet.
+            turns=Turns(max(1, settings.workers // 2), settings.deadline),
         )
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ import io
 import re
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -440,6 +441,56 @@ def test_a_file_that_could_not_be_drawn_leads_back(
     assert int(answer.headers["retry-after"]) > 0
     assert answer.headers["content-language"] == "tr"
     assert f'href="/tr{picture.rstrip("/")}"' in answer.text
+
+
+@pytest.fixture
+def lone(photo: bytes) -> Iterator[tuple[TestClient, list[str]]]:
+    """An application of its own with two workers, and what the addresses of two pictures begin with."""
+    settings = load_settings(workers=2, deadline=30)
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client, [made(client, photo).removeprefix("/ar") for _ in range(2)]
+
+
+def test_one_picture_takes_one_worker_however_often_it_is_asked_for(
+    lone: tuple[TestClient, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests of a hundred bytes must not keep every worker from those who have no picture yet."""
+    client, pictures = lone
+    pool = client.app.state.service.pool  # type: ignore[attr-defined]
+    running = most = 0
+    run = pool.run
+
+    async def count(job: object, **options: bool) -> bytes:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            drawn: bytes = await run(job, **options)
+        finally:
+            running -= 1
+        return drawn
+
+    monkeypatch.setattr(pool, "run", count)
+    addresses = [f"{picture}/{name}" for picture in pictures for name in ("story.jpg", "x.jpg", "all.zip")]
+    with ThreadPoolExecutor(len(addresses)) as threads:
+        answers = list(threads.map(client.get, addresses))
+    assert [answer.status_code for answer in answers] == [200] * len(addresses)
+    assert most == 1, "one of two workers is left to photos"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_has_to_be_drawn_waits_behind_photos(
+    client: TestClient, picture: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the queue is full only the picture itself is handed out, which needs no worker."""
+
+    def refuse() -> None:
+        raise Busy
+
+    monkeypatch.setattr(client.app.state.service.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]
+    answer = client.get(picture + name)
+    assert answer.status_code == (200 if name == "avatar.jpg" else 503)
+    assert client.get(f"{picture}nothing.jpg").status_code == 404
 
 
 # -- its end ---------------------------------------------------------------
