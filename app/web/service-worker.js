@@ -106,12 +106,13 @@ async function keptFile(request) {
   return (await cache.match(request, { ignoreVary: true })) ?? fetch(request);
 }
 
-/** The editor and its neighbours: from the network, and where that gives nothing in time, as they were kept. */
+/** The editor and its neighbours: from the network, and where that gives nothing of use in time, as they were kept. */
 async function shellPage(event, url) {
   const network = fetch(event.request);
   event.waitUntil(network.then((answer) => refresh(url, answer.clone())).catch(() => {}));
   const inTime = await Promise.race([network.catch(() => undefined), after(PAGE_SECONDS)]);
-  return inTime ?? (await keptPage(url)) ?? network;
+  if (inTime && inTime.status < 500) return inTime;
+  return (await keptPage(url)) ?? network;
 }
 
 /** Renew what is kept of a page that was opened, and keep its language where it is a new one. */

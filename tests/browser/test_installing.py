@@ -193,6 +193,21 @@ def test_a_network_that_answers_nothing_is_not_waited_for(installed: Callable[..
     expect(page.locator("#editor")).to_be_visible()
 
 
+def test_a_server_in_trouble_does_not_hide_the_kept_page(installed: Callable[..., Page]) -> None:
+    """An error of the server, or of what stands before it, does not take a kept editor's place."""
+    page = installed()
+    asked: list[str] = []
+
+    def fail(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=502, body="<html>Bad gateway</html>", content_type="text/html")
+
+    page.context.route("**/ar", fail)
+    page.goto("/ar")
+    expect(page.locator("#editor")).to_be_visible()
+    assert asked
+
+
 def test_a_language_is_kept_once_it_was_opened(installed: Callable[..., Page]) -> None:
     """A page in another language is kept with its notice when somebody has opened it."""
     page = installed()

@@ -151,6 +151,14 @@ def test_a_language_that_there_is_not_has_no_app(client: TestClient, path: str) 
     assert client.get(f"/xx/{path}").status_code == 404
 
 
+def test_the_notice_is_no_version_of_any_page(client: TestClient) -> None:
+    """What stands in for a page without a network stays out of indexes, and claims no other address."""
+    notice = client.get("/ar/offline").text
+    assert '<meta name="robots" content="noindex">' in notice
+    assert 'rel="canonical"' not in notice
+    assert 'rel="alternate"' not in notice
+
+
 # -- the service worker ----------------------------------------------------
 
 
