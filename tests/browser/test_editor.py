@@ -17,7 +17,7 @@ from tests.browser.editing import Difference, Editor, jpeg, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import CDPSession, Page, Request
+    from playwright.sync_api import CDPSession, Page, Request, Route
 
     from tests.browser.conftest import Complaints, OpenPage
 
@@ -155,6 +155,29 @@ def test_a_photo_that_the_browser_cannot_read(desktop: Page) -> None:
     assert [urlsplit(request.url).path for request in asked] == ["/v1/renditions", "/en/made"]
 
 
+def test_a_photo_that_was_replaced_is_not_sent_whole(desktop: Page, photo: bytes) -> None:
+    """A HEIC that another photo follows at once, while the page still looks what it is, stays here."""
+    asked: list[str] = []
+    desktop.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    desktop.add_init_script("""
+        const read = Response.prototype.arrayBuffer;
+        Response.prototype.arrayBuffer = async function () {
+            const content = await read.call(this);
+            window.isLooking = true;
+            await new Promise((resolve) => { window.goOn = resolve; });
+            return content;
+        };
+    """)
+    editor = Editor(desktop).open("en")
+    editor.give(photos.heic(), "a.heic", "")
+    desktop.wait_for_function("window.isLooking")
+    editor.choose(photo)
+    desktop.evaluate("window.goOn()")
+    desktop.wait_for_timeout(300)
+    expect(editor.reading).to_be_hidden()
+    assert asked == []
+
+
 # -- it is moved -------------------------------------------------------------
 
 
@@ -251,6 +274,28 @@ def test_the_mouse_drags_and_the_wheel_zooms(desktop: Page, photo: bytes) -> Non
     desktop.keyboard.up("Control")
     editor.settle()
     assert int(editor.zoom()) < zoomed
+
+
+def test_the_wheel_scrolls_where_the_zoom_ends(desktop: Page, photo: bytes) -> None:
+    """At either end of the zoom the wheel scrolls the page on; a pinch there does nothing to the page."""
+    editor = Editor(desktop).open("en").choose(photo)
+    turn = """([pixels, ctrlKey]) => {
+        const options = {deltaY: pixels, ctrlKey, bubbles: true, cancelable: true};
+        return document.querySelector(".stage").dispatchEvent(new WheelEvent("wheel", options));
+    }"""
+    assert desktop.evaluate(turn, [100, False])
+    assert not desktop.evaluate(turn, [100, True])
+    assert editor.zoom() == "100"
+    assert not desktop.evaluate(turn, [-5000, False])
+    assert editor.zoom() == "800"
+    assert desktop.evaluate(turn, [-100, False])
+    assert not desktop.evaluate(turn, [5000, False])
+    desktop.set_viewport_size({"width": 1280, "height": 500})
+    x, y, _ = centre_of(editor)
+    top = desktop.evaluate("scrollY")
+    desktop.mouse.move(x, y)
+    desktop.mouse.wheel(0, 200)
+    desktop.wait_for_function("top => scrollY > top", arg=top)
 
 
 def test_the_photo_never_leaves_the_frame(desktop: Page) -> None:
@@ -386,6 +431,91 @@ def test_words_are_not_longer_than_allowed(desktop: Page) -> None:
     desktop.locator("#slogan").press_sequentially("a" * 61)
     expect(desktop.locator("#slogan")).to_have_value("a" * 60)
     expect(desktop.locator("#slogan-count")).to_contain_text("٦٠")
+
+
+@pytest.fixture
+def pictures_kept(desktop: Page) -> Callable[[], int]:
+    """Count the addresses of files that a page still holds in memory."""
+    desktop.add_init_script("""
+        window.held = new Set();
+        const {createObjectURL: create, revokeObjectURL: revoke} = URL;
+        URL.createObjectURL = (file) => {
+            const address = create.call(URL, file);
+            window.held.add(address);
+            return address;
+        };
+        URL.revokeObjectURL = (address) => {
+            window.held.delete(address);
+            revoke.call(URL, address);
+        };
+    """)
+
+    def count() -> int:
+        number: int = desktop.evaluate("window.held.size")
+        return number
+
+    return count
+
+
+def test_frames_that_were_shown_are_let_go(
+    desktop: Page, photo: bytes, pictures_kept: Callable[[], int]
+) -> None:
+    """However many frames are tried, only the photo stays in memory; a broken one is let go of as well."""
+    editor = Editor(desktop).open("en").choose(photo)
+    for name in ("The Ribbon", "31 January"):
+        with desktop.expect_response("**/overlay.webp?*"):
+            desktop.get_by_role("radio", name=name).check()
+        editor.settle()
+    desktop.wait_for_function("window.held.size === 1")
+    desktop.route(
+        "**/ribbon-loop/overlay.webp?*",
+        lambda route: route.fulfill(body=b"no picture", content_type="image/webp"),
+    )
+    desktop.locator("#lang").select_option("tr")
+    desktop.get_by_role("radio", name="The Ribbon").check()
+    expect(desktop.locator("#frame-problem")).to_contain_text("could not be shown")
+    assert pictures_kept() == 1
+
+
+def test_a_late_frame_is_announced_and_comes(desktop: Page, complaints: Complaints, photo: bytes) -> None:
+    """While the server is busy the field says that the frame is late; it comes by itself."""
+    complaints.expect("503")
+    Editor(desktop).open("en").choose(photo)
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "2"}, json={"code": "busy"})
+        else:
+            route.continue_()
+
+    desktop.route("**/ribbon-loop/overlay.webp?*", answer)
+    desktop.get_by_role("radio", name="The Ribbon").check()
+    expect(desktop.locator("#frame-problem")).to_contain_text("The frame follows")
+    expect(desktop.locator("#frame-problem")).to_be_hidden()
+    assert len(asked) == 2
+
+
+def test_a_late_frame_that_is_not_wanted_any_more_is_not_waited_for(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """Whoever chooses another frame in the meantime gets that one, and nobody asks for the first again."""
+    complaints.expect("503")
+    Editor(desktop).open("en").choose(photo)
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=503, headers={"Retry-After": "1"}, json={"code": "busy"})
+
+    desktop.route("**/ribbon-loop/overlay.webp?*", refuse)
+    desktop.get_by_role("radio", name="The Ribbon").check()
+    expect(desktop.locator("#frame-problem")).to_contain_text("The frame follows")
+    desktop.get_by_role("radio", name="31 January").check()
+    expect(desktop.locator("#frame-problem")).to_be_hidden()
+    desktop.wait_for_timeout(1300)
+    assert len(asked) == 1
 
 
 # -- by keyboard, from the top to the result -----------------------------------

@@ -141,6 +141,54 @@ def test_a_page_that_comes_back_late_is_empty(desktop: Page, photo: bytes) -> No
     expect(editor.stage.locator("canvas")).to_be_hidden()
 
 
+SHOW_AGAIN = """() => {
+    for (const name of ["pagehide", "pageshow"])
+        window.dispatchEvent(new PageTransitionEvent(name, {persisted: true}));
+}"""
+
+
+def made_without_leaving(editor: Editor) -> str:
+    """Make the picture, and stay: the next page does not come (204). Return its address."""
+    editor.page.route("**/made/*", lambda route: route.fulfill(status=204))
+    editor.make.click()
+    address = editor.sending.get_by_role("link").get_attribute("href")
+    assert address
+    return address
+
+
+def test_a_deleted_picture_leaves_no_photo_behind(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """Back out of the browser's memory, the editor is as it was while the picture is kept, and then empty."""
+    complaints.expect("404")
+    editor = framed(desktop, photo)
+    address = made_without_leaving(editor)
+    desktop.evaluate("window.dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    expect(editor.stage).to_be_hidden()  # and so it lies in the browser's memory
+    with desktop.expect_response("**/avatar.jpg"):
+        desktop.evaluate(SHOW_AGAIN)
+    expect(editor.stage.locator("canvas")).to_be_visible()
+    expect(editor.sending).to_be_hidden()
+    expect(editor.make).to_have_attribute("aria-disabled", "false")
+    assert desktop.request.post(f"{address}/delete").ok
+    with desktop.expect_navigation():
+        desktop.evaluate(SHOW_AGAIN)
+    expect(desktop.locator("#editor")).to_have_class("editor is-live")
+    expect(editor.stage.locator("canvas")).to_be_hidden()
+
+
+def test_coming_back_without_a_connection_loses_nothing(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """Where nobody answers whether the picture is kept, the photo stays as it was placed."""
+    complaints.expect("ERR_CONNECTION_FAILED|ERR_FAILED")
+    editor = framed(desktop, photo)
+    made_without_leaving(editor)
+    desktop.route("**/avatar.jpg", lambda route: route.abort("connectionfailed"))
+    desktop.evaluate(SHOW_AGAIN)
+    expect(editor.stage.locator("canvas")).to_be_visible()
+
+
 # -- honest states -----------------------------------------------------------
 
 
@@ -150,6 +198,88 @@ def test_without_a_photo_there_is_nothing_to_send(desktop: Page) -> None:
     editor.make.click()
     expect(editor.sending).to_contain_text("Choose a photo first")
     expect(editor.sending).to_be_focused()
+
+
+def test_the_message_goes_when_the_photo_comes(desktop: Page, photo: bytes) -> None:
+    """What was missing is there: nothing says that it is not."""
+    editor = Editor(desktop).open("en")
+    editor.make.click()
+    expect(editor.sending).to_contain_text("Choose a photo first")
+    editor.choose(photo)
+    expect(editor.sending).to_be_hidden()
+
+
+def test_a_next_page_that_does_not_come_has_a_link(
+    desktop: Page, axe: Callable[[Page], None], screenshot: Callable[..., None], photo: bytes
+) -> None:
+    """Stopped, or without a connection just then, the page leads to the picture and is of use again."""
+    desktop.clock.install()
+    editor = framed(desktop, photo)
+    address = made_without_leaving(editor)
+    link = editor.sending.get_by_role("link", name="Your picture is ready")
+    expect(link).to_be_visible()
+    expect(editor.make).to_have_attribute("aria-disabled", "true")
+    desktop.clock.fast_forward("00:10")
+    expect(editor.make).to_have_attribute("aria-disabled", "false")
+    axe(desktop)
+    screenshot(desktop, "editor-ready")
+    desktop.unroute("**/made/*")
+    link.click()
+    desktop.wait_for_url(f"**{address}")
+
+
+@pytest.mark.parametrize("moment", ["prepared", "sent"])
+def test_another_photo_ends_the_order_of_the_one_before(desktop: Page, photo: bytes, moment: str) -> None:
+    """Chosen while the first is on its way, it takes its place without an error, and is made."""
+    editor = framed(desktop, photo)
+    other = jpeg(scene((900, 700)).rotate(180))
+    asked: list[Request] = []
+
+    def hold_back(route: Route) -> None:
+        asked.append(route.request)  # never answered
+
+    desktop.route(SENDING, hold_back)
+    if moment == "prepared":
+        # As long as a phone may take to encode.
+        desktop.evaluate("""() => {
+            const encode = HTMLCanvasElement.prototype.toBlob;
+            HTMLCanvasElement.prototype.toBlob = function (done, ...rest) {
+                encode.call(this, (blob) => setTimeout(done, 1500, blob), ...rest);
+            };
+        }""")
+    editor.make.click()
+    expect(editor.sending).to_contain_text(
+        "Preparing" if moment == "prepared" else re.compile("Drawing|Sending")
+    )
+    before = editor.photo_pixels()
+    editor.give(other)
+    expect(editor.sending).to_be_hidden()
+    expect(desktop.locator("#zoom-value")).to_have_text("100%")
+    expect(editor.make).to_have_attribute("aria-disabled", "false")
+    desktop.wait_for_timeout(1800 if moment == "prepared" else 200)
+    expect(editor.sending).to_be_hidden()
+    expect(editor.stage).to_be_focused()
+    assert Difference.of(before, editor.photo_pixels()).mean > 20
+    assert len(asked) == (moment == "sent")
+    desktop.unroute(SENDING)
+    editor.make.click()
+    desktop.wait_for_url("**/made/*")
+
+
+def test_an_order_made_while_another_photo_is_read_ends_too(desktop: Page, photo: bytes) -> None:
+    """Pressed while a HEIC is on its way in, the button's order ends when that photo is there."""
+    editor = framed(desktop, photo)
+    waiting: list[Route] = []
+    desktop.route("**/v1/renditions", lambda route: waiting.append(route))  # noqa: PLW0108 - marked by Playwright
+    desktop.route(SENDING, lambda _: None)
+    with desktop.expect_request("**/v1/renditions"):
+        editor.give(photos.heic(), "a.heic", "")
+    editor.make.click()
+    expect(editor.sending).to_contain_text(re.compile("Drawing|Sending"))
+    waiting[0].continue_()
+    expect(editor.sending).to_be_hidden()
+    expect(desktop.locator("#zoom-value")).to_have_text("100%")
+    expect(editor.make).to_have_attribute("aria-disabled", "false")
 
 
 def test_progress_on_a_slow_network(

@@ -22,6 +22,12 @@ const BYTES_IN_MB = 1_000_000;
 // Longer than a finished picture lives: a page that comes back after that may have come to somebody else.
 const MAX_AWAY = 15 * 60_000;
 
+// A page that came back is blank until the server has answered, but no longer than this.
+const ANSWER = 4000;
+
+// A press of the button while the next page is on its way would make the same picture again.
+const NEXT_PAGE = 8000;
+
 const TYPING_PAUSE = 400;
 const SHIFT = 0.05; // of a side, for a press of a button
 
@@ -64,6 +70,8 @@ let framing = WHOLE;
 let isBusy = false;
 /** The newest file wins over one that is still being read. */
 let newest = 0;
+/** And it ends the order of a picture that is still on its way. */
+let newestOrder = 0;
 
 // -- the photo ---------------------------------------------------------------
 
@@ -71,6 +79,7 @@ let newest = 0;
 async function take(file) {
   const turn = ++newest;
   const isCurrent = () => turn === newest;
+  endOrder(); // whoever chooses another photo does not want the picture of this one
   reading.cancel();
   reading.showWorking(text("reading"));
   let next = await decode(file);
@@ -92,7 +101,9 @@ async function take(file) {
 async function readElsewhere(file, isCurrent) {
   const limit = Number(form.dataset.maxPhotoMb);
   try {
-    if (!(await looksLikePhoto(file))) throw new Refused("", "photo_not_supported");
+    const isPhoto = await looksLikePhoto(file);
+    if (!isCurrent()) return null; // nothing is sent for nothing
+    if (!isPhoto) throw new Refused("", "photo_not_supported");
     if (file.size > limit * BYTES_IN_MB) throw new Refused("", "photo_too_many_bytes");
     const body = new FormData();
     body.append("photo", file, "photo");
@@ -119,6 +130,7 @@ function wordsFor(problem) {
 
 /** @param {Photo} next */
 function hold(next) {
+  endOrder(); // it may have begun while this photo was being read, and needs the pixels of the one before
   if (photo) forget(photo);
   photo = next;
   framing = WHOLE;
@@ -193,7 +205,12 @@ tools.addEventListener("click", ({ target }) => {
   if (degrees) apply({ degrees: Number(degrees) });
   if (reset !== undefined) apply({ reset: true });
 });
-listenTo(stage.element, () => photo !== null, apply);
+listenTo(stage.element, { isActive: () => photo !== null, canZoom, onChange: apply });
+
+/** @param {number} times */
+function canZoom(times) {
+  return times > 1 ? framing.zoom < MAX_ZOOM : times < 1 && framing.zoom > 1;
+}
 
 // -- where photos come from --------------------------------------------------
 
@@ -311,7 +328,7 @@ async function refreshOverlay() {
   const key = JSON.stringify(wanted);
   if (key === shown) return complain("", "");
   try {
-    stage.setOverlay(await load(wanted, signal));
+    stage.setOverlay(await load(wanted, signal, () => complain("", text("lateOverlay"))));
     shown = key;
     complain("", "");
   } catch (problem) {
@@ -357,24 +374,45 @@ form.addEventListener("submit", (event) => {
 
 async function make() {
   if (!photo) return sending.fail(text("photoMissing"));
+  const turn = ++newestOrder;
+  const isCurrent = () => turn === newestOrder;
   setBusy(true);
   sending.showWorking(text("preparing"));
   try {
-    const answer = await deliver(
-      { address: form.action, body: await describeOrder(photo), accept: "application/json" },
-      sending,
-    );
-    if (answer) {
-      // Busy until the next page is there.
-      location.assign(JSON.parse(await new Response(answer).text()).address);
-      return;
-    }
+    const body = await describeOrder(photo);
+    if (!isCurrent()) return;
+    const answer = await deliver({ address: form.action, body, accept: "application/json" }, sending);
+    const address = answer && JSON.parse(await new Response(answer).text()).address;
+    if (!isCurrent()) return;
+    if (address) return leaveFor(address, isCurrent);
     sending.clear();
     makeButton.focus();
   } catch (problem) {
+    if (!isCurrent()) return;
     sending.fail(problem instanceof Refused ? problem.message : text("failed"));
   }
   setBusy(false);
+}
+
+/** Stop what is on its way, if anything is; no message about it is left. */
+function endOrder() {
+  newestOrder++;
+  sending.cancel();
+  sending.clear();
+  setBusy(false);
+}
+
+/**
+ * Go to the finished picture. No event tells that a page does not come, where somebody pressed Stop or the
+ * connection went: until this page is left there is a link, and the button is of use again after a while.
+ * @param {string} address
+ * @param {() => boolean} isCurrent
+ */
+function leaveFor(address, isCurrent) {
+  madeAddress = address;
+  sending.lead(text("ready"), address);
+  setTimeout(() => isCurrent() && setBusy(false), NEXT_PAGE);
+  location.assign(address);
 }
 
 /** @param {Photo} chosen */
@@ -397,15 +435,31 @@ function setBusy(busy) {
 // -- coming and going --------------------------------------------------------
 
 let left = 0;
+/** Where the last picture is. Whoever deleted it there does not leave its photo here for the next person. */
+let madeAddress = "";
+
 window.addEventListener("pagehide", () => {
   left = Date.now();
+  form.classList.toggle("is-away", Boolean(madeAddress)); // a browser may keep the page as it is seen now
 });
-window.addEventListener("pageshow", ({ persisted }) => {
+window.addEventListener("pageshow", async ({ persisted }) => {
   if (!persisted) return;
-  if (Date.now() - left > MAX_AWAY) return location.reload();
-  sending.clear();
-  setBusy(false);
+  if (Date.now() - left > MAX_AWAY || (madeAddress && (await isGone(madeAddress)))) return location.reload();
+  endOrder();
+  form.classList.remove("is-away");
 });
+
+/** @param {string} address of a picture's page */
+async function isGone(address) {
+  const token = address.slice(address.lastIndexOf("/") + 1);
+  try {
+    const signal = AbortSignal.timeout?.(ANSWER);
+    const answer = await fetch(`/made/${token}/avatar.jpg`, { method: "HEAD", cache: "no-store", signal });
+    return answer.status === 404 || answer.status === 410;
+  } catch {
+    return false; // nobody says so, and a photo that was placed with care is not thrown away on a guess
+  }
+}
 
 form.noValidate = true;
 form.classList.add("is-live");

@@ -48,23 +48,20 @@ const CODES = {
 };
 
 /**
- * @param {HTMLElement} stage
- * @param {() => boolean} isActive there is a photo to move
- * @param {(change: Change) => void} onChange
+ * @typedef {object} Hands
+ * @property {() => boolean} isActive there is a photo to move
+ * @property {(times: number) => boolean} canZoom it can be zoomed further that way
+ * @property {(change: Change) => void} onChange
  */
-export function listenTo(stage, isActive, onChange) {
-  listenToPointers(stage, isActive, onChange);
-  stage.addEventListener(
-    "wheel",
-    (event) => {
-      if (!isActive()) return;
-      event.preventDefault();
-      const pixels = event.deltaY * (event.deltaMode ? LINE : 1);
-      const rate = event.ctrlKey ? PINCH_RATE : WHEEL_RATE;
-      onChange({ from: placeOf(stage, event), times: Math.exp(-pixels * rate) });
-    },
-    { passive: false },
-  );
+
+/**
+ * @param {HTMLElement} stage
+ * @param {Hands} hands
+ */
+export function listenTo(stage, hands) {
+  const { isActive, onChange } = hands;
+  listenToPointers(stage, hands);
+  listenToWheel(stage, hands);
   stage.addEventListener("keydown", (event) => {
     if (!isActive() || event.ctrlKey || event.metaKey || event.altKey || event.target !== stage) return;
     const change = KEYS[event.key] ?? KEYS[CODES[/** @type {keyof typeof CODES} */ (event.code)]];
@@ -75,7 +72,25 @@ export function listenTo(stage, isActive, onChange) {
 }
 
 /** @type {typeof listenTo} */
-function listenToPointers(stage, isActive, onChange) {
+function listenToWheel(stage, { isActive, canZoom, onChange }) {
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      // A page that is already scrolling cannot be stopped: the stage passes under the mouse.
+      if (!isActive() || !event.cancelable) return;
+      const pixels = event.deltaY * (event.deltaMode ? LINE : 1);
+      const times = Math.exp(-pixels * (event.ctrlKey ? PINCH_RATE : WHEEL_RATE));
+      const isZoom = canZoom(times);
+      // At the end of the zoom the page scrolls on; a pinch there must not zoom the page.
+      if (isZoom || event.ctrlKey) event.preventDefault();
+      if (isZoom) onChange({ from: placeOf(stage, event), times });
+    },
+    { passive: false },
+  );
+}
+
+/** @type {typeof listenTo} */
+function listenToPointers(stage, { isActive, onChange }) {
   /** @type {Map<number, Place>} in the order in which they came down */
   const pointers = new Map();
 

@@ -16,10 +16,11 @@ export function sizeFor(pixels) {
 /**
  * @param {Wanted} wanted
  * @param {AbortSignal} signal
+ * @param {() => void} onLate the server is busy, and will be asked again
  * @returns {Promise<HTMLImageElement>} decoded: it can take another's place without a flash
  * @throws {Refused} the words cannot be drawn
  */
-export async function load({ address, lang, slogan, size }, signal) {
+export async function load({ address, lang, slogan, size }, signal, onLate) {
   const url = new URL(address, location.href);
   url.searchParams.set("lang", lang);
   url.searchParams.set("size", String(size));
@@ -30,14 +31,30 @@ export async function load({ address, lang, slogan, size }, signal) {
     if (answer.ok) return show(await answer.blob());
     const seconds = Number(answer.headers.get("Retry-After"));
     if (!seconds) throw new Refused("", (await answer.json()).code);
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    onLate();
+    await pause(seconds, signal);
   }
+}
+
+/** @param {number} seconds @param {AbortSignal} signal */
+function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("not wanted any more", "AbortError"));
+    });
+  });
 }
 
 /** @param {Blob} picture */
 async function show(picture) {
   const image = new Image();
   image.src = URL.createObjectURL(picture);
-  await image.decode();
-  return image;
+  try {
+    await image.decode();
+    return image;
+  } finally {
+    URL.revokeObjectURL(image.src); // what is decoded needs it no longer, and each would stay for the page's life
+  }
 }

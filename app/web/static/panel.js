@@ -47,6 +47,16 @@ export class Panel {
     announce(text("drawing"));
   }
 
+  /** It is done, and there is a page to go to. @param {string} sentence @param {string} address */
+  lead(sentence, address) {
+    this._show("", {});
+    const link = document.createElement("a");
+    link.href = address;
+    link.textContent = sentence;
+    this.sentence.append(link);
+    announce(sentence);
+  }
+
   /** What went wrong, and is not mended by trying again. @param {string} sentence */
   fail(sentence) {
     this.explain("");
