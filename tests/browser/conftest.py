@@ -213,11 +213,11 @@ def desktop(open_page: OpenPage) -> Page:
 def screenshot() -> Callable[..., None]:
     """Keep a picture of a page in ``test-artifacts/pages``, for eyes: ``<name>.<language>.<width>.png``.
 
-    Those that are not ``fine`` have one pixel for each point, and cost a fifth.
+    One pixel for each point: a phone's nine would cost five times as long.
     """
     taken: Counter[str] = Counter()
 
-    def take(page: Page, name: str, *, full_page: bool = False, fine: bool = True) -> None:
+    def take(page: Page, name: str, *, full_page: bool = False) -> None:
         width = page.viewport_size["width"] if page.viewport_size else 0
         file = f"{name}.{page.locator('html').get_attribute('lang')}.{width}"
         taken[file] += 1
@@ -225,7 +225,7 @@ def screenshot() -> Callable[..., None]:
         page.screenshot(
             path=PAGES / f"{file}.png",
             full_page=full_page,
-            scale="device" if fine else "css",
+            scale="css",
             animations="disabled",
         )
 

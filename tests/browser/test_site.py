@@ -91,7 +91,7 @@ def test_axe_finds_nothing(  # noqa: PLR0917 - fixtures
         assert html.get_attribute("lang") == language
         assert html.get_attribute("dir") == PAGE_LANGUAGES[language].direction
         axe(page)
-        screenshot(page, name, full_page=True, fine=language in {"ar", "en"})
+        screenshot(page, name, full_page=True)
 
 
 def test_a_desktop_has_the_same_pages(  # noqa: PLR0917 - fixtures
