@@ -31,6 +31,7 @@ There is no HTTP in this file; ``app.web.problems`` maps each error to its statu
     |  |- Busy                    the queue is full
     |  |- WorkerDied              the process that drew this avatar ended
     |  |- ShuttingDown            the service is stopping
+    |  |- StoreUnavailable        what keeps finished avatars is full or out of reach
     |  `- DeadlineExceeded        drawing took longer than is allowed
     `- InternalError              a fault of ours; the only one that is a bug
 """
@@ -417,6 +418,17 @@ class ShuttingDown(CapacityError):
     texts: ClassVar = {
         "en": "The service is restarting. Try again in a few seconds.",
         "ar": "يُعاد تشغيل الخدمة. حاول مرة أخرى بعد ثوانٍ.",
+    }
+
+
+class StoreUnavailable(CapacityError):
+    """What keeps finished avatars for several replicas is full, or out of reach."""
+
+    code = "unavailable"
+    retry_after = 5
+    texts: ClassVar = {
+        "en": "Finished pictures cannot be reached right now. Try again in a few seconds.",
+        "ar": "لا يمكن الوصول إلى الصور الجاهزة الآن. حاول مرة أخرى بعد ثوانٍ.",
     }
 
 

@@ -18,7 +18,7 @@ import structlog
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.errors import Busy
+from app.errors import StoreUnavailable
 from app.faults import Fault
 from app.settings import PREFIX, InvalidSettings
 
@@ -187,7 +187,7 @@ class Counter:
                 self._batch,
                 self._batch_number,
             )
-        except Busy:
+        except StoreUnavailable:
             return  # noted by the store; the batch goes again
         self._known = Tally(avatars=int(avatars), since=date.fromisoformat(since.decode()))
         self._batch = 0

@@ -35,7 +35,7 @@ async def is_ready(request: Request) -> Response:
     service = service_of(request)
     # Once is enough. A replica that has never reached Redis may have a wrong address or password: deployment
     # stops here. When Redis goes away later, all replicas lose it at once, and none being ready would take
-    # down the API too, which needs no Redis. The pages say "busy"; ribbons_redis_failures_total tells us.
+    # down the API too, which needs no Redis. The pages say so; ribbons_redis_failures_total tells us.
     if service.store and not service.store.has_answered:
         await service.store.ping()
     async with service.probing:

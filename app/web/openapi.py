@@ -239,7 +239,10 @@ FRAME_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.Fra
 TEXT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "Plain text", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
-READY_RESPONSES: dict[int | str, dict[str, Any]] = {**TEXT_RESPONSES, **problem_responses(_WORKER_ERRORS)}
+READY_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **TEXT_RESPONSES,
+    **problem_responses((*_WORKER_ERRORS, errors.StoreUnavailable)),
+}
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.NotFound])
 
 

@@ -65,6 +65,7 @@ KINDS: Mapping[type[RibbonsError], Kind] = {
     errors.Busy: Kind.of(503, "Busy", "الخدمة مشغولة"),
     errors.WorkerDied: Kind.of(503, "Drawing failed", "تعذر الرسم"),
     errors.ShuttingDown: Kind.of(503, "Restarting", "إعادة تشغيل"),
+    errors.StoreUnavailable: Kind.of(503, "Store unavailable", "المخزن غير متاح"),
     errors.DeadlineExceeded: Kind.of(504, "Drawing took too long", "استغرق الرسم طويلًا"),
     errors.InternalError: Kind.of(500, "Internal error", "خطأ داخلي"),
 }

@@ -68,7 +68,8 @@ class Results(Protocol):
         """Keep a result and return its token, which is all that leads to it.
 
         Raises:
-            Busy: There is no room for it, or no way to it.
+            Busy: It is larger than all of the room.
+            StoreUnavailable: There is no room for it, or no way to it.
         """
 
     async def get(self, token: str) -> Result:
@@ -76,14 +77,14 @@ class Results(Protocol):
 
         Raises:
             ResultGone: Its time is over, it was deleted, it never was, or this is no token.
-            Busy: There is no way to it just now.
+            StoreUnavailable: There is no way to it just now.
         """
 
     async def delete(self, token: str) -> None:
         """Forget the result that a token leads to, if it leads to any.
 
         Raises:
-            Busy: There is no way to it just now.
+            StoreUnavailable: There is no way to it just now.
         """
 
 
@@ -219,7 +220,7 @@ class RedisResults:
         """Keep a result and return its token.
 
         Raises:
-            Busy: Redis is full or out of reach.
+            StoreUnavailable: Redis is full or out of reach.
         """
         token = _new_token()
         name = _name(token)
@@ -231,7 +232,7 @@ class RedisResults:
 
         Raises:
             ResultGone: There is none.
-            Busy: Redis is out of reach.
+            StoreUnavailable: Redis is out of reach.
         """
         name = _name(token)
         value = await self._store.get(_key(name))
@@ -243,7 +244,7 @@ class RedisResults:
         """Forget the result that a token leads to, if it leads to any.
 
         Raises:
-            Busy: Redis is out of reach.
+            StoreUnavailable: Redis is out of reach.
         """
         with suppress(ResultGone):
             await self._store.delete(_key(_name(token)))

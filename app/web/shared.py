@@ -1,6 +1,7 @@
 """What several replicas share: a Redis, asked in bounded time. The only importer of its client.
 
-Whatever goes wrong with it is :class:`app.errors.Busy` to who asked, and never a word of what was asked.
+Whatever goes wrong with it is :class:`app.errors.StoreUnavailable` to who asked, and never a word of what
+was asked.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from app.errors import Busy
+from app.errors import StoreUnavailable
 from app.faults import Fault
 from app.settings import PREFIX, InvalidSettings
 
@@ -93,7 +94,7 @@ class SharedStore:
         """Keep a value for so many seconds.
 
         Raises:
-            Busy: Redis is full or out of reach.
+            StoreUnavailable: Redis is full or out of reach.
         """
         # One command: there is no moment in which a value has no end.
         await self._call("SET", self._prefix + name, value, "PX", max(1, round(lifetime * 1000)))
@@ -102,7 +103,7 @@ class SharedStore:
         """Return a value, or None where there is none.
 
         Raises:
-            Busy: Redis is out of reach.
+            StoreUnavailable: Redis is out of reach.
         """
         value: bytes | None = await self._call("GET", self._prefix + name)
         return value
@@ -111,7 +112,7 @@ class SharedStore:
         """Forget a value, if there is one.
 
         Raises:
-            Busy: Redis is out of reach.
+            StoreUnavailable: Redis is out of reach.
         """
         await self._call("DEL", self._prefix + name)
 
@@ -119,7 +120,7 @@ class SharedStore:
         """Run a script of Lua, which nothing else comes between, on the values of some names.
 
         Raises:
-            Busy: Redis is full or out of reach.
+            StoreUnavailable: Redis is full or out of reach.
         """
         keys = [self._prefix + name for name in names]
         answer: list[bytes] = await self._call("EVAL", script, len(keys), *keys, *words)
@@ -129,7 +130,7 @@ class SharedStore:
         """Ask whether it is there.
 
         Raises:
-            Busy: It is not.
+            StoreUnavailable: It is not.
         """
         await self._call("PING")
 
@@ -139,7 +140,7 @@ class SharedStore:
                 answer = await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as exc:  # TimeoutError is an OSError
             self._note(exc)
-            raise Busy from None
+            raise StoreUnavailable from None
         self.has_answered = True
         return answer
 

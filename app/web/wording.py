@@ -48,6 +48,9 @@ _TEXTS: Mapping[type[RibbonsError], str] = {
     errors.Busy: mark("Many people are making their picture right now. Try again in a few seconds."),
     errors.WorkerDied: mark("Something went wrong while your picture was drawn. Try again."),
     errors.ShuttingDown: mark("The service is restarting. Try again in a few seconds."),
+    errors.StoreUnavailable: mark(
+        "Finished pictures cannot be reached right now. Try again in a few seconds."
+    ),
     errors.DeadlineExceeded: mark("Making the picture took too long. Choose a smaller copy of the photo."),
     InternalError: mark("Something went wrong on our side. Try again in a moment."),
 }

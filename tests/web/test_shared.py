@@ -9,7 +9,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from app.errors import Busy
+from app.errors import StoreUnavailable
 from app.settings import InvalidSettings
 from app.web.shared import SharedStore
 from tests.web.relay import Relay
@@ -75,13 +75,13 @@ def test_a_value_leaves_by_itself(redis_url: str, redis_prefix: str) -> None:
 
 
 def test_nobody_listens() -> None:
-    """A Redis that is not there is a busy service at once, counted, and never an error of another kind."""
+    """A Redis that is not there is unavailable at once, counted, and never an error of another kind."""
 
     async def main() -> None:
         async with SharedStore("redis://127.0.0.1:1").opened() as store:
             started = time.monotonic()
             for ask in (store.ping(), store.get("a"), store.put("a", b"", 1), store.delete("a")):
-                with pytest.raises(Busy):
+                with pytest.raises(StoreUnavailable):
                     await ask
             assert time.monotonic() - started < 1
             assert store.failures == 4
@@ -99,7 +99,7 @@ def test_a_redis_that_hangs_is_left_in_time(redis_url: str, redis_prefix: str) -
             await store.ping()
             relay.loses = b"GET"
             started = time.monotonic()
-            with pytest.raises(Busy):
+            with pytest.raises(StoreUnavailable):
                 await store.get("a")
             assert 1.5 < time.monotonic() - started < 4.5
             relay.loses = None
@@ -118,12 +118,12 @@ def test_a_redis_that_hangs_is_left_in_time(redis_url: str, redis_prefix: str) -
         b"nonsense\r\n",
     ],
 )
-def test_a_redis_that_refuses_is_a_busy_service(answer: bytes) -> None:
-    """Full, locked, loading, read-only or no Redis at all: each is Busy."""
+def test_a_redis_that_refuses_is_unavailable(answer: bytes) -> None:
+    """Full, locked, loading, read-only or no Redis at all: each is StoreUnavailable."""
 
     async def main() -> None:
         async with redis_that_says(answer) as url, SharedStore(url).opened() as store:
-            with pytest.raises(Busy):
+            with pytest.raises(StoreUnavailable):
                 await store.put("a", b"1", 60)
 
     run(main)
@@ -195,7 +195,7 @@ def test_the_log_says_what_failed_and_nothing_of_it() -> None:
                 secret = url.replace("redis://", "redis://user:canary-password@")
                 async with SharedStore(secret).opened() as store:
                     for _ in range(3):
-                        with pytest.raises(Busy):
+                        with pytest.raises(StoreUnavailable):
                             await store.put("canary-name", b"canary-value", 60)
             lines.extend(logs)
 

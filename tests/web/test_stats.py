@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.errors import Busy
+from app.errors import StoreUnavailable
 from app.settings import load_settings
 from app.web.app import create_app
 from app.web.results import MemoryResults
@@ -200,13 +200,18 @@ def test_a_replica_without_its_redis_is_not_ready(photo: bytes) -> None:
     settings = load_settings(workers=1, redis_url=f"redis://:canary@127.0.0.1:{port}", show_counter=True)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         ready = client.get("/readyz")
-        assert (ready.status_code, ready.json()["code"], ready.headers["retry-after"]) == (503, "busy", "2")
+        assert (ready.status_code, ready.json()["code"], ready.headers["retry-after"]) == (
+            503,
+            "unavailable",
+            "5",
+        )
         assert client.get("/healthz").status_code == 200
         assert client.post("/v1/avatars", content=photo, params=SMALL).status_code == 200
         assert client.get("/v1/stats").json()["avatars"] == 1
         headers = {"Accept": "application/json"}
         made = client.post("/en/made", files={"photo": ("a.jpg", photo)}, headers=headers)
-        assert (made.status_code, made.headers["retry-after"]) == (503, "2")
+        assert (made.status_code, made.headers["retry-after"]) == (503, "5")
+        assert "Many people" not in made.json()["detail"]
         for path in (f"/en/made/{'a' * 32}", f"/made/{'a' * 32}/avatar.jpg"):
             assert client.get(path).status_code == 503
         page = client.get("/metrics").text
@@ -231,7 +236,7 @@ def test_a_picture_that_could_not_be_kept_is_not_counted(
     """Whoever is refused sends the photo again, and is counted then."""
 
     async def refuse(_self: object, _result: object) -> str:
-        raise Busy
+        raise StoreUnavailable
 
     monkeypatch.setattr(MemoryResults, "put", refuse)
     before = client.get("/v1/stats").json()["avatars"]
