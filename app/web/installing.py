@@ -88,7 +88,9 @@ def manifest(site: Site, catalogue: Catalogue) -> dict[str, Any]:
         # One app whatever its language: who installs it again from another page renews it.
         "id": "/",
         "name": catalogue.gettext(mark("Red Ribbons")),
-        "short_name": catalogue.gettext(mark("Red Ribbons")),
+        # Below the icon, where launchers cut off what has more than twelve characters: a text of its own (it
+        # differs from the name in a capital), which some languages have to make shorter.
+        "short_name": catalogue.gettext(mark("Red ribbons")),
         "description": catalogue.gettext(mark("Put the red ribbon and its slogan on your profile picture.")),
         "lang": language.code,
         "dir": language.direction,

@@ -55,7 +55,7 @@ def test_the_app_is_installed_in_the_pages_language(client: TestClient, code: st
     assert (manifest["id"], manifest["scope"], manifest["start_url"]) == ("/", "/", f"/{code}")
     assert manifest["display"] == "standalone"
     assert manifest["name"]
-    assert len(manifest["short_name"]) <= 16  # more is cut off under the icon
+    assert 0 < len(manifest["short_name"]) <= 12  # more is cut off under the icon
     assert re.fullmatch("#[0-9a-f]{6}", manifest["theme_color"])
     assert client.get(manifest["start_url"]).status_code == 200
 
