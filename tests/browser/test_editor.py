@@ -118,7 +118,7 @@ def test_a_photo_of_the_share_sheet_that_is_gone(phone: Page) -> None:
     ("content", "says"),
     [
         (b"Dear diary, this is no photo at all.", "not a photo"),
-        (b"", "not a photo"),
+        (b"", "is empty"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 3000, "damaged"),
         (jpeg(scene(SMALL))[:60], "damaged"),
     ],
@@ -155,6 +155,21 @@ def test_a_photo_that_the_browser_cannot_read(desktop: Page) -> None:
     assert [urlsplit(request.url).path for request in asked] == ["/v1/renditions", "/en/made"]
 
 
+@pytest.mark.parametrize(("has_photo", "focused"), [(False, "#photo"), (True, ".stage")])
+def test_reading_a_photo_elsewhere_can_be_ended(
+    desktop: Page, photo: bytes, *, has_photo: bool, focused: str
+) -> None:
+    """Who does not want to wait for the server is back where photos are chosen, or at the one before."""
+    desktop.route("**/v1/renditions", lambda _: None)
+    editor = Editor(desktop).open("en")
+    if has_photo:
+        editor.choose(photo)
+    editor.give(photos.heic(), "IMG_0001.HEIC", "")
+    editor.reading.get_by_role("button", name="Cancel").press("Enter")
+    expect(editor.reading).to_be_hidden()
+    expect(desktop.locator(focused)).to_be_focused()
+
+
 def test_a_photo_that_was_replaced_is_not_sent_whole(desktop: Page, photo: bytes) -> None:
     """A HEIC that another photo follows at once, while the page still looks what it is, stays here."""
     asked: list[str] = []
@@ -163,14 +178,13 @@ def test_a_photo_that_was_replaced_is_not_sent_whole(desktop: Page, photo: bytes
         const read = Response.prototype.arrayBuffer;
         Response.prototype.arrayBuffer = async function () {
             const content = await read.call(this);
-            window.isLooking = true;
             await new Promise((resolve) => { window.goOn = resolve; });
             return content;
         };
     """)
     editor = Editor(desktop).open("en")
     editor.give(photos.heic(), "a.heic", "")
-    desktop.wait_for_function("window.isLooking")
+    editor.wait_until("window.goOn")
     editor.choose(photo)
     desktop.evaluate("window.goOn()")
     desktop.wait_for_timeout(300)
@@ -295,7 +309,7 @@ def test_the_wheel_scrolls_where_the_zoom_ends(desktop: Page, photo: bytes) -> N
     top = desktop.evaluate("scrollY")
     desktop.mouse.move(x, y)
     desktop.mouse.wheel(0, 200)
-    desktop.wait_for_function("top => scrollY > top", arg=top)
+    editor.wait_until(f"scrollY > {top}")
 
 
 def test_the_photo_never_leaves_the_frame(desktop: Page) -> None:
@@ -466,7 +480,7 @@ def test_frames_that_were_shown_are_let_go(
         with desktop.expect_response("**/overlay.webp?*"):
             desktop.get_by_role("radio", name=name).check()
         editor.settle()
-    desktop.wait_for_function("window.held.size === 1")
+    editor.wait_until("window.held.size === 1")
     desktop.route(
         "**/ribbon-loop/overlay.webp?*",
         lambda route: route.fulfill(body=b"no picture", content_type="image/webp"),

@@ -395,7 +395,9 @@ def test_silence_is_a_connection_that_is_gone(desktop: Page, photo: bytes) -> No
     desktop.wait_for_timeout(200)
     desktop.clock.fast_forward("01:00")
     expect(editor.sending).to_contain_text("very slow")
-    expect(editor.sending.get_by_role("button", name="Try again")).to_be_visible()
+    editor.sending.get_by_role("button", name="Try again").press("Enter")
+    expect(editor.sending).to_contain_text(re.compile("Sending|Drawing"))
+    expect(editor.sending, "the button that went has taken the focus with it").to_be_focused()
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ async function take(file) {
 async function readElsewhere(file, isCurrent) {
   const limit = Number(form.dataset.maxPhotoMb);
   try {
+    // What the picker of a phone gives for a photo that is only in its cloud.
+    if (!file.size) throw new Refused("", "photo_missing");
     const isPhoto = await looksLikePhoto(file);
     if (!isCurrent()) return null; // nothing is sent for nothing
     if (!isPhoto) throw new Refused("", "photo_not_supported");
@@ -110,7 +112,10 @@ async function readElsewhere(file, isCurrent) {
     body.append("side", EDITED_SIDE);
     reading.explain(text("travels"));
     const answer = await deliver({ address: RENDITIONS, body, accept: "*/*" }, reading);
-    if (!answer && isCurrent()) reading.clear();
+    if (!answer && isCurrent()) {
+      reading.clear();
+      (photo ? stage.element : photoInput).focus({ preventScroll: true });
+    }
     const next = answer && (await decode(answer));
     if (answer && !next) throw new Refused("", "failed");
     return next;

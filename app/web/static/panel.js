@@ -114,6 +114,7 @@ export class Panel {
    * @param {{share?: number | null, isError?: boolean, again?: (() => void), cancel?: GlobalEventHandlers["onclick"]}} parts
    */
   _show(sentence, { share, isError = false, again, cancel }) {
+    const focused = [this.againButton, this.cancelButton].find((button) => button === document.activeElement);
     this.element.hidden = false;
     this.element.classList.toggle("is-error", isError);
     this.sentence.textContent = sentence;
@@ -124,5 +125,7 @@ export class Panel {
     this.againButton.onclick = again ?? null;
     this.cancelButton.hidden = !cancel;
     this.cancelButton.onclick = cancel ?? null;
+    // A button that goes does not take the focus with it, back to the top of the page.
+    if (focused?.hidden) this.element.focus();
   }
 }
