@@ -103,3 +103,16 @@ def test_where_copying_is_refused_the_address_is_selected(open_page: OpenPage) -
     page.goto("/en/ios")
     page.get_by_role("button", name="Copy").tap()
     page.wait_for_function("getSelection().toString().endsWith('/v1/avatars')")
+
+
+def test_the_languages_with_letters_twice_as_large(open_page: OpenPage, direction_language: str) -> None:
+    """On the narrowest phone the open switch, and the page below it, end where the screen ends."""
+    page = open_page("small", direction_language)
+    page.goto(f"/{direction_language}")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    page.locator(".languages summary").click()
+    box = page.locator(".languages ul").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 320
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
