@@ -97,6 +97,19 @@ class Editor:
         """Wait until what was changed has been drawn."""
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 60)))")
 
+    def wait_until(self, condition: str) -> None:
+        """Wait until something is so. Playwright's own waiting needs eval, which pages forbid."""
+        is_so = self.page.evaluate(
+            """async () => {
+                for (let tries = 0; tries < 100; tries++) {
+                    if (CONDITION) return true;
+                    await new Promise((resolve) => setTimeout(resolve, 50));
+                }
+                return false;
+            }""".replace("CONDITION", condition)
+        )
+        assert is_so, condition
+
     def zoom(self) -> str:
         """Return what the zoom slider says, in Latin digits."""
         said = self.page.locator("#zoom").get_attribute("aria-valuetext") or ""
