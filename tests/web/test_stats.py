@@ -243,3 +243,20 @@ def test_a_picture_that_could_not_be_kept_is_not_counted(
     answer = client.post("/en/made", files={"photo": photo}, headers={"Accept": "application/json"})
     assert answer.status_code == 503
     assert client.get("/v1/stats").json()["avatars"] == before
+
+
+def test_the_page_says_how_many_were_made_where_its_owner_wants_it(photo: bytes, tmp_path: Path) -> None:
+    """Nothing of none; then the number, in the reader's words and digits."""
+    settings = load_settings(workers=1, show_counter=True, counter_file=tmp_path / "counter.json")
+    with TestClient(create_app(settings)) as client:
+        assert "صُنعت" not in client.get("/ar").text
+        for _ in range(3):
+            assert client.post("/ar/made", files={"photo": photo}).status_code == 200
+        assert "صُنعت ٣ صور حتى الآن" in client.get("/ar").text
+        assert "3 pictures have been made so far" in client.get("/en").text
+
+
+def test_the_page_says_nothing_of_it_otherwise(client: TestClient, photo: bytes) -> None:
+    """Nobody is told unless the campaign's owner turns it on."""
+    assert client.post("/v1/avatars", files={"photo": photo}).status_code == 200
+    assert "made so far" not in client.get("/en").text
