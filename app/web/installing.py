@@ -34,9 +34,11 @@ _WORKER_POLICY = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'
 # As --ground in base.css: the window's edges and the picture shown while the app starts.
 _GROUND = "#faf6ef"
 
-# What a page is made of. Typefaces are kept as they are used, since no reader needs all of them; pictures of
-# the app itself belong to the system that it is installed in.
+# What a page is made of. Pictures of the app itself belong to the system that it is installed in.
 _KEPT_SUFFIXES = frozenset({".css", ".js", ".svg"})
+# Whatever its language, a page names formats in Latin letters, and its readers' words may be in Arabic ones.
+# Bold typefaces are kept as they are used: no reader needs both.
+_KEPT_FONTS = {"cairo-arabic-regular.woff2", "cairo-latin-regular.woff2"}
 
 _ICONS = (
     ("icon-192.png", "192x192", "any"),
@@ -117,7 +119,8 @@ def manifest(site: Site, catalogue: Catalogue) -> dict[str, Any]:
 def worker_script(site: Site) -> str:
     """Return the service worker's script, with the list of what this version of the pages consists of."""
     source = _WORKER_SOURCE.read_text()
-    files = sorted(site.assets.address(name) for name in site.assets if Path(name).suffix in _KEPT_SUFFIXES)
+    kept = [name for name in site.assets if Path(name).suffix in _KEPT_SUFFIXES or name in _KEPT_FONTS]
+    files = sorted(map(site.assets.address, kept))
     # Hashed names say which files; the texts and the templates are what is left of a page.
     version = _digest(source, *files, *_page_sources())
     shell = {"version": version, "languages": list(site.catalogues), "files": files}

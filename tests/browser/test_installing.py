@@ -131,7 +131,9 @@ def test_the_editor_opens_without_a_network(
     page.context.set_offline(offline=True)
     page.reload()
     assert page.locator("html").get_attribute("lang") == direction_language
-    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('16px \"Cairo Latin\"'))")
+    type_and_letter = ["16px Cairo Arabic", "ا"] if direction_language == "ar" else ["16px Cairo Latin", "a"]
+    ready = "([type, letter]) => document.fonts.ready.then(() => document.fonts.check(type, letter))"
+    assert page.evaluate(ready, type_and_letter)
     page.locator("#photo").set_input_files(PHOTO)
     shows_photo(page)
     frame = page.locator(".stage-frame")
