@@ -93,13 +93,13 @@ def test_the_phones_own_bars_have_the_pages_colour(client: TestClient) -> None:
 @pytest.mark.parametrize("path", ["", "/ios"])
 @pytest.mark.parametrize("code", PAGE_LANGUAGES)
 def test_every_page_leads_to_its_other_languages(client: TestClient, code: str, path: str) -> None:
-    """Readers have links, each in its own language and direction; search engines have whole addresses."""
+    """Readers have links, each in its own language; search engines have whole addresses."""
     page = client.get(
         f"/{code}{path}", headers={"Host": "ribbons.example", "X-Forwarded-Proto": "https"}
     ).text
     for other in PAGE_LANGUAGES.values():
         href = f"/{other.code}{path}"
-        assert f'href="{href}" lang="{other.code}" dir="{other.direction}" hreflang="{other.code}"' in page
+        assert f'href="{href}" lang="{other.code}" hreflang="{other.code}"' in page
         assert f'hreflang="{other.code}" href="https://ribbons.example{href}">' in page
     assert f'hreflang="x-default" href="https://ribbons.example{path or "/"}">' in page
     assert page.count('aria-current="true"') == 1
