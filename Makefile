@@ -24,8 +24,12 @@ test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on tw
 	@# Browser tests need processes of their own (tests/browser/conftest.py says why). Both halves always run.
 	@status=0; \
 	$(BIN)/python -m pytest -n auto --dist loadgroup || status=$$?; \
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser || status=$$?; \
+	$(BIN)/python -m pytest -n 3 tests/browser || status=$$?; \
 	exit $$status
+
+.PHONY: soak
+soak: $(VENV)/.dev tools  ## the pages' tests that are too long for every run: in the languages that are left, on more screens
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m soak tests/browser
 
 .PHONY: lint
 lint: $(VENV)/.dev  ## ruff (all rules), mypy strict

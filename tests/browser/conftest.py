@@ -84,6 +84,14 @@ def base_url(server: Server) -> str:
     return server.url
 
 
+# For tests that differ between languages by the length of words: the two directions and the longest words in
+# every run, the others in `make soak`. What axe says of every page, and the first view, is asked in all of them.
+MOST_DIFFERENT = {"ar", "en", "de"}
+SAMPLED_LANGUAGES = [
+    pytest.param(code, marks=() if code in MOST_DIFFERENT else pytest.mark.soak) for code in PAGE_LANGUAGES
+]
+
+
 @pytest.fixture(params=list(PAGE_LANGUAGES))
 def language(request: pytest.FixtureRequest) -> str:
     """Each language of the pages."""

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import photos
+from tests.browser.conftest import SAMPLED_LANGUAGES
 from tests.browser.editing import Difference, Editor, jpeg, scene
 
 if TYPE_CHECKING:
@@ -585,7 +586,7 @@ def test_everything_by_keyboard(open_page: OpenPage, photo: bytes, language_code
 # -- as it looks, and as it is heard -------------------------------------------
 
 
-@pytest.mark.parametrize("screen", ["phone", "small", "desktop"])
+@pytest.mark.parametrize("screen", ["phone", pytest.param("small", marks=pytest.mark.soak), "desktop"])
 def test_states_of_the_editor(  # noqa: PLR0917 - fixtures
     open_page: OpenPage,
     screenshot: Callable[..., None],
@@ -612,6 +613,7 @@ def test_states_of_the_editor(  # noqa: PLR0917 - fixtures
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("language", SAMPLED_LANGUAGES)
 def test_axe_finds_nothing_in_any_language(
     open_page: OpenPage, axe: Callable[[Page], None], photo: bytes, language: str
 ) -> None:

@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 
 from app.render.platforms import PLATFORMS
 from app.web.languages import PAGE_LANGUAGES
+from tests.browser.conftest import SAMPLED_LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -296,6 +297,7 @@ def test_words_are_shared_where_the_picture_is_refused(phone: Page, path: str, f
     assert [sheet["keys"] for sheet in press_share(phone)[2:]] == [["text", "url"]]
 
 
+@pytest.mark.parametrize("language", SAMPLED_LANGUAGES)
 def test_words_are_shared_where_there_is_no_way_for_files(
     phone: Page, server: Server, path: str, language: str
 ) -> None:
@@ -386,6 +388,7 @@ def test_a_picture_that_cannot_be_fetched_leaves_the_words(
     assert [sheet["keys"] for sheet in press_share(phone)[1:]] == [["files"]]
 
 
+@pytest.mark.parametrize("language", SAMPLED_LANGUAGES)
 def test_the_words_can_be_copied(open_page: OpenPage, server: Server, path: str, language: str) -> None:
     """They end with the site's address, and a button copies them as they stand, and says so."""
     page = open_page("phone", language, permissions=["clipboard-read", "clipboard-write"])
@@ -586,6 +589,7 @@ def test_without_a_script_the_page_leaves_with_the_picture(open_page: OpenPage, 
 # -- for everybody ---------------------------------------------------------
 
 
+@pytest.mark.parametrize("language", SAMPLED_LANGUAGES)
 def test_nothing_keeps_anybody_out(
     open_page: OpenPage, path: str, language: str, axe: Callable[[Page], None]
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from app.web.languages import PAGE_LANGUAGES
 from tests import photos
+from tests.browser.conftest import SAMPLED_LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +112,7 @@ def test_a_desktop_has_the_same_pages(  # noqa: PLR0917 - fixtures
         screenshot(page, name, full_page=True)
 
 
+@pytest.mark.parametrize("language", SAMPLED_LANGUAGES)
 def test_no_page_scrolls_sideways(
     open_page: OpenPage,
     complaints: Complaints,
