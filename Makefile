@@ -24,7 +24,7 @@ test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on tw
 	@# Browser tests need processes of their own (tests/browser/conftest.py says why). Both halves always run.
 	@status=0; \
 	$(BIN)/python -m pytest -n auto --dist loadgroup || status=$$?; \
-	$(BIN)/python -m pytest -n 3 tests/browser || status=$$?; \
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/browser || status=$$?; \
 	exit $$status
 
 .PHONY: soak

@@ -85,7 +85,7 @@ def base_url(server: Server) -> str:
 
 
 # For tests that differ between languages by the length of words: the two directions and the longest words in
-# every run, the others in `make soak`. What axe says of every page, and the first view, is asked in all of them.
+# every run, the others in `make soak`. What axe says of every page is asked in all of them.
 MOST_DIFFERENT = {"ar", "en", "de"}
 SAMPLED_LANGUAGES = [
     pytest.param(code, marks=() if code in MOST_DIFFERENT else pytest.mark.soak) for code in PAGE_LANGUAGES
