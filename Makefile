@@ -53,7 +53,7 @@ bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folde
 .PHONY: lighthouse
 lighthouse:  ## what Lighthouse says of the page that `make run` serves, as a phone (needs npm, Chromium)
 	@mkdir -p test-artifacts
-	CHROME_PATH=$$(command -v chromium) npm exec --yes lighthouse@13.5.0 -- http://$(HOST):$(PORT)/ar --quiet \
+	CHROME_PATH=$$(command -v chromium || command -v chromium-headless-shell) npm exec --yes lighthouse@13.5.0 -- http://$(HOST):$(PORT)/ar --quiet \
 	  --output=html --output-path=test-artifacts/lighthouse.html --chrome-flags="--headless --no-sandbox"
 	@echo "See test-artifacts/lighthouse.html"
 
@@ -117,6 +117,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 .PHONY: tools
 tools:
 	@command -v curl >/dev/null || .ci/apt-get curl
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-	  .ci/apt-get chromium || echo "Tests in a browser will be skipped."
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || \
+	  command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  .ci/apt-get chromium-headless-shell || .ci/apt-get chromium || echo "Tests in a browser will be skipped."
 	@command -v redis-server >/dev/null || .ci/apt-get redis-server || echo "Tests with Redis will be skipped."

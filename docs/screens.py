@@ -24,11 +24,12 @@ HEIGHT = 844
 GAP = 32
 GROUND = "#d9d0c4"
 QUALITY = 88
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def take_pictures(url: str) -> None:
     """Open the pages at an address, and lay their pictures side by side."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    program = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         pictures = [*phone_pictures(browser, url), desktop_picture(browser, url)]
