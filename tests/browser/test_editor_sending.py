@@ -310,7 +310,9 @@ def test_progress_on_a_slow_network(
     expect(phone.locator("#editor")).to_have_class(re.compile("has-photo"))
 
 
-def busy(times: int, seconds: str) -> tuple[list[Request], Callable[[Route], None]]:
+def busy(
+    times: int, seconds: str, code: str = "busy", detail: str = "Busy."
+) -> tuple[list[Request], Callable[[Route], None]]:
     """Return what answers the first requests as a full queue does, and those requests."""
     asked: list[Request] = []
 
@@ -319,9 +321,7 @@ def busy(times: int, seconds: str) -> tuple[list[Request], Callable[[Route], Non
         if len(asked) > times:
             route.continue_()
         else:
-            route.fulfill(
-                status=503, headers={"Retry-After": seconds}, json={"code": "busy", "detail": "Busy."}
-            )
+            route.fulfill(status=503, headers={"Retry-After": seconds}, json={"code": code, "detail": detail})
 
     return asked, answer
 
@@ -342,6 +342,37 @@ def test_a_busy_server_is_waited_for(
     assert time.monotonic() - start >= 2
     first, second = (photo_in(body_of(request)).tobytes() for request in asked)
     assert first == second
+
+
+def test_a_service_that_is_away_is_not_called_crowded(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """Where it is not the crowd that one waits for, the countdown does not say so."""
+    complaints.expect("503")
+    asked, answer = busy(1, "2", "unavailable")
+    desktop.route(SENDING, answer)
+    editor = framed(desktop, photo, "en")
+    editor.make.click()
+    expect(editor.sending.locator("p").first).to_have_text(
+        re.compile(r"The service is not available right now\. We try again in \d seconds?\.")
+    )
+    desktop.wait_for_url("**/made/*")
+    assert len(asked) == 2
+
+
+def test_a_photo_that_ends_its_process_twice_is_not_sent_again(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """The page would go on for ever, and the service with it."""
+    complaints.expect("503")
+    asked, answer = busy(2, "1", "worker_died", "Something went wrong while your picture was drawn.")
+    desktop.route(SENDING, answer)
+    editor = framed(desktop, photo, "en")
+    editor.make.click()
+    expect(editor.sending).to_contain_text("Something went wrong while your picture was drawn.")
+    assert len(asked) == 2
+    editor.make.click()  # the photo is still there
+    desktop.wait_for_url("**/made/*")
 
 
 def test_waiting_can_be_ended(desktop: Page, complaints: Complaints, photo: bytes) -> None:

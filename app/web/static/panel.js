@@ -84,11 +84,12 @@ export class Panel {
   }
 
   /**
-   * The server is busy and said for how long.
+   * The server said that it can be asked again, and when.
    * @param {number} seconds
+   * @param {"busy" | "unavailable"} why
    * @returns {Promise<boolean>} whether to go on
    */
-  countDown(seconds) {
+  countDown(seconds, why) {
     return new Promise((resolve) => {
       const end = Date.now() + seconds * 1000;
       /** @param {boolean} goOn */
@@ -99,7 +100,7 @@ export class Panel {
       const tick = () => {
         const left = Math.ceil((end - Date.now()) / 1000);
         if (left <= 0) return decide(true);
-        this.sentence.textContent = text("busy", { time: measure(left, "second") });
+        this.sentence.textContent = text(why, { time: measure(left, "second") });
       };
       const timer = setInterval(tick, 250);
       this._show("", { cancel: () => decide(false) });

@@ -11,6 +11,9 @@ import { text } from "./texts.js";
 // Nothing sent and nothing heard for so long is a connection that is gone, whatever the browser says.
 const SILENCE = 45_000;
 
+// A process of the server's that ends over a photo may have ended because of it: then not again and again.
+const MAX_DEATHS = 2;
+
 /** The server says no, and why, in the reader's language. */
 export class Refused extends Error {
   /** @param {string} message @param {string} code */
@@ -28,6 +31,7 @@ export class Refused extends Error {
  * @throws {Refused}
  */
 export async function deliver(order, panel) {
+  let deaths = 0;
   for (;;) {
     const answer = navigator.onLine === false ? "offline" : await attempt(order, panel);
     if (answer === null) return null;
@@ -35,10 +39,12 @@ export async function deliver(order, panel) {
       if (!(await panel.offerAgain(text(answer)))) return null;
     } else if (answer.status < 300) {
       return answer.body;
-    } else if (answer.retryAfter) {
-      if (!(await panel.countDown(answer.retryAfter))) return null;
     } else {
-      throw await refusal(answer);
+      const problem = await refusal(answer);
+      if (problem.code === "worker_died") deaths++;
+      if (!answer.retryAfter || deaths === MAX_DEATHS) throw problem;
+      const why = problem.code === "busy" ? "busy" : "unavailable";
+      if (!(await panel.countDown(answer.retryAfter, why))) return null;
     }
   }
 }
