@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from PIL import Image, ImageDraw
 
+from app.render.avatar import make_avatar
 from app.render.overlay import Overlay, Overlays
+from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
-    from app.spec import AvatarSpec
+    from app.frames import FrameLibrary
 
 
 class _ClearOverlays:
@@ -29,3 +31,9 @@ class _ClearOverlays:
 def clear_overlays() -> Overlays:
     """Overlays that hide nothing, so that an avatar's pixels are the photo's."""
     return cast("Overlays", _ClearOverlays())
+
+
+@pytest.fixture(scope="session")
+def avatar(frames: FrameLibrary, portrait: bytes) -> bytes:
+    """A finished avatar."""
+    return make_avatar(portrait, AvatarSpec(), Overlays(frames)).content

@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 NAMES = ("facebook", "instagram", "x", "linkedin", "whatsapp", "telegram", "youtube", "tiktok")
 
 
-@pytest.fixture(scope="module")
-def avatar(frames: FrameLibrary, portrait: bytes) -> bytes:
-    """A finished avatar."""
-    return make_avatar(portrait, AvatarSpec(), Overlays(frames)).content
-
-
 def opened(data: bytes) -> Image.Image:
     """Return a JPEG, decoded."""
     image = Image.open(io.BytesIO(data))

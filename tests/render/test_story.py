@@ -11,9 +11,7 @@ from PIL import Image, ImageChops
 from app.errors import PhotoError
 from app.jobs import Studio
 from app.render.artwork import draw_circle
-from app.render.avatar import make_avatar
 from app.render.decode import Limits
-from app.render.overlay import Overlays
 from app.render.platforms import PLATFORMS
 from app.render.story import (
     ADDRESS_BASELINE,
@@ -58,12 +56,6 @@ SPECS = [
     AvatarSpec(slogan="#أنقذوا_الأسرى Free them in 2026 الآن وليس غدًا"),
     AvatarSpec(slogan="\u2067حرية للأسرى \u2066now\u2069 الآن\u2069 والآن"),
 ]
-
-
-@pytest.fixture(scope="module")
-def avatar(frames: FrameLibrary, portrait: bytes) -> bytes:
-    """A finished avatar."""
-    return make_avatar(portrait, AvatarSpec(), Overlays(frames)).content
 
 
 def opened(data: bytes) -> Image.Image:

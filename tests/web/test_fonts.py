@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,12 +33,7 @@ HARAKAT = "ًٌٍَُِّْ"
 @pytest.fixture(scope="module")
 def subset(root: Path) -> Any:
     """The script that cuts the files."""
-    spec = spec_from_file_location("subset", root / "fonts/subset.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return SimpleNamespace(**run_path(str(root / "fonts/subset.py")))
 
 
 def characters_of(name: str) -> set[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,7 @@ STATIC = Path(__file__).parents[2] / "app/web/static"
 @pytest.fixture(scope="module")
 def drawn(root: Path) -> Any:
     """What the script draws: PNGs and a JPEG by name."""
-    spec = spec_from_file_location("icons", root / "frames/icons.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.draw_all()
+    return run_path(str(root / "frames/icons.py"))["draw_all"]()
 
 
 def pixels(file: Path | io.BytesIO) -> np.ndarray[Any, Any]:
