@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     ] = 512 * MB
     upload_timeout: Annotated[
         float, Field(description="Seconds in which a photo has to arrive.", gt=0, le=3600)
-    ] = 60.0
+    ] = 120.0
     shutdown_timeout: Annotated[
         int, Field(description="Seconds after SIGTERM for accepted photos to be finished.", ge=1, le=600)
     ] = 25

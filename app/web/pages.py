@@ -79,13 +79,13 @@ async def lead_to_language(request: Request, lang: str) -> Response:
 
 
 def _lead_to_language(request: Request, typed: str) -> Response:
-    """Lead from a language as somebody typed it, ``AR``, to its address, with what else was asked.
+    """Lead from a language as somebody typed it, ``AR`` or ``ar-EG``, to its address, query included.
 
     Raises:
         NotFound: The pages do not speak it.
     """
-    code = typed.lower()  # what follows is one of our own codes: nobody is led to another site
-    _refuse_unknown(request, code)
+    code = typed.lower().partition("-")[0]
+    _refuse_unknown(request, code)  # so that what follows is one of ours: nobody is led to another site
     query = request.url.query
     return RedirectResponse(f"/{code}?{query}" if query else f"/{code}", 308)
 
@@ -223,6 +223,15 @@ def _seconds_left(result: Result, lifetime: float) -> int:
     """Return in how many seconds a result is gone, at most its lifetime where replicas' clocks disagree."""
     left = result.made + lifetime - time.time()
     return math.ceil(min(max(left, 0), lifetime))
+
+
+@router.head("/{lang}/made/{token}/delete")
+@router.get("/{lang}/made/{token}/delete")
+async def lead_to_made(request: Request, lang: str, token: str) -> Response:
+    """Whoever opens this address anew gets to the picture, or is told that it is gone."""
+    _refuse_unknown(request, lang)
+    await service_of(request).results.get(token)  # or this is no token, and nobody is led anywhere
+    return RedirectResponse(f"/{lang}/made/{token}", 303)
 
 
 @router.post("/{lang}/made/{token}/delete")

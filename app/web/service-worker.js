@@ -110,8 +110,15 @@ async function keptFile(request) {
 async function shellPage(event, url) {
   const network = fetch(event.request);
   event.waitUntil(network.then((answer) => refresh(url, answer.clone())).catch(() => {}));
-  const inTime = await Promise.race([network.catch(() => undefined), after(PAGE_SECONDS)]);
-  if (inTime && inTime.status < 500) return inTime;
+  const answered = network.catch(() => undefined);
+  const isLate = await Promise.race([answered.then(() => false), after(PAGE_SECONDS).then(() => true)]);
+  if (isLate) {
+    // Only the very page is better than waiting: not one in another language, nor without what it has to say.
+    const kept = url.searchParams.has("deleted") ? undefined : await keptAt(url.pathname);
+    if (kept) return kept;
+  }
+  const answer = await answered;
+  if (answer && answer.status < 500) return answer;
   return (await keptPage(url)) ?? network;
 }
 
@@ -127,13 +134,17 @@ async function refresh(url, answer) {
 }
 
 async function keptPage(url) {
-  const cache = await caches.open(SHELL_CACHE);
   const language = languageOf(url);
   for (const address of [url.pathname, language ? `/${language}` : "/", "/"]) {
-    const page = await cache.match(address, { ignoreVary: true });
+    const page = await keptAt(address);
     if (page) return page;
   }
   return undefined;
+}
+
+async function keptAt(address) {
+  const cache = await caches.open(SHELL_CACHE);
+  return cache.match(address, { ignoreVary: true });
 }
 
 /** A page that is never kept: without a network, a notice that says so in its place. */

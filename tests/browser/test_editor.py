@@ -82,6 +82,24 @@ def test_pasted_words_are_words(desktop: Page) -> None:
     assert not prevented
 
 
+def test_words_that_come_with_a_picture_are_words(desktop: Page, photo: bytes) -> None:
+    """Office programs copy a picture beside the words: in the slogan it is the words that are meant."""
+    editor = Editor(desktop).open("en").choose(photo)
+    before = editor.photo_pixels()
+    prevented = desktop.locator("#slogan").evaluate(
+        """(field) => {
+            const data = new DataTransfer();
+            data.setData("text/plain", "words");
+            data.items.add(new File(["picture"], "image.png", {type: "image/png"}));
+            const options = {bubbles: true, cancelable: true, clipboardData: data};
+            return !field.dispatchEvent(new ClipboardEvent("paste", options));
+        }"""
+    )
+    assert not prevented
+    expect(editor.reading).to_be_hidden()
+    assert Difference.of(before, editor.photo_pixels()).mean == 0
+
+
 def test_a_phone_takes_a_photo(phone: Page, photo: bytes) -> None:
     """The second way in asks for the camera that looks at the supporter."""
     editor = Editor(phone).open()
@@ -368,6 +386,15 @@ def test_keys_of_an_arabic_keyboard(desktop: Page, photo: bytes) -> None:
     assert editor.turned() == "0°"
     editor.stage.dispatch_event("keydown", {"key": "+", "ctrlKey": True, "bubbles": True})
     assert editor.zoom() == "100"
+
+
+@pytest.mark.parametrize("held", [["altKey"], ["altKey", "ctrlKey"]])
+def test_brackets_that_take_another_key(desktop: Page, photo: bytes, held: list[str]) -> None:
+    """German and French keyboards write a bracket with Alt, or with AltGr, which is Ctrl and Alt."""
+    editor = Editor(desktop).open("en").choose(photo)
+    keys = dict.fromkeys(held, True)
+    editor.stage.dispatch_event("keydown", {"key": "]", "code": "Digit6", "bubbles": True, **keys})
+    assert editor.turned() == "1°"
 
 
 # -- its frame and its words -------------------------------------------------

@@ -124,6 +124,25 @@ def test_nothing_is_kept(desktop: Page, photo: bytes) -> None:
     assert desktop.locator("#photo").evaluate("input => input.files.length") == 0
 
 
+def test_a_page_that_was_out_of_sight_for_long_is_empty(desktop: Page, photo: bytes) -> None:
+    """An app that is never closed lets go of its photo too: the next to look may be somebody else."""
+    desktop.clock.install()
+    framed(desktop, photo)
+    turn = """hidden => {
+        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    desktop.evaluate(turn, arg=True)
+    desktop.clock.fast_forward("14:00")
+    desktop.evaluate(turn, arg=False)
+    expect(desktop.locator("#editor")).to_have_class(re.compile("has-photo"))
+    desktop.evaluate(turn, arg=True)
+    desktop.clock.fast_forward("16:00")
+    with desktop.expect_navigation():
+        desktop.evaluate(turn, arg=False)
+    expect(desktop.locator("#editor")).to_have_class("editor is-live")
+
+
 def test_a_page_that_comes_back_late_is_empty(desktop: Page, photo: bytes) -> None:
     """Out of the browser's memory after a quarter of an hour, it starts empty; before, all is there."""
     desktop.clock.install()
@@ -193,11 +212,12 @@ def test_coming_back_without_a_connection_loses_nothing(
 
 
 def test_without_a_photo_there_is_nothing_to_send(desktop: Page) -> None:
-    """The button says what is missing, and the focus is there."""
+    """The button says what is missing, and leads to where it is chosen."""
     editor = Editor(desktop).open("en")
     editor.make.click()
     expect(editor.sending).to_contain_text("Choose a photo first")
-    expect(editor.sending).to_be_focused()
+    expect(desktop.locator("#announcements")).to_have_text("Choose a photo first.")
+    expect(desktop.locator("#photo")).to_be_focused()
 
 
 def test_the_message_goes_when_the_photo_comes(desktop: Page, photo: bytes) -> None:
@@ -431,6 +451,35 @@ def test_silence_is_a_connection_that_is_gone(desktop: Page, photo: bytes) -> No
     expect(editor.sending, "the button that went has taken the focus with it").to_be_focused()
 
 
+# All of a small photo fits into the phone's own buffers: it is "sent" long before it has arrived.
+BUFFERED = """
+    window.sizes = [];
+    XMLHttpRequest.prototype.send = function (body) {
+        window.sizes.push(body.get("photo").size);
+        setTimeout(() => this.upload.onload());
+    };
+"""
+
+
+def test_a_slow_arrival_is_waited_for_and_then_made_lighter(desktop: Page) -> None:
+    """What the phone still holds has as long as the server gives it; the next try sends a quarter of it."""
+    noise = Image.fromarray(np.random.default_rng(4).integers(0, 256, (1100, 1100, 3), dtype=np.uint8))
+    desktop.add_init_script(BUFFERED)
+    editor = Editor(desktop).open("en").choose(photos.save(noise, "PNG", compress_level=1), kind="image/png")
+    desktop.clock.install()
+    editor.make.click()
+    expect(editor.sending).to_contain_text("Drawing")
+    desktop.clock.fast_forward("02:00")
+    expect(editor.sending).to_contain_text("Drawing")
+    desktop.clock.fast_forward("01:00")
+    expect(editor.sending).to_contain_text("very slow")
+    editor.sending.get_by_role("button", name="Try again").click()
+    expect(editor.sending).to_contain_text("Drawing")
+    first, second = desktop.evaluate("window.sizes")
+    assert first > 300_000
+    assert second <= 120_000
+
+
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
@@ -476,6 +525,16 @@ def test_words_are_refused_in_the_readers_language(
     editor.make.click()
     expect(editor.sending).to_be_focused()
     expect(editor.sending).to_contain_text(re.compile("[\u0600-\u06ff]"))
+
+
+def test_a_heic_without_a_connection(desktop: Page) -> None:
+    """Nothing was placed yet, and no message says that it was; it is read when the connection is back."""
+    editor = Editor(desktop).open("en")
+    desktop.context.set_offline(True)
+    editor.give(photos.heic(), "a.heic", "")
+    expect(editor.reading).to_contain_text("There is no connection. We open your photo when it is back.")
+    desktop.context.set_offline(False)
+    expect(desktop.locator("#editor")).to_have_class(re.compile("has-photo"))
 
 
 def test_a_heic_on_a_busy_server(desktop: Page, complaints: Complaints) -> None:

@@ -195,6 +195,23 @@ def test_a_network_that_answers_nothing_is_not_waited_for(installed: Callable[..
     expect(page.locator("#editor")).to_be_visible()
 
 
+@pytest.mark.parametrize("address", ["/de", "/ar?deleted"])
+def test_no_other_page_stands_in_for_one_that_is_late(installed: Callable[..., Page], address: str) -> None:
+    """Not one in another language, nor one without what the late one has to say."""
+    page = installed("ar")
+
+    def be_late(route: Route) -> None:
+        page.wait_for_timeout(5000)
+        route.continue_()
+
+    page.context.route(lambda url: url.endswith(address), be_late, times=1)
+    page.goto(address)
+    if address == "/de":
+        expect(page.locator("html")).to_have_attribute("lang", "de")
+    else:
+        expect(page.get_by_text("حُذفت صورتك")).to_be_visible()
+
+
 def test_a_server_in_trouble_does_not_hide_the_kept_page(installed: Callable[..., Page]) -> None:
     """An error of the server, or of what stands before it, does not take a kept editor's place."""
     page = installed()

@@ -655,3 +655,23 @@ def test_the_keyboard_does_everything(open_page: OpenPage, server: Server, portr
     page.locator("#delete button").focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/en\?deleted$"))
+
+
+def test_without_a_connection_nothing_leads_off_the_page(desktop: Page, made_page: MadePage) -> None:
+    """A press that would end on the browser's own error page says what is wrong instead; later it works."""
+    desktop.goto(made_page("ar"), wait_until="networkidle")
+    here = desktop.url
+    said = desktop.get_by_text("لا يوجد اتصال. حاول مرة أخرى حين يعود.")
+    desktop.context.set_offline(True)
+    for name in ("نزّل الصورة", re.compile("^X "), "نزّلها كلها في ملف ZIP"):
+        desktop.get_by_role("link", name=name).click()
+        expect(said).to_be_visible()
+    desktop.get_by_role("button", name="احذفها الآن").click()
+    expect(said).to_be_visible()
+    assert desktop.url == here
+    desktop.context.set_offline(False)
+    expect(said).to_be_hidden()
+    with desktop.expect_download():
+        desktop.get_by_role("link", name="نزّل الصورة").click()
+    desktop.get_by_role("button", name="احذفها الآن").click()
+    desktop.wait_for_url("**/ar?deleted")

@@ -266,6 +266,7 @@ def test_reopening_a_forms_address_leads_to_the_editor(client: TestClient, way: 
         ("/ar/", "/ar"),
         ("/AR", "/ar"),
         ("/Tr/", "/tr"),
+        ("/en-US", "/en"),
         ("/ur/?deleted", "/ur?deleted"),
         ("/EN?a=%2F%2Fx.example&b=%0D%0Aa", "/en?a=%2F%2Fx.example&b=%0D%0Aa"),
     ],
@@ -508,10 +509,11 @@ def test_deleting_forgets_it_at_once(client: TestClient, photo: bytes) -> None:
 
 
 def test_only_a_form_deletes(client: TestClient, address: str) -> None:
-    """Following a link, as chats do to show a preview of it, deletes nothing."""
-    followed = client.get(f"{address}/delete", headers=BROWSER)
-    assert (followed.status_code, followed.headers["allow"]) == (405, "POST")
+    """Following a link, as chats do to show a preview of it, deletes nothing, and leads to the picture."""
+    followed = client.get(f"{address}/delete", headers=BROWSER, follow_redirects=False)
+    assert (followed.status_code, followed.headers["location"]) == (303, address)
     assert client.get(address).status_code == 200
+    assert client.get("/ar/made/unknown/delete", headers=BROWSER, follow_redirects=False).status_code == 404
     assert client.post(f"/xx{address.removeprefix('/ar')}/delete").status_code == 404
     assert client.get(address).status_code == 200
 

@@ -6,7 +6,7 @@ import { MAX_ZOOM, WHOLE, partsOf, reframe } from "./framing.js";
 import { listenTo } from "./gestures.js";
 import { load, sizeFor } from "./overlays.js";
 import { Panel } from "./panel.js";
-import { decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
+import { LIGHT_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
 import { Refused, deliver } from "./sending.js";
 import { Stage } from "./stage.js";
 import { hasText, measure, number, percent, text } from "./texts.js";
@@ -72,6 +72,8 @@ let isBusy = false;
 let newest = 0;
 /** And it ends the order of a picture that is still on its way. */
 let newestOrder = 0;
+/** What a photo may weigh where its first sending was too slow. */
+let maxBytes = /** @type {number | undefined} */ (undefined);
 
 // -- the photo ---------------------------------------------------------------
 
@@ -111,7 +113,7 @@ async function readElsewhere(file, isCurrent) {
     body.append("photo", file, "photo");
     body.append("side", EDITED_SIDE);
     reading.explain(text("travels"));
-    const answer = await deliver({ address: RENDITIONS, body, accept: "*/*" }, reading);
+    const answer = await deliver({ address: RENDITIONS, body, accept: "*/*", offline: text("unread") }, reading);
     if (!answer && isCurrent()) {
       reading.clear();
       (photo ? stage.element : photoInput).focus({ preventScroll: true });
@@ -249,7 +251,9 @@ window.addEventListener("drop", (event) => {
 });
 window.addEventListener("paste", (event) => {
   const files = event.clipboardData?.files;
-  if (files?.length) {
+  // Office programs put a picture of the words beside them.
+  const isText = event.target === sloganInput && event.clipboardData?.types.includes("text/plain");
+  if (files?.length && !isText) {
     event.preventDefault();
     takeFirst(files);
   }
@@ -378,7 +382,7 @@ form.addEventListener("submit", (event) => {
 });
 
 async function make() {
-  if (!photo) return sending.fail(text("photoMissing"));
+  if (!photo) return askForPhoto();
   const turn = ++newestOrder;
   const isCurrent = () => turn === newestOrder;
   setBusy(true);
@@ -386,7 +390,13 @@ async function make() {
   try {
     const body = await describeOrder(photo);
     if (!isCurrent()) return;
-    const answer = await deliver({ address: form.action, body, accept: "application/json" }, sending);
+    const chosen = photo;
+    const lighten = () => {
+      maxBytes = LIGHT_BYTES;
+      return describeOrder(chosen);
+    };
+    const order = { address: form.action, body, accept: "application/json", lighten };
+    const answer = await deliver(order, sending);
     const address = answer && JSON.parse(await new Response(answer).text()).address;
     if (!isCurrent()) return;
     if (address) return leaveFor(address, isCurrent);
@@ -394,9 +404,17 @@ async function make() {
     makeButton.focus();
   } catch (problem) {
     if (!isCurrent()) return;
+    if (problem instanceof Refused && problem.code === "upload_timed_out") maxBytes = LIGHT_BYTES;
     sending.fail(problem instanceof Refused ? problem.message : text("failed"));
   }
   setBusy(false);
+}
+
+/** Say that there is no photo, and lead to where one is chosen, which may be off the screen. */
+function askForPhoto() {
+  sending.fail(text("photoMissing"));
+  photoInput.focus();
+  announce(text("photoMissing"));
 }
 
 /** Stop what is on its way, if anything is; no message about it is left. */
@@ -423,7 +441,7 @@ function leaveFor(address, isCurrent) {
 /** @param {Photo} chosen */
 async function describeOrder(chosen) {
   const body = new FormData();
-  body.append("photo", await encodeSquare(chosen, framing), "photo.jpg");
+  body.append("photo", await encodeSquare(chosen, framing, maxBytes), "photo.jpg");
   body.append("frame", chosenFrame().value);
   body.append("lang", langSelect.value);
   body.append("slogan", slogan());
@@ -446,6 +464,10 @@ let madeAddress = "";
 window.addEventListener("pagehide", () => {
   left = Date.now();
   form.classList.toggle("is-away", Boolean(madeAddress)); // a browser may keep the page as it is seen now
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) left = Date.now();
+  else if (photo && Date.now() - left > MAX_AWAY) location.reload(); // an app that is never closed, a shared phone
 });
 window.addEventListener("pageshow", async ({ persisted }) => {
   if (!persisted) return;

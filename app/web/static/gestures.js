@@ -63,7 +63,9 @@ export function listenTo(stage, hands) {
   listenToPointers(stage, hands);
   listenToWheel(stage, hands);
   stage.addEventListener("keydown", (event) => {
-    if (!isActive() || event.ctrlKey || event.metaKey || event.altKey || event.target !== stage) return;
+    // Many keyboards write brackets with Alt, or with AltGr, which is Ctrl and Alt.
+    const isShortcut = event.metaKey || ((event.ctrlKey || event.altKey) && !"[]".includes(event.key));
+    if (!isActive() || isShortcut || event.target !== stage) return;
     const change = KEYS[event.key] ?? KEYS[CODES[/** @type {keyof typeof CODES} */ (event.code)]];
     if (!change) return;
     event.preventDefault();

@@ -123,11 +123,34 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden && Date.now() >= deletion) checkPicture();
 });
 
+// -- without a connection -------------------------------------------------
+
+const noConnection = Object.assign(document.createElement("p"), { className: "said" });
+noConnection.setAttribute("role", "status");
+
+/** Keep a press from leading to the browser's own error page, from which an app has no way back. */
+function stopWithoutConnection(event, pressed) {
+  if (navigator.onLine !== false) return false;
+  event.preventDefault();
+  pressed.after(noConnection);
+  say(noConnection, text("offline"));
+  return true;
+}
+
+addEventListener("online", () => noConnection.remove());
+
+page.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="/made/"]');
+  if (link) stopWithoutConnection(event, link.closest("ul") ?? link);
+});
+
 // -- begin ----------------------------------------------------------------
 
 document.getElementById("share").addEventListener("click", handOn);
 document.getElementById("copy").addEventListener("click", copyWords);
-document.getElementById("delete").addEventListener("submit", () => (isDeleting = true));
+document.getElementById("delete").addEventListener("submit", (event) => {
+  isDeleting = !stopWithoutConnection(event, event.target.closest(".ways"));
+});
 field.addEventListener("click", () => field.selectionStart === field.selectionEnd && select(field));
 
 const large = page.querySelector(".picture > img");

@@ -5,11 +5,19 @@
 import { text } from "./texts.js";
 
 /** @typedef {import("./panel.js").Panel} Panel */
-/** @typedef {{address: string, body: FormData, accept: string}} Order */
+/**
+ * With `offline`, what is said where there is no connection; with `lighten`, a body of fewer bytes for a network
+ * that was too slow for the first.
+ * @typedef {{address: string, body: FormData, accept: string, offline?: string, lighten?: () => Promise<FormData>}} Order
+ */
 /** @typedef {{status: number, body: Blob, retryAfter: number}} Answer */
 
 // Nothing sent and nothing heard for so long is a connection that is gone, whatever the browser says.
 const SILENCE = 45_000;
+
+// When a browser says that all is sent, all of a small photo may still wait in the phone to be sent. The server
+// itself gives it two minutes to arrive.
+const ARRIVAL = 150_000;
 
 // A process of the server's that ends over a photo may have ended because of it: then not again and again.
 const MAX_DEATHS = 2;
@@ -36,7 +44,8 @@ export async function deliver(order, panel) {
     const answer = navigator.onLine === false ? "offline" : await attempt(order, panel);
     if (answer === null) return null;
     if (typeof answer === "string") {
-      if (!(await panel.offerAgain(text(answer)))) return null;
+      if (!(await panel.offerAgain((answer === "offline" && order.offline) || text(answer)))) return null;
+      if (answer === "slow" && order.lighten) order = { ...order, body: await order.lighten() };
     } else if (answer.status < 300) {
       return answer.body;
     } else {
@@ -59,9 +68,9 @@ function attempt({ address, body, accept }, panel) {
     // Not fetch, which does not tell how much has been sent.
     const request = new XMLHttpRequest();
     let silence = 0;
-    const heard = () => {
+    const heard = (patience = SILENCE) => {
       clearTimeout(silence);
-      silence = setTimeout(() => finish("slow"), SILENCE);
+      silence = setTimeout(() => finish("slow"), patience);
     };
     /** @param {Answer | "offline" | "slow" | null} outcome */
     const finish = (outcome) => {
@@ -73,8 +82,11 @@ function attempt({ address, body, accept }, panel) {
       heard();
       panel.showSent(loaded / total);
     };
-    request.upload.onload = () => panel.showDrawing();
-    request.onprogress = heard;
+    request.upload.onload = () => {
+      heard(ARRIVAL);
+      panel.showDrawing();
+    };
+    request.onprogress = () => heard();
     request.onerror = () => finish("offline");
     request.onload = () => {
       const { status, response } = request;
