@@ -380,6 +380,28 @@ def test_a_service_that_is_away_is_not_called_crowded(
     assert len(asked) == 2
 
 
+def test_a_proxy_that_holds_the_crowd_back_is_waited_for(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """It answers in its own words, which are not shown."""
+    complaints.expect("429")
+    asked: list[Request] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request)
+        if len(asked) > 1:
+            route.continue_()
+        else:
+            route.fulfill(status=429, headers={"Retry-After": "2"}, body="<html>Too Many Requests</html>")
+
+    desktop.route(SENDING, answer)
+    editor = framed(desktop, photo, "en")
+    editor.make.click()
+    expect(editor.sending).to_contain_text("Many people are making their picture right now.")
+    desktop.wait_for_url("**/made/*")
+    assert len(asked) == 2
+
+
 def test_a_photo_that_ends_its_process_twice_is_not_sent_again(
     desktop: Page, complaints: Complaints, photo: bytes
 ) -> None:
