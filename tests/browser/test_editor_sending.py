@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -330,20 +330,19 @@ def test_progress_on_a_slow_network(
     expect(phone.locator("#editor")).to_have_class(re.compile("has-photo"))
 
 
-def busy(
-    times: int, seconds: str, code: str = "busy", detail: str = "Busy."
-) -> tuple[list[Request], Callable[[Route], None]]:
-    """Return what answers the first requests as a full queue does, and those requests."""
+def busy(times: int, seconds: str, **answer: Any) -> tuple[list[Request], Callable[[Route], None]]:
+    """Return what answers the first requests as a full queue does, or with an answer, and those requests."""
     asked: list[Request] = []
+    refusal = answer or {"status": 503, "json": {"code": "busy", "detail": "Busy."}}
 
-    def answer(route: Route) -> None:
+    def refuse(route: Route) -> None:
         asked.append(route.request)
         if len(asked) > times:
             route.continue_()
         else:
-            route.fulfill(status=503, headers={"Retry-After": seconds}, json={"code": code, "detail": detail})
+            route.fulfill(headers={"Retry-After": seconds}, **refusal)
 
-    return asked, answer
+    return asked, refuse
 
 
 def test_a_busy_server_is_waited_for(
@@ -369,7 +368,7 @@ def test_a_service_that_is_away_is_not_called_crowded(
 ) -> None:
     """Where it is not the crowd that one waits for, the countdown does not say so."""
     complaints.expect("503")
-    asked, answer = busy(1, "2", "unavailable")
+    asked, answer = busy(1, "2", status=503, json={"code": "unavailable", "detail": "Away."})
     desktop.route(SENDING, answer)
     editor = framed(desktop, photo, "en")
     editor.make.click()
@@ -385,15 +384,7 @@ def test_a_proxy_that_holds_the_crowd_back_is_waited_for(
 ) -> None:
     """It answers in its own words, which are not shown."""
     complaints.expect("429")
-    asked: list[Request] = []
-
-    def answer(route: Route) -> None:
-        asked.append(route.request)
-        if len(asked) > 1:
-            route.continue_()
-        else:
-            route.fulfill(status=429, headers={"Retry-After": "2"}, body="<html>Too Many Requests</html>")
-
+    asked, answer = busy(1, "2", status=429, body="<html>Too Many Requests</html>")
     desktop.route(SENDING, answer)
     editor = framed(desktop, photo, "en")
     editor.make.click()
@@ -407,11 +398,12 @@ def test_a_photo_that_ends_its_process_twice_is_not_sent_again(
 ) -> None:
     """The page would go on for ever, and the service with it."""
     complaints.expect("503")
-    asked, answer = busy(2, "1", "worker_died", "Something went wrong while your picture was drawn.")
+    detail = "Something went wrong while your picture was drawn."
+    asked, answer = busy(2, "1", status=503, json={"code": "worker_died", "detail": detail})
     desktop.route(SENDING, answer)
     editor = framed(desktop, photo, "en")
     editor.make.click()
-    expect(editor.sending).to_contain_text("Something went wrong while your picture was drawn.")
+    expect(editor.sending).to_contain_text(detail)
     assert len(asked) == 2
     editor.make.click()  # the photo is still there
     desktop.wait_for_url("**/made/*")

@@ -6,7 +6,7 @@ import { MAX_ZOOM, WHOLE, partsOf, reframe } from "./framing.js";
 import { listenTo } from "./gestures.js";
 import { load, sizeFor } from "./overlays.js";
 import { Panel } from "./panel.js";
-import { LIGHT_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
+import { LIGHT_BYTES, MAX_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
 import { Refused, deliver } from "./sending.js";
 import { Stage } from "./stage.js";
 import { hasText, measure, number, percent, text } from "./texts.js";
@@ -72,8 +72,8 @@ let isBusy = false;
 let newest = 0;
 /** And it ends the order of a picture that is still on its way. */
 let newestOrder = 0;
-/** What a photo may weigh where its first sending was too slow. */
-let maxBytes = /** @type {number | undefined} */ (undefined);
+/** What a photo may weigh: less, once a sending was too slow. */
+let maxBytes = MAX_BYTES;
 
 // -- the photo ---------------------------------------------------------------
 
@@ -391,9 +391,10 @@ async function make() {
     const body = await describeOrder(photo);
     if (!isCurrent()) return;
     const chosen = photo;
-    const lighten = () => {
+    const lighten = async () => {
       maxBytes = LIGHT_BYTES;
-      return describeOrder(chosen);
+      const lighter = await describeOrder(chosen);
+      return isCurrent() ? lighter : null;
     };
     const order = { address: form.action, body, accept: "application/json", lighten };
     const answer = await deliver(order, sending);

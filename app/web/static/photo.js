@@ -19,8 +19,8 @@ const MAX_COPY_SIDE = 2560;
 export const MAX_SQUARE = 1080;
 const MIN_SQUARE = 64;
 
-// With the form around it: under 500 KB.
-const MAX_BYTES = 490_000;
+/** With the form around it: under 500 KB. */
+export const MAX_BYTES = 490_000;
 /** For a network on which that did not arrive. */
 export const LIGHT_BYTES = 120_000;
 const QUALITIES = [0.92, 0.86, 0.8, 0.72, 0.62, 0.5];
@@ -99,10 +99,10 @@ export function drawSquare(canvas, photo, framing, source = photo.copy) {
  * The framed square by itself: a JPEG that holds nothing but these pixels.
  * @param {Photo} photo
  * @param {Framing} framing
- * @param {number} [maxBytes]
+ * @param {number} maxBytes
  * @returns {Promise<Blob>}
  */
-export async function encodeSquare(photo, framing, maxBytes = MAX_BYTES) {
+export async function encodeSquare(photo, framing, maxBytes) {
   const own = Math.floor(squareOf(photo, framing).side);
   // Cut from all of the photo where the copy would have fewer pixels than the result.
   const isCoarse = (own * photo.copy.width) / photo.width < MAX_SQUARE;

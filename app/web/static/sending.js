@@ -7,8 +7,8 @@ import { text } from "./texts.js";
 /** @typedef {import("./panel.js").Panel} Panel */
 /**
  * With `offline`, what is said where there is no connection; with `lighten`, a body of fewer bytes for a network
- * that was too slow for the first.
- * @typedef {{address: string, body: FormData, accept: string, offline?: string, lighten?: () => Promise<FormData>}} Order
+ * that was too slow for the first, or null where nothing is to be sent any more.
+ * @typedef {{address: string, body: FormData, accept: string, offline?: string, lighten?: () => Promise<FormData | null>}} Order
  */
 /** @typedef {{status: number, body: Blob, retryAfter: number}} Answer */
 
@@ -45,7 +45,9 @@ export async function deliver(order, panel) {
     if (answer === null) return null;
     if (typeof answer === "string") {
       if (!(await panel.offerAgain((answer === "offline" && order.offline) || text(answer)))) return null;
-      if (answer === "slow" && order.lighten) order = { ...order, body: await order.lighten() };
+      const body = answer === "slow" && order.lighten ? await order.lighten() : order.body;
+      if (!body) return null;
+      order = { ...order, body };
     } else if (answer.status < 300) {
       return answer.body;
     } else {
