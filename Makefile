@@ -76,9 +76,9 @@ icons: $(VENV)/.dev  ## draw the pages' icons, and the picture that links to the
 .PHONY: catalogues
 catalogues: $(VENV)/.dev  ## bring the pages' texts into every language's catalogue, for translators
 	$(BIN)/pybabel -q extract -F babel.cfg -k mark --add-location=file --no-wrap --project "Red Ribbons" \
-	  --msgid-bugs-address "see CONTRIBUTING.md" -o $(VENV)/messages.pot app/web
-	for file in app/web/locale/*/LC_MESSAGES/messages.po; do \
-	  lang=$${file#app/web/locale/}; \
+	  --msgid-bugs-address "see CONTRIBUTING.md" -o $(VENV)/messages.pot app
+	for file in app/texts/locale/*/LC_MESSAGES/messages.po; do \
+	  lang=$${file#app/texts/locale/}; \
 	  $(BIN)/pybabel -q update -i $(VENV)/messages.pot -l "$${lang%%/*}" -o "$$file" --no-wrap \
 	    --ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date || exit 1; \
 	done

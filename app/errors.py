@@ -2,7 +2,7 @@
 
 Each error has a stable ``code`` (part of the public contract) and a text in Arabic and in English that is
 safe to show: it says what was wrong and what to do, and never holds a path, a trace or a library's words.
-There is no HTTP in this file; ``app.web.problems`` maps each error to its status.
+There is no HTTP in this file; ``app.web.http.problems`` maps each error to its status.
 
 ::
 

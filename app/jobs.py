@@ -17,11 +17,11 @@ from app.errors import PhotoDamaged, RibbonsError
 from app.faults import Fault
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
-from app.render.collection import draw_collection
+from app.render.derived.collection import draw_collection
+from app.render.derived.platforms import PLATFORMS, draw_for
+from app.render.derived.story import draw_story
 from app.render.overlay import Overlays
-from app.render.platforms import PLATFORMS, draw_for
 from app.render.rendition import make_rendition
-from app.render.story import draw_story
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,20 +133,23 @@ class Studio:
         return make_rendition(photo, side, self.limits)
 
     def draw_platform(self, avatar: bytes, platform: str) -> bytes:
-        """Fit a finished avatar to one of :data:`~app.render.platforms.PLATFORMS`, by its key.
+        """Fit a finished avatar to one of :data:`~app.render.derived.platforms.PLATFORMS`, by its key.
 
-        Raises as :func:`~app.render.platforms.draw_for` does.
+        Raises as :func:`~app.render.derived.platforms.draw_for` does.
         """
         return draw_for(avatar, PLATFORMS[platform])
 
     def draw_story(self, avatar: bytes, spec: AvatarSpec, address: str) -> bytes:
-        """Draw a finished avatar's story card. Raises as :func:`~app.render.story.draw_story` does."""
+        """Draw a finished avatar's story card.
+
+        Raises as :func:`~app.render.derived.story.draw_story` does.
+        """
         return draw_story(avatar, spec, address, _overlays(self).frames.get(spec.frame))
 
     def draw_collection(self, avatar: bytes, spec: AvatarSpec, address: str) -> bytes:
         """Put all that is made of a finished avatar in a ZIP.
 
-        Raises as :func:`~app.render.collection.draw_collection` does.
+        Raises as :func:`~app.render.derived.collection.draw_collection` does.
         """
         return draw_collection(avatar, spec, address, _overlays(self).frames.get(spec.frame))
 

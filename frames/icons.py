@@ -19,7 +19,7 @@ from app.render.artwork import path_element
 from app.render.avatar import make_avatar
 from app.render.encode import encode_jpeg
 from app.render.overlay import Overlays
-from app.render.slogan import set_slogan
+from app.render.text.slogan import set_slogan
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:

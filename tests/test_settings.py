@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from app.render.story import draw_story
+from app.render.derived.story import draw_story
 from app.settings import InvalidSettings, Settings, allowed, load_settings
 from app.spec import AvatarSpec
 from tests import photos

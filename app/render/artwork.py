@@ -12,11 +12,11 @@ from PIL import Image
 
 from app.errors import InvalidFrame
 from app.frames import UNITS
-from app.render.slogan import set_slogan
+from app.render.text.slogan import set_slogan
 
 if TYPE_CHECKING:
     from app.frames import Frame, Text
-    from app.render.slogan import Outline
+    from app.render.text.slogan import Outline
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = frozenset(

@@ -15,12 +15,15 @@ from starlette_compress import CompressMiddleware
 
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
-from app.web import api, docs, health, installing, pages, stats
+from app.web.api import avatars as api
+from app.web.api import docs, health, stats
+from app.web.api.openapi import describe_api
+from app.web.http.problems import language_of, problem_response
 from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
-from app.web.openapi import describe_api
-from app.web.problems import language_of, problem_response
+from app.web.pages import editor as pages
+from app.web.pages import pwa as installing
+from app.web.pages.site import Site
 from app.web.service import Service
-from app.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

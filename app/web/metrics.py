@@ -8,16 +8,16 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from app.web.results import MemoryResults
+from app.web.state.results import MemoryResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from prometheus_client.core import Metric
 
-    from app.web.results import Results
-    from app.web.shared import SharedStore
-    from app.web.uploads import UploadDesk
+    from app.web.http.uploads import UploadDesk
+    from app.web.state.redis import SharedStore
+    from app.web.state.results import Results
     from app.workers import WorkerPool
 
 # Powers of two around what was measured: 0.3 ms for a crop, 60 ms for a 12 MP photo, 10 s at the deadline.

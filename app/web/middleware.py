@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from app.errors import InternalError
 from app.faults import Fault
-from app.web.problems import language_of, problem_response
-from app.web.site import is_secure
+from app.web.http.problems import language_of, problem_response
+from app.web.pages.site import is_secure
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

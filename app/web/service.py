@@ -16,13 +16,13 @@ from app import __version__, render
 from app.frames import FrameLibrary
 from app.jobs import Studio
 from app.spec import AvatarSpec
-from app.web.counter import Counter, CounterFile
+from app.web.http.uploads import UploadDesk
 from app.web.metrics import Metrics
-from app.web.results import MemoryResults, RedisResults, Results
-from app.web.shared import SharedStore
-from app.web.shelf import Shelf
-from app.web.turns import Turns
-from app.web.uploads import UploadDesk
+from app.web.state.counter import Counter, CounterFile
+from app.web.state.limiter import Turns
+from app.web.state.overlay_cache import Shelf
+from app.web.state.redis import SharedStore
+from app.web.state.results import MemoryResults, RedisResults, Results
 from app.workers import WorkerPool
 
 if TYPE_CHECKING:

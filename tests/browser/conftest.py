@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from app.web.languages import PAGE_LANGUAGES
+from app.texts.languages import PAGE_LANGUAGES
 from tests.conftest import ARTIFACTS
 
 if TYPE_CHECKING:

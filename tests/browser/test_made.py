@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from app.render.platforms import PLATFORMS
-from app.web.languages import PAGE_LANGUAGES
+from app.render.derived.platforms import PLATFORMS
+from app.texts.languages import PAGE_LANGUAGES
 from tests.browser.conftest import SAMPLED_LANGUAGES
 
 if TYPE_CHECKING:

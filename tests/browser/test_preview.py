@@ -11,7 +11,7 @@ import pytest
 
 from app.render.crop import frame_square
 from app.spec import AvatarSpec
-from app.web.assets import STATIC_FOLDER, Assets
+from app.web.pages.assets import STATIC_FOLDER, Assets
 from tests import photos
 from tests.browser.editing import Difference, Editor, jpeg, pixels, scene
 

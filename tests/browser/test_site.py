@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from app.web.languages import PAGE_LANGUAGES
+from app.texts.languages import PAGE_LANGUAGES
 from tests import photos
 from tests.browser.conftest import SAMPLED_LANGUAGES
 

@@ -1,0 +1,1 @@
+"""JSON and pictures, for programs. Never imports the pages."""

@@ -1,0 +1,270 @@
+"""What OpenAPI says beyond what FastAPI finds out: the spec's fields, image answers, problems with examples.
+
+Derived from the declarations that the code itself works by: the spec's model and the error tree.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+
+from app import errors
+from app.errors import FieldProblem, InvalidSpec
+from app.render import rendition
+from app.spec import AvatarSpec, field_range
+from app.web.http.problems import MEDIA_TYPE, Problem, kind_of, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fastapi import FastAPI
+
+    from app.errors import Param, RibbonsError
+
+_IMAGES = ("image/jpeg", "image/png", "image/webp", "image/avif")
+_BINARY = {"type": "string", "format": "binary"}
+
+_EXAMPLE_PARAMS: Mapping[str, Param] = {
+    "limit_mb": 40,
+    "limit_mp": 60,
+    "width": 12,
+    "height": 9,
+    "minimum": 16,
+    "characters": "😀",
+    "choices": "red-ribbons",
+    "seconds": 10,
+    "allowed": ("GET", "HEAD"),
+    "frame": "red-ribbons",
+    "reason": "…",
+}
+
+_UPLOAD_ERRORS: tuple[type[RibbonsError], ...] = (
+    errors.PhotoMissing,
+    errors.MalformedRequest,
+    errors.UploadTimedOut,
+    errors.PhotoTooManyBytes,
+    errors.PhotoNotSupported,
+    errors.PhotoDamaged,
+    errors.PhotoTooManyPixels,
+    errors.PhotoTooSmall,
+)
+_SLOGAN_ERRORS = (errors.InvalidSpec, errors.SloganDoesNotFit, errors.MissingGlyphs)
+_WORKER_ERRORS = (
+    errors.InternalError,
+    errors.Busy,
+    errors.WorkerDied,
+    errors.ShuttingDown,
+    errors.DeadlineExceeded,
+)
+
+
+def example_of(error: type[RibbonsError]) -> RibbonsError:
+    """Return an instance to show."""
+    if error is InvalidSpec:
+        minimum, maximum = field_range("size")
+        return InvalidSpec([FieldProblem.of("size", "out_of_range", minimum=minimum, maximum=maximum)])
+    names = {name for _, name, _, _ in string.Formatter().parse(error.texts["en"]) if name}
+    return error(**{name: _EXAMPLE_PARAMS[name] for name in names})
+
+
+def problem_responses(kinds: Iterable[type[RibbonsError]]) -> dict[int | str, dict[str, Any]]:
+    """Return a response per status, with an example of every error that has it."""
+    by_status: dict[int, list[type[RibbonsError]]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind_of(kind).status, []).append(kind)
+    return {status: _problem_response(same) for status, same in sorted(by_status.items())}
+
+
+def _problem_response(kinds: list[type[RibbonsError]]) -> dict[str, Any]:
+    examples = {
+        kind.code: {
+            "summary": kind_of(kind).titles["en"],
+            "value": problem(example_of(kind), "en").model_dump(exclude_none=True),
+        }
+        for kind in kinds
+    }
+    headers: dict[str, Any] = {
+        "Content-Language": {"description": "ar or en.", "schema": {"type": "string"}},
+    }
+    if any(kind.retry_after is not None for kind in kinds):
+        headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+    return {
+        "description": " · ".join(kind_of(kind).titles["en"] for kind in kinds),
+        "headers": headers,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
+    }
+
+
+def _image_response(description: str, media_types: Iterable[str], headers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+        },
+        "content": {media_type: {"schema": _BINARY} for media_type in media_types},
+    }
+
+
+def _spec_properties() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each field of the spec, as a form or a query gives it: a value or nothing."""
+    properties: dict[str, dict[str, Any]] = AvatarSpec.model_json_schema()["properties"]
+    return {name: _without_null(schema) for name, schema in properties.items()}
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    present = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "title"}}
+    if present:
+        kept |= present[0]
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    return kept
+
+
+def spec_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the query parameters for some fields of the spec."""
+    properties = _spec_properties()
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": properties[name]["description"],
+            "schema": {key: value for key, value in properties[name].items() if key != "description"},
+        }
+        for name in names
+    ]
+
+
+_DISPOSITION: dict[str, Any] = {
+    "name": "disposition",
+    "in": "query",
+    "required": False,
+    "description": "Whether a browser saves the avatar or shows it.",
+    "schema": {"type": "string", "enum": ["attachment", "inline"], "default": "attachment"},
+}
+
+_VERSION: dict[str, Any] = {
+    "name": "v",
+    "in": "query",
+    "required": False,
+    "description": "Changes nothing. Our pages name the revision here, so that it may be kept for ever.",
+    "schema": {"type": "string", "maxLength": 64},
+}
+
+
+def _photo_body(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a request that brings a photo: in a form beside other fields, or by itself."""
+    photo = {**_BINARY, "description": "JPEG, PNG, WebP, AVIF, HEIC or GIF, known by its bytes."}
+    form = {"type": "object", "required": ["photo"], "properties": {"photo": photo, **fields}}
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": form},
+            "image/*": {"schema": _BINARY},
+            "application/octet-stream": {"schema": _BINARY},
+        },
+    }
+
+
+AVATAR_REQUEST: dict[str, Any] = {
+    "parameters": [*spec_parameters(AvatarSpec.model_fields), _DISPOSITION],
+    "requestBody": _photo_body(
+        {
+            **_spec_properties(),
+            "disposition": {**_DISPOSITION["schema"], "description": _DISPOSITION["description"]},
+        }
+    ),
+}
+
+AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _image_response(
+        "The avatar",
+        _IMAGES,
+        {"Content-Disposition": "A file name made of the frame's id.", "Cache-Control": "no-store"},
+    ),
+    **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
+}
+
+_SIDE: dict[str, Any] = {
+    "name": "side",
+    "in": "query",
+    "required": False,
+    "description": "Most pixels on the longer side; a photo is never enlarged.",
+    "schema": {
+        "type": "integer",
+        "minimum": rendition.SMALLEST,
+        "maximum": rendition.LARGEST,
+        "default": rendition.DEFAULT,
+    },
+}
+
+RENDITION_REQUEST: dict[str, Any] = {
+    "parameters": [_SIDE],
+    "requestBody": _photo_body({"side": {**_SIDE["schema"], "description": _SIDE["description"]}}),
+}
+
+RENDITION_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _image_response(
+        "The whole photo",
+        ("image/jpeg",),
+        {"Content-Disposition": "Always the same name.", "Cache-Control": "no-store"},
+    ),
+    **problem_responses((*_UPLOAD_ERRORS, errors.InvalidSpec, *_WORKER_ERRORS)),
+}
+
+
+def overlay_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the query parameters of a frame's picture: some fields of the spec, and its version."""
+    return [*spec_parameters(names), _VERSION]
+
+
+def overlay_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return the answers that a request for a frame's picture may get."""
+    kinds = (errors.FrameNotFound, errors.MalformedRequest, *_SLOGAN_ERRORS, *_WORKER_ERRORS)
+    return {
+        200: _image_response(
+            "The frame with its slogan",
+            (media_type,),
+            {"ETag": "Changes when the picture would.", "Cache-Control": "How long it may be kept."},
+        ),
+        304: {"description": "The picture that you have is the newest"},
+        **problem_responses(kinds),
+    }
+
+
+FRAME_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.FrameNotFound])
+TEXT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Plain text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+READY_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **TEXT_RESPONSES,
+    **problem_responses((*_WORKER_ERRORS, errors.StoreUnavailable)),
+}
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.NotFound])
+
+
+def describe_api(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of an app, with the problem's schema among its components."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        tags=app.openapi_tags,
+        routes=app.routes,
+    )
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = document["components"]["schemas"]
+    schemas |= schema.pop("$defs")
+    schemas["Problem"] = schema
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            # FastAPI promises its own 422 wherever a path has a parameter; ours are listed above.
+            answer = operation["responses"].get("422", {})
+            if "HTTPValidationError" in str(answer):
+                del operation["responses"]["422"]
+    return document

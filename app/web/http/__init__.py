@@ -1,0 +1,1 @@
+"""What the API and the pages read of requests, and answer with, alike."""

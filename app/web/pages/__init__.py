@@ -1,0 +1,1 @@
+"""HTML, for people. Never imports the API."""

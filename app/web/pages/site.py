@@ -1,0 +1,183 @@
+"""What every page is made of: templates, texts, files, and the address that the site is known by."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from starlette.responses import HTMLResponse
+
+from app.texts.languages import PAGE_LANGUAGES, negotiate
+from app.texts.translations import load_catalogues
+from app.web.pages.assets import STATIC_FOLDER, Assets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jinja2.runtime import Context
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
+
+    from app.settings import Settings
+    from app.texts.translations import Catalogue
+
+TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
+
+DEFAULT_LANGUAGE = next(iter(PAGE_LANGUAGES))
+
+# Scripts and styles are files of ours. A photo that was chosen is shown from the browser's memory (blob:).
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+# Taking a photo is the phone's own camera app, through a file input: that needs none of these. Sharing is a
+# page's own right anyway, and naming web-share is an error to browsers that do not have it.
+_PERMISSIONS = (
+    "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), "
+    "payment=(), usb=(), clipboard-write=(self)"
+)
+PAGE_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": _POLICY,
+    "Permissions-Policy": _PERMISSIONS,
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_HOST = re.compile(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The pages' parts, built once by ``create_app``, found at ``request.app.state.site``.
+
+    Attributes:
+        catalogues: The texts by language, in the order of the switch.
+        assets: The static files.
+        public_url: The address that supporters know, or None: then it is the one a request came to.
+        shows_counter: Whether the first page says how many avatars were made.
+        has_docs: Whether the API's description is served, so that pages may lead there.
+        templates: Jinja's; a template finds its language in what it is rendered with.
+    """
+
+    catalogues: Mapping[str, Catalogue]
+    assets: Assets
+    public_url: str | None
+    shows_counter: bool
+    has_docs: bool
+    templates: Environment
+
+    @classmethod
+    def build(cls, settings: Settings) -> Self:
+        """Read the templates, the catalogues and the static files."""
+        assets = Assets(STATIC_FOLDER)
+        return cls(
+            catalogues=load_catalogues(),
+            assets=assets,
+            public_url=settings.public_url,
+            shows_counter=settings.show_counter,
+            has_docs=settings.docs,
+            templates=_load_templates(assets),
+        )
+
+    def language_of(self, request: HTTPConnection) -> str:
+        """Return the code of the language that a page's address names, or else that its reader prefers.
+
+        A file's address names it in the query: what goes wrong with it is told by a page.
+        """
+        for named in (request.url.path.split("/")[1], request.query_params.get("lang", "")):
+            if named in self.catalogues:
+                return named
+        return negotiate(request.headers.get("accept-language"), tuple(self.catalogues), DEFAULT_LANGUAGE)
+
+    def address_of(self, request: HTTPConnection) -> str:
+        """Return the site's own address, ``https://host``, to be shown to whoever sent this request.
+
+        A proxy that ends TLS says so in ``X-Forwarded-Proto``. Whoever lies there or in ``Host`` is told
+        their own lie, and nobody else is: pages are not kept by shared caches.
+        """
+        if self.public_url is not None:
+            return self.public_url
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            host = "localhost"
+        return f"{'https' if is_secure(request) else 'http'}://{host.lower()}"
+
+    def page(
+        self,
+        request: HTTPConnection,
+        template: str,
+        context: Mapping[str, Any],
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Answer with a page in the reader's language."""
+        code = self.language_of(request)
+        given = {
+            "address": self.address_of(request),
+            "catalogue": self.catalogues[code],
+            "language": self.catalogues[code].language,
+            "languages": PAGE_LANGUAGES.values(),
+            "has_docs": self.has_docs,
+            # Where the language switch leads: the same page under another language, or the first page.
+            "switch_path": "",
+        }
+        body = self.templates.get_template(template).render({**given, **context})
+        answer_headers = {
+            **PAGE_HEADERS,
+            "Content-Language": code,
+            "Vary": "Accept-Language",
+            "Cache-Control": "no-cache",
+            **(headers or {}),
+        }
+        return HTMLResponse(body, status, answer_headers)
+
+
+def is_secure(request: HTTPConnection) -> bool:
+    """Whether the reader's own connection is encrypted, up to here or up to a proxy in front."""
+    # Each of several proxies may have added how it was reached itself; the first one met the reader.
+    first, _, _ = request.headers.get("x-forwarded-proto", "").partition(",")
+    return "https" in {request.url.scheme, first.strip().lower()}
+
+
+def _load_templates(assets: Assets) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        _gettext, _ngettext, newstyle=True
+    )
+    environment.globals["asset"] = assets.address
+    environment.filters["number"] = _number
+    for name in environment.list_templates():
+        environment.get_template(name)  # compiled now: it takes longer than any visitor should wait
+    return environment
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    return _catalogue(context).gettext(message)
+
+
+@pass_context
+def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
+    return _catalogue(context).ngettext(singular, plural, number)
+
+
+@pass_context
+def _number(context: Context, value: float, *, grouped: bool = True) -> str:
+    return _catalogue(context).number(value, grouped=grouped)
+
+
+def _catalogue(context: Context) -> Catalogue:
+    catalogue: Catalogue = context["catalogue"]
+    return catalogue

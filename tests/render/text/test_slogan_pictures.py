@@ -1,0 +1,149 @@
+"""Slogans as a reader sees them: goldens, and joins that hold on the arc."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import resvg_py
+from PIL import Image
+
+from app.frames import Arc, Line, Setting
+from app.render.text.slogan import (
+    _baseline,
+    _compose,
+    _fit,
+    _Font,
+    _itemise,
+    _path_data,
+    _TypeCase,
+    set_slogan,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CAIRO = "cairo/Cairo_900Black.ttf"
+AMIRI = "amiri/Amiri_700Bold.ttf"
+NASTALIQ = "noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf"
+
+TOP = Arc(kind="arc", center=(500, 500), radius=380, side="top", span=150)
+BOTTOM = Arc(kind="arc", center=(500, 500), radius=430, side="bottom", span=120)
+LEVEL = Line(kind="line", start=(30, 500), end=(970, 500))
+RISING = Line(kind="line", start=(60, 620), end=(940, 420))
+
+
+def setting(baseline: Arc | Line, fonts: tuple[str, ...] = (CAIRO,), language: str = "ar") -> Setting:
+    """Return a roomy setting."""
+    return Setting(
+        fonts=fonts,
+        largest=130,
+        smallest=10,
+        above=150,
+        below=150,
+        shift=0,
+        baseline=baseline,
+        language=language,
+    )
+
+
+def picture(path: str, side: int = 500) -> Image.Image:
+    """Return path data as black ink on white."""
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 1000">'
+        f'<rect width="1000" height="1000" fill="#fff"/><path d="{path}"/></svg>'
+    )
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
+    return Image.open(io.BytesIO(bytes(png))).convert("L")
+
+
+GOLDENS = {
+    "arc-bottom": ("الحرية للأسرى", setting(BOTTOM)),
+    "arc-top": ("#اليوم_العالمي_للتضامن_مع_الأسرى", setting(TOP)),
+    "line": ("الحُرِّيَّةُ لِلْأَسْرَى", setting(RISING, (AMIRI,))),
+    "nastaliq": ("قیدیوں کی آزادی", setting(BOTTOM, (NASTALIQ, CAIRO), "ur")),
+    "mixed": ("الحرية (Free) للأسرى «١٩٤٨»!", setting(LEVEL)),
+    "mixed-latin": ("Free #أنقذوا_الأسرى [2026] now!", setting(TOP, language="en")),
+    "accents": ("Esirlere özgürlük, İstanbul’da", setting(BOTTOM, language="tr")),
+}
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", GOLDENS)
+def test_slogans_look_as_they_did(name: str, root: Path, golden: Callable[[Image.Image, str], None]) -> None:
+    """A typographer has looked at these pictures and found them right."""
+    text, how = GOLDENS[name]
+    golden(picture(set_slogan(text, how, root / "fonts").d), f"slogan-{name}")
+
+
+def pieces(ink: NDArray[np.bool_]) -> int:
+    """Count what hangs together, neighbours at corners included."""
+    waiting = {(int(y), int(x)) for y, x in np.argwhere(ink)}
+    count = 0
+    while waiting:
+        count += 1
+        front = [waiting.pop()]
+        while front:
+            y, x = front.pop()
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & waiting
+            waiting -= near
+            front += near
+    return count
+
+
+def rigid(text: str, how: Setting, fonts: Path) -> str:
+    """Set text as renderers do on a path: each glyph turned as a whole, about the middle of its advance."""
+    items = _itemise(text, how.language, _TypeCase([_Font(fonts / name) for name in how.fonts]))
+    line = _compose(items)
+    size = _fit(line.box, how)
+    place = _baseline(how, line.box, size)
+    path = ""
+    x = 0.0
+    for item in items:
+        shaped = item.font.shape(item.context, item.start, item.end, item.segment)
+        for info, position in zip(shaped.glyph_infos, shaped.glyph_positions, strict=True):
+            advance = position.x_advance / item.font.em
+            middle = complex(x + advance / 2, 0)
+            at, _, up = place(middle)
+            moved = complex(x + position.x_offset / item.font.em, position.y_offset / item.font.em)
+            path += "".join(
+                _path_data([tuple(at + (z - middle) * up * -1j for z in curve) for curve in contour])  # type: ignore[misc]  # a tuple of four stays one
+                for contour in item.font.draw(info.codepoint, moved)
+            )
+            x += advance
+    return path
+
+
+JOINED = ["محمد", "معلم", "سمعها", "مسلم", "حملهم"]
+"""Words without dots, whose letters all join: one piece of ink each."""
+
+
+@pytest.mark.parametrize("word", JOINED)
+@pytest.mark.parametrize("side", ["top", "bottom"])
+@pytest.mark.parametrize("font", [CAIRO, AMIRI])
+def test_joins_hold_on_the_arc(word: str, side: str, font: str, root: Path) -> None:
+    """A word whose letters all join is one piece of ink, however tight the arc."""
+    arc = Arc(kind="arc", center=(500, 500), radius=200, side=side, span=300)  # type: ignore[arg-type]  # parametrised
+    outline = set_slogan(word, setting(arc, (font,)), root / "fonts")
+    assert pieces(np.asarray(picture(outline.d, 400)) < 128) == 1
+
+
+@pytest.mark.parametrize("word", JOINED)
+def test_joins_would_break_if_glyphs_were_placed_rigidly(word: str, root: Path) -> None:
+    """The test above sees a broken join: on the same arc, glyphs turned as a whole part from each other."""
+    arc = Arc(kind="arc", center=(500, 500), radius=200, side="bottom", span=300)
+    path = rigid(word, setting(arc), root / "fonts")
+    assert pieces(np.asarray(picture(path, 400)) < 128) > 1
+
+
+@pytest.mark.parametrize("side", ["top", "bottom"])
+def test_a_broken_word_is_seen_as_broken(side: str, root: Path) -> None:
+    """A ZWNJ, which parts two letters, gives two pieces."""
+    arc = Arc(kind="arc", center=(500, 500), radius=200, side=side, span=300)  # type: ignore[arg-type]  # parametrised
+    outline = set_slogan("مح\u200cمد", setting(arc), root / "fonts")
+    assert pieces(np.asarray(picture(outline.d, 400)) < 128) == 2

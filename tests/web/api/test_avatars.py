@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from app.render.avatar import make_avatar
+from app.render.overlay import Overlays
+from app.spec import AvatarSpec
+from app.web.http.uploads import MAX_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx2
+    from starlette.testclient import TestClient
+
+    from app.frames import FrameLibrary
+
+AVATARS = "/v1/avatars"
+OVERLAY = "/v1/frames/red-ribbons/overlay.png"
+
+
+def opened(response: httpx2.Response) -> Image.Image:
+    """Return the picture of an answer, which must be one."""
+    assert response.status_code == 200, response.headers
+    image = Image.open(io.BytesIO(response.content))
+    image.load()
+    return image
+
+
+def zipped() -> bytes:
+    """Return a ZIP archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("photo.jpg", b"no photo")
+    return file.getvalue()
+
+
+# -- making avatars --------------------------------------------------------
+
+
+def test_both_ways_of_sending_give_the_same_bytes(
+    client: TestClient, photo: bytes, frames: FrameLibrary
+) -> None:
+    """Form and raw body give what the core gives, byte for byte."""
+    settings = {"size": "320", "zoom": "1.5", "lang": "en"}
+    as_form = client.post(AVATARS, files={"photo": ("a.jpg", photo)}, data=settings)
+    as_body = client.post(AVATARS, content=photo, params=settings)
+    expected = make_avatar(photo, AvatarSpec(size=320, zoom=1.5, lang="en"), Overlays(frames))
+    assert as_form.content == as_body.content == expected.content
+
+
+@pytest.mark.parametrize(
+    ("settings", "media_type", "extension"),
+    [
+        ({}, "image/jpeg", "jpg"),
+        ({"format": "png"}, "image/png", "png"),
+        ({"format": "webp"}, "image/webp", "webp"),
+        ({"format": "avif"}, "image/avif", "avif"),
+        ({"shape": "circle"}, "image/png", "png"),
+    ],
+)
+def test_the_answer_says_what_it_is(
+    client: TestClient, photo: bytes, settings: dict[str, str], media_type: str, extension: str
+) -> None:
+    """Type, length, a name that is ours, and not to be kept by anyone."""
+    response = client.post(AVATARS, content=photo, params={"size": "128", **settings})
+    assert opened(response).size == (128, 128)
+    assert response.headers["content-type"] == media_type
+    assert response.headers["content-disposition"] == f'attachment; filename="red-ribbons.{extension}"'
+    assert response.headers["content-length"] == str(len(response.content))
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_photos_name_comes_back_nowhere(client: TestClient, photo: bytes) -> None:
+    """File names often say who is in the photo."""
+    response = client.post(AVATARS, files={"photo": ("canary.jpg", photo)}, data={"size": "64"})
+    assert response.status_code == 200
+    assert "canary" not in repr(response.headers)
+
+
+@pytest.mark.parametrize("way", ["params", "data"])
+def test_a_browser_may_show_the_avatar_instead_of_saving_it(
+    client: TestClient, photo: bytes, way: str
+) -> None:
+    """``disposition=inline``, in the query or in the form."""
+    more: dict[str, Any] = {way: {"disposition": "inline", "size": "64"}}
+    response = client.post(AVATARS, files={"photo": photo}, **more)
+    assert response.headers["content-disposition"].startswith("inline;")
+
+
+def test_settings_may_come_from_form_and_query_together(client: TestClient, photo: bytes) -> None:
+    """A share sheet has its settings in the address; a form adds its own."""
+    response = client.post(f"{AVATARS}?size=96", files={"photo": photo}, data={"format": "png"})
+    assert opened(response).size == (96, 96)
+    assert response.headers["content-type"] == "image/png"
+
+
+def test_a_field_given_in_both_is_repeated(client: TestClient, photo: bytes) -> None:
+    """Which one would win is nobody's guess."""
+    response = client.post(f"{AVATARS}?size=96", files={"photo": photo}, data={"size": "96"})
+    assert response.status_code == 422
+    assert [(f["field"], f["code"]) for f in response.json()["fields"]] == [("size", "repeated")]
+
+
+def test_a_custom_slogan_is_drawn(client: TestClient, photo: bytes) -> None:
+    """The words change the picture; empty words do not."""
+    plain, empty, custom = (
+        client.post(AVATARS, files={"photo": photo}, data={"size": "200", "format": "png", **words})
+        for words in ({}, {"slogan": ""}, {"slogan": "غزة في القلب"})
+    )
+    assert plain.content == empty.content
+    assert opened(custom).tobytes() != opened(plain).tobytes()
+
+
+# -- refusing --------------------------------------------------------------
+
+Send = dict[str, Any]
+JPEG_HEAD = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+
+BAD_PHOTOS: dict[str, tuple[Callable[[bytes], Send], int, str]] = {
+    "nothing": (lambda _: {"content": b""}, 400, "photo_missing"),
+    "an empty file": (lambda _: {"files": {"photo": ("a.jpg", b"")}}, 400, "photo_missing"),
+    "a form without a photo": (lambda _: {"files": {"size": (None, "300")}}, 400, "photo_missing"),
+    "text": (lambda _: {"files": {"photo": (None, "hello")}}, 415, "photo_not_supported"),
+    "HTML": (lambda _: {"content": b"<!doctype html><p>hello"}, 415, "photo_not_supported"),
+    "an SVG": (
+        lambda _: {"content": b'<svg xmlns="http://www.w3.org/2000/svg"/>'},
+        415,
+        "photo_not_supported",
+    ),
+    "a ZIP": (lambda _: {"content": zipped()}, 415, "photo_not_supported"),
+    "a urlencoded form": (lambda _: {"data": {"photo": "x"}}, 415, "photo_not_supported"),
+    "JSON": (lambda _: {"json": {"photo": "x"}}, 415, "photo_not_supported"),
+    "a gzipped photo": (
+        lambda _: {"content": b"\x1f\x8b\x08", "headers": {"content-encoding": "gzip"}},
+        415,
+        "photo_not_supported",
+    ),
+    "half a photo": (lambda photo: {"content": photo[: len(photo) // 2]}, 422, "photo_damaged"),
+    "the head of a photo": (lambda _: {"content": JPEG_HEAD}, 422, "photo_damaged"),
+    "too many bytes": (lambda _: {"content": b"x" * 6_000_001}, 413, "photo_too_many_bytes"),
+    "far too many bytes": (lambda _: {"content": b"x" * 7_000_000}, 413, "photo_too_many_bytes"),
+    "two photos": (
+        lambda photo: {"files": [("photo", photo), ("photo", photo)]},
+        400,
+        "malformed_request",
+    ),
+    "another file": (
+        lambda photo: {"files": [("photo", photo), ("other", photo)]},
+        400,
+        "malformed_request",
+    ),
+    "a form without a boundary": (
+        lambda photo: {"content": photo, "headers": {"content-type": "multipart/form-data"}},
+        400,
+        "malformed_request",
+    ),
+    "a form cut short": (
+        lambda photo: {"content": photo, "headers": {"content-type": "multipart/form-data; boundary=x"}},
+        400,
+        "malformed_request",
+    ),
+}
+
+BAD_SPECS: dict[str, tuple[dict[str, str], str, str]] = {
+    "size too small": ({"size": "63"}, "size", "out_of_range"),
+    "size too large": ({"size": "2049"}, "size", "out_of_range"),
+    "size enormous": ({"size": "9" * 1000}, "size", "out_of_range"),
+    "size no number": ({"size": "big"}, "size", "not_an_integer"),
+    "size a fraction": ({"size": "300.5"}, "size", "not_an_integer"),
+    "x no number": ({"x": "left"}, "x", "not_a_number"),
+    "x infinite": ({"x": "inf"}, "x", "out_of_range"),
+    "x not a number": ({"x": "nan"}, "x", "out_of_range"),
+    "zoom out of range": ({"zoom": "0"}, "zoom", "out_of_range"),
+    "rotate out of range": ({"rotate": "181"}, "rotate", "out_of_range"),
+    "shape unknown": ({"shape": "star"}, "shape", "not_one_of"),
+    "format unknown": ({"format": "bmp"}, "format", "not_one_of"),
+    "circle without transparency": ({"shape": "circle", "format": "jpeg"}, "format", "needs_transparency"),
+    "frame unknown": ({"frame": "nothing"}, "frame", "not_one_of"),
+    "frame a path": ({"frame": "../../etc/passwd"}, "frame", "not_one_of"),
+    "language not offered": ({"lang": "tlh"}, "lang", "not_one_of"),
+    "slogan too long": ({"slogan": "ا" * 61}, "slogan", "too_long"),
+    "slogan no text": ({"slogan": "a\x00b"}, "slogan", "not_text"),
+    "field unknown": ({"colour": "green"}, "colour", "unknown"),
+    "disposition unknown": ({"disposition": "sideways"}, "disposition", "not_one_of"),
+}
+
+
+def assert_problem(response: httpx2.Response, status: int, code: str, language: str) -> dict[str, Any]:
+    """Check that an answer is a whole problem in one language, and return it."""
+    assert response.status_code == status, response.headers
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["content-language"] == language
+    problem: dict[str, Any] = response.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == f"/v1/problems/{code}"
+    texts = [problem["title"], problem["detail"], *(fault["detail"] for fault in problem.get("fields", ()))]
+    for text in texts:
+        assert "Traceback" not in text
+        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language == "ar")
+    return problem
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("case", BAD_PHOTOS)
+def test_a_bad_photo_is_a_clean_answer(client: TestClient, photo: bytes, case: str, language: str) -> None:
+    """Status, code and text for each, in both languages, in well under a second."""
+    send, status, code = BAD_PHOTOS[case]
+    request = send(photo)
+    headers = {"accept-language": language, **request.pop("headers", {})}
+    start = time.monotonic()
+    response = client.post(AVATARS, headers=headers, **request)
+    assert time.monotonic() - start < 2  # a few milliseconds, on a machine that does nothing else
+    assert_problem(response, status, code, language)
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("way", ["form", "query"])
+@pytest.mark.parametrize("case", BAD_SPECS)
+def test_a_bad_spec_names_the_field(
+    client: TestClient, photo: bytes, case: str, way: str, language: str
+) -> None:
+    """Each wrong value is named with a stable code, whichever way it came."""
+    settings, field, code = BAD_SPECS[case]
+    headers = {"accept-language": language}
+    if way == "form":
+        response = client.post(AVATARS, files={"photo": photo}, data=settings, headers=headers)
+    else:
+        response = client.post(AVATARS, content=photo, params=settings, headers=headers)
+    problem = assert_problem(response, 422, "invalid_spec", language)
+    assert [(fault["field"], fault["code"]) for fault in problem["fields"]] == [(field, code)]
+
+
+def test_every_bad_field_is_named_at_once(client: TestClient, photo: bytes) -> None:
+    """Nobody mends one field to be told of the next."""
+    settings = {"size": "1", "x": "2", "colour": "red", "disposition": "sideways"}
+    response = client.post(AVATARS, content=photo, params=settings)
+    assert [fault["field"] for fault in response.json()["fields"]] == ["size", "x", "colour", "disposition"]
+
+
+@pytest.mark.parametrize(
+    ("slogan", "code"), [("غ" * 60, "slogan_does_not_fit"), ("سلام \U00012000", "missing_glyphs")]
+)
+def test_a_slogan_that_cannot_be_drawn(client: TestClient, photo: bytes, slogan: str, code: str) -> None:
+    """The frame knows whether words fit and whether it has the letters."""
+    response = client.post(AVATARS, files={"photo": photo}, data={"slogan": slogan})
+    assert_problem(response, 422, code, "en")
+
+
+def test_thousands_of_fields_in_the_query_are_one_short_answer(client: TestClient, photo: bytes) -> None:
+    """An answer never grows with what was wrong."""
+    query = "&".join(f"f{number}=" for number in range(MAX_FIELDS + 1))
+    response = client.post(f"{AVATARS}?{query}", content=photo)
+    assert_problem(response, 400, "malformed_request", "en")
+    assert_problem(client.get(f"{OVERLAY}?{query}"), 400, "malformed_request", "en")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v2/avatars", "/v1/avatars/", "/static/../app.py", "/%2e/x"])
+def test_an_unknown_address(client: TestClient, path: str) -> None:
+    """What does not exist is a problem like any other."""
+    assert_problem(client.get(path, headers={"accept-language": "ar"}), 404, "not_found", "ar")
+
+
+def test_a_wrong_method_says_which_ones_are_right(client: TestClient) -> None:
+    """The answer carries Allow, as HTTP asks."""
+    response = client.get(AVATARS)
+    assert_problem(response, 405, "method_not_allowed", "en")
+    assert response.headers["allow"] == "POST"
+    for path in ("/v1/frames", "/docs", "/static/docs/index.html"):
+        response = client.delete(path, headers={"accept-language": "ar"})
+        problem = assert_problem(response, 405, "method_not_allowed", "ar")
+        assert response.headers["allow"] == "GET, HEAD"
+        assert "GET" in problem["detail"]
+
+
+# -- frames ----------------------------------------------------------------
+
+
+def test_the_frames_are_listed_in_the_campaigns_order(client: TestClient, frames: FrameLibrary) -> None:
+    """Each with its texts, its languages and the address of its picture."""
+    response = client.get("/v1/frames")
+    assert response.headers["cache-control"].startswith("public")
+    listed = response.json()
+    assert [frame["id"] for frame in listed] == [frame.id for frame in frames]
+    for frame in listed:
+        assert {"ar", "en"} <= frame["title"].keys()
+        assert "ar" in frame["languages"]
+        assert client.get(frame["overlay"], params={"size": "64"}).status_code == 200
+        assert client.get(f"/v1/frames/{frame['id']}").json() == frame
+
+
+@pytest.mark.parametrize("suffix", ["", "/overlay.png", "/overlay.webp"])
+def test_an_unknown_frame(client: TestClient, suffix: str) -> None:
+    """The answer names the frames there are."""
+    problem = assert_problem(client.get(f"/v1/frames/nothing{suffix}"), 404, "frame_not_found", "en")
+    assert "red-ribbons" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/frames",
+        "/v1/frames/red-ribbons",
+        f"{OVERLAY}?size=64",
+        "/v1/frames/red-ribbons/overlay.webp?size=64",
+        "/v1/problems",
+        "/v1/problems/busy",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/",
+        "/docs",
+        "/openapi.json",
+        "/static/docs/index.html",
+    ],
+)
+def test_a_head_is_a_get_without_the_body(client: TestClient, path: str) -> None:
+    """Status and headers agree."""
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+# -- problems, other sites -------------------------------------------------
+
+
+def test_the_type_of_a_problem_leads_somewhere(client: TestClient) -> None:
+    """RFC 9457 asks that a type which is an address says what it means."""
+    problem = client.get("/nowhere").json()
+    described = client.get(problem["type"]).json()
+    assert (described["code"], described["status"]) == ("not_found", 404)
+    assert described in client.get("/v1/problems").json()
+    assert client.get("/v1/problems/nothing").status_code == 404
+
+
+def test_any_site_may_use_the_api(client: TestClient, photo: bytes) -> None:
+    """There are no cookies and no users, so no other site can act for somebody."""
+    headers = {"origin": "https://partner.example"}
+    asked = client.options(
+        AVATARS,
+        headers={**headers, "access-control-request-method": "POST"},
+    )
+    assert asked.headers["access-control-allow-origin"] == "*"
+    response = client.post(AVATARS, content=photo, params={"size": "64"}, headers=headers)
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.settings import load_settings
+from app.spec import AvatarSpec, field_range
+from app.web.app import create_app
+from app.web.http.problems import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.errors import RibbonsError
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    """The OpenAPI document."""
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def references(value: object) -> Iterator[str]:
+    """Return every ``$ref`` below a value."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for below in value.values():
+            yield from references(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from references(below)
+
+
+def test_every_route_is_described(document: dict[str, Any]) -> None:
+    """Each path of the contract, with a summary and a description."""
+    assert set(document["paths"]) == {
+        "/v1/avatars",
+        "/v1/renditions",
+        "/v1/frames",
+        "/v1/frames/{frame_id}",
+        "/v1/frames/{frame_id}/overlay.png",
+        "/v1/frames/{frame_id}/overlay.webp",
+        "/v1/stats",
+        "/v1/problems",
+        "/v1/problems/{code}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert operation["summary"]
+            assert operation["description"]
+
+
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
+    """No schema is referred to that is not there, and none is FastAPI's own."""
+    for reference in references(document):
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+    assert "HTTPValidationError" not in str(document)
+
+
+def test_every_field_of_the_spec_is_described_in_both_ways(document: dict[str, Any]) -> None:
+    """Form and query say the same, and what they say is what the spec declares."""
+    operation = document["paths"]["/v1/avatars"]["post"]
+    parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    content = operation["requestBody"]["content"]
+    form = content["multipart/form-data"]["schema"]
+    assert form["required"] == ["photo"]
+    assert {"image/*", "application/octet-stream"} <= content.keys()
+    for name, field in AvatarSpec.model_fields.items():
+        shown, in_form = parameters[name]["schema"], form["properties"][name]
+        assert parameters[name]["description"] == in_form["description"] == field.description
+        assert shown.get("default") == in_form.get("default") == field.default
+        assert shown["type"] in {"string", "integer", "number"}
+    for name in ("size", "x", "y", "zoom", "rotate"):
+        shown = parameters[name]["schema"]
+        assert (shown["minimum"], shown["maximum"]) == field_range(name)
+    assert parameters["shape"]["schema"]["enum"] == ["square", "circle"]
+    assert parameters["format"]["schema"]["enum"] == ["jpeg", "png", "webp", "avif"]
+
+
+def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> None:
+    """Each status has its problems, each problem an example that is whole."""
+    responses = document["paths"]["/v1/avatars"]["post"]["responses"]
+    assert responses["200"]["content"].keys() == {"image/jpeg", "image/png", "image/webp", "image/avif"}
+    problems = {status: answer for status, answer in responses.items() if status != "200"}
+    assert problems.keys() == {"400", "408", "413", "415", "422", "500", "503", "504"}
+    by_code: dict[str, type[RibbonsError]] = {error.code: error for error in KINDS}
+    for status, answer in problems.items():
+        (content,) = answer["content"].values()
+        for code, example in content["examples"].items():
+            value = example["value"]
+            assert value["code"] == code
+            assert value["status"] == int(status) == KINDS[by_code[code]].status
+            assert "{" not in value["detail"]
+    assert "Retry-After" in problems["503"]["headers"]
+
+
+class _Loads(HTMLParser):
+    """Collects what a page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.inline = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag != "a":
+            wanted = ("src", "href", "spec-url")
+            self.addresses += [address for name in wanted if (address := given.get(name))]
+        self.inline += tag == "script" and "src" not in given
+        self.inline += sum(name.startswith("on") for name in given)
+
+
+def test_the_page_loads_nothing_from_another_origin(client: TestClient) -> None:
+    """Everything is ours, everything is there, and the browser is told to load nothing else."""
+    response = client.get("/docs")
+    loads = _Loads()
+    loads.feed(response.text)
+    assert loads.inline == 0
+    assert "/openapi.json" in loads.addresses
+    for address in loads.addresses:
+        if address != "data:,":
+            assert re.match(r"/[a-z]", address)
+            assert client.get(address).status_code == 200
+    assert 'load-fonts="false"' in response.text
+    policy = response.headers["content-security-policy"]
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["default-src"] == "'none'"
+    assert directives["script-src"] == directives["connect-src"] == "'self'"
+    assert "http" not in policy
+    assert "*" not in policy
+
+
+def test_the_description_can_be_left_out(client: TestClient) -> None:
+    """With ``docs`` off nothing of it is served, and nothing leads there; the API and the pages are."""
+    app = create_app(load_settings(docs=False))
+    bare = TestClient(app)
+    for path in ("/docs", "/openapi.json", "/static/docs/index.html"):
+        assert client.get(path).status_code == 200
+        assert bare.get(path).status_code == 404
+    for path in ("/v1/frames", "/"):
+        assert bare.get(path).status_code == 200
+    assert 'href="/docs"' in client.get("/").text
+    assert 'href="/docs"' not in bare.get("/").text

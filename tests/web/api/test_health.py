@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.web.api import health
+from app.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+    from starlette.testclient import TestClient
+
+
+def samples(client: TestClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Return all that the service has counted."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_it_is_alive_and_ready(client: TestClient) -> None:
+    """Both answers are short, and kept by nobody."""
+    for path in ("/healthz", "/readyz"):
+        response = client.get(path)
+        assert (response.status_code, response.text) == (200, "ok\n")
+        assert response.headers["cache-control"] == "no-store"
+
+
+def test_many_probes_draw_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probing is no way to load the service: forty probes within a second draw one avatar between them."""
+    drawn = []
+    run = WorkerPool.run
+
+    async def counted(pool: WorkerPool, job: Callable[[], Any]) -> object:
+        drawn.append(job)
+        await anyio.sleep(0.5)  # in which the others come
+        return await run(pool, job)
+
+    application: Any = client.app
+    monkeypatch.setattr(application.state.service.pool, "_last_success", float("-inf"))
+    monkeypatch.setattr(WorkerPool, "run", counted)
+    monkeypatch.setattr(health, "_PROOF_SECONDS", 60)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: client.get("/readyz").status_code, range(40)))
+    assert set(answers) == {200}
+    assert len(drawn) == 1
+
+
+def test_requests_are_counted_by_route_and_status(client: TestClient) -> None:
+    """Paths that no route has share one label, so that strangers cannot grow the page."""
+    for path in ("/canary-1/of/none/of/ours", "/canary-2/of/none/of/ours"):
+        client.get(path)
+    client.get("/v1/frames/red-ribbons")
+    client.get("/v1/frames/canary-3")
+    client.request("BREW", "/canary-4/of/none/of/ours")
+    page = client.get("/metrics").text
+    assert "canary" not in page
+    assert "BREW" not in page
+    names = samples(client)
+
+    def count(method: str, route: str, status: str) -> float:
+        labels = frozenset({"method": method, "route": route, "status": status}.items())
+        return names[("ribbons_http_requests_total", labels)]
+
+    assert count("GET", "unmatched", "404") >= 2
+    assert count("GET", "/v1/frames/{frame_id}", "200") >= 1
+    assert count("GET", "/v1/frames/{frame_id}", "404") >= 1
+    assert count("other", "unmatched", "404") >= 1
+
+
+def test_avatars_are_counted_by_what_became_of_them(client: TestClient, photo: bytes) -> None:
+    """By outcome and format, with the time of each step."""
+
+    def count(outcome: str, output_format: str) -> float:
+        labels = frozenset({"outcome": outcome, "format": output_format}.items())
+        return samples(client).get(("ribbons_renders_total", labels), 0)
+
+    made, damaged = count("ok", "webp"), count("photo_damaged", "webp")
+    settings = {"size": "64", "format": "webp"}
+    client.post("/v1/avatars", content=photo, params=settings)
+    client.post("/v1/avatars", content=photo[:-500], params=settings)
+    assert (count("ok", "webp"), count("photo_damaged", "webp")) == (made + 1, damaged + 1)
+    early = count("photo_missing", "unknown"), count("invalid_spec", "unknown")
+    client.post("/v1/avatars", content=b"")
+    client.post("/v1/avatars", content=photo, params={"size": "1"})
+    late = count("photo_missing", "unknown"), count("invalid_spec", "unknown")
+    assert late == (early[0] + 1, early[1] + 1)
+    steps = {
+        dict(labels)["step"]
+        for name, labels in samples(client)
+        if name == "ribbons_render_step_duration_seconds_count"
+    }
+    assert {"decode", "crop", "overlay", "compose", "encode"} <= steps
+
+
+def test_what_goes_on_now_is_shown(client: TestClient) -> None:
+    """Queue, workers and uploads are there from the start, at rest."""
+    found = samples(client)
+    for name in ("jobs_running", "jobs_waiting", "uploads_arriving", "upload_held_bytes"):
+        assert found[(f"ribbons_{name}", frozenset())] == 0
+    for reason in ("deadline", "died"):
+        assert ("ribbons_workers_lost_total", frozenset({("reason", reason)})) in found

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from tests.web.api.test_avatars import assert_problem, opened
+
+from app import render
+from app.errors import Busy
+from app.render.overlay import Overlays
+from app.settings import load_settings
+from app.spec import AvatarSpec
+from app.web import service
+from app.web.api.overlays import overlay_address
+from app.web.app import create_app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+    from app.frames import FrameLibrary
+
+PNG = "/v1/frames/red-ribbons/overlay.png"
+WEBP = "/v1/frames/red-ribbons/overlay.webp"
+A_DAY = "public, max-age=86400"
+FOR_EVER = "public, max-age=31536000, immutable"
+
+both = pytest.mark.parametrize("address", [PNG, WEBP])
+
+
+# -- the picture -----------------------------------------------------------
+
+
+def test_an_overlay_is_the_frame_alone(client: TestClient, frames: FrameLibrary) -> None:
+    """Transparent where the face is, opaque on the ribbon, the same bytes as the core draws."""
+    for address, draw in ((PNG, Overlays(frames).png), (WEBP, Overlays(frames).webp)):
+        response = client.get(address, params={"size": "300"})
+        image = opened(response)
+        assert response.headers["content-type"] == f"image/{address.rpartition('.')[2]}"
+        assert (image.mode, image.size) == ("RGBA", (300, 300))
+        assert image.getchannel("A").getpixel((150, 150)) == 0
+        assert image.getchannel("A").getextrema() == (0, 255)
+        assert response.content == draw(AvatarSpec(size=300))
+
+
+@both
+def test_an_overlay_is_not_sent_twice(client: TestClient, address: str) -> None:
+    """A cache that has it gets 304 and no body, however the tag is listed."""
+    first = client.get(address, params={"size": "100"})
+    tag = first.headers["etag"]
+    assert tag.startswith('"')
+    assert first.headers["cache-control"] == A_DAY
+    for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(address, params={"size": "100"}, headers={"if-none-match": condition})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    changed = client.get(address, params={"size": "100"}, headers={"if-none-match": '"other"'})
+    assert changed.status_code == 200
+
+
+@both
+def test_what_cannot_be_drawn_is_no_picture_that_somebody_has(client: TestClient, address: str) -> None:
+    """``If-None-Match: *`` asks whether there is a picture, and a slogan that does not fit has none."""
+    settings = {"size": "100", "slogan": "غ" * 60}
+    response = client.get(address, params=settings, headers={"if-none-match": "*"})
+    assert_problem(response, 422, "slogan_does_not_fit", "en")
+
+
+def test_other_drawing_code_has_other_tags_and_addresses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A cache asks again after an update of ours, of the rasteriser, of the shaper or of the encoder."""
+
+    def names() -> tuple[str, str]:
+        app = create_app(load_settings())
+        bare = TestClient(app)
+        app.state.service.pool.run = no_drawing
+        tag = bare.head(PNG, params={"size": "64"}).headers["etag"]
+        return tag, page_address(app)
+
+    seen = [names(), names()]
+    assert seen[0] == seen[1]
+    for changed in ("pillow", "resvg-py", "uharfbuzz", "arabic-reshaper"):
+        with monkeypatch.context() as patch:
+            patch.setattr(service, "version", lambda name, changed=changed: str(name == changed))
+            seen.append(names())
+    (tmp_path / "crop.py").write_text("")
+    monkeypatch.setattr(render, "__path__", [str(tmp_path)])
+    seen.append(names())
+    for kind in zip(*seen, strict=True):
+        assert len(set(kind)) == 6
+
+
+async def no_drawing(_job: object, *, admitted: bool = False) -> bytes:  # noqa: ARG001 - as the pool's own
+    """Draw nothing."""
+    return b""
+
+
+def page_address(app: FastAPI) -> str:
+    """Return the address that a page writes for a frame's picture."""
+    parts = app.state.service
+    return overlay_address(parts, parts.frames.get("red-ribbons"), "ar", 64, "circle")
+
+
+def test_each_overlay_has_its_own_tag(client: TestClient) -> None:
+    """Everything that changes the picture changes the tag, and defaults spelled out do not."""
+
+    def tag(address: str = PNG, **settings: str) -> str:
+        return client.head(address, params={"size": "64", **settings}).headers["etag"]
+
+    variants: list[dict[str, str]] = [
+        {},
+        {"size": "65"},
+        {"lang": "en"},
+        {"slogan": "حرية"},
+        {"shape": "circle"},
+        {"address": WEBP},
+        {"address": "/v1/frames/ribbon-loop/overlay.png"},
+    ]
+    tags = [tag(**variant) for variant in variants]
+    assert len(set(tags)) == len(tags)
+    assert tag(lang="ar", shape="square", slogan=" ", v="1") == tags[0]
+
+
+@both
+def test_an_overlay_with_a_supporters_words_is_not_shared(client: TestClient, address: str) -> None:
+    """Caches on the way do not keep what somebody wrote, and a browser not for long, whatever it asks."""
+    version = page_address(client.app).rpartition("=")[2]  # type: ignore[arg-type]  # an ASGI app to its type
+    response = client.get(address, params={"size": "64", "slogan": "حرية", "v": version})
+    assert response.headers["cache-control"] == "private, max-age=3600"
+
+
+@both
+def test_an_overlay_takes_only_what_shapes_it(client: TestClient, address: str) -> None:
+    """Fields of an avatar that a frame does not have are unknown here, and named with the bad ones."""
+    settings = {"zoom": "2", "size": "1", "format": "avif", "v": "x" * 65, "colour": "red"}
+    problem = assert_problem(client.get(address, params=settings), 422, "invalid_spec", "en")
+    assert [(f["field"], f["code"]) for f in problem["fields"]] == [
+        ("size", "out_of_range"),
+        ("format", "unknown"),
+        ("zoom", "unknown"),
+        ("colour", "unknown"),
+        ("v", "too_long"),
+    ]
+    twice = assert_problem(client.get(f"{address}?v=1&v=2"), 422, "invalid_spec", "en")
+    assert [(f["field"], f["code"]) for f in twice["fields"]] == [("v", "repeated")]
+
+
+# -- a page's pictures -----------------------------------------------------
+
+
+def test_a_pages_pictures_are_kept_for_ever(client: TestClient) -> None:
+    """What changes a picture changes its address; at yesterday's address it is kept for a day."""
+    address = page_address(client.app)  # type: ignore[arg-type]  # an ASGI app to its type
+    response = client.get(address)
+    image = opened(response)
+    assert (image.format, image.size) == ("WEBP", (64, 64))
+    assert response.headers["cache-control"] == FOR_EVER
+    again = client.get(address, headers={"if-none-match": response.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, FOR_EVER)
+    assert client.get(f"{address}0").headers["cache-control"] == A_DAY
+    assert client.get(f"{address}0").content == response.content
+
+
+@pytest.fixture
+def idle() -> TestClient:
+    """The application without workers."""
+    client = TestClient(create_app(load_settings()))
+    client.app.state.service.pool.run = no_worker  # type: ignore[attr-defined]
+    return client
+
+
+async def no_worker(_job: object, *, admitted: bool = False) -> bytes:  # noqa: ARG001 - as the pool's own
+    """Refuse, as a pool does whose queue is full."""
+    raise Busy
+
+
+@both
+def test_frames_are_shown_while_every_worker_is_busy(
+    idle: TestClient, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has been drawn once needs no worker; a supporter's own words do, each time."""
+    pool = idle.app.state.service.pool  # type: ignore[attr-defined]
+    assert_problem(idle.get(address), 503, "busy", "en")
+    drawn: list[object] = []
+
+    async def draw(_job: object, *, admitted: bool = False) -> bytes:
+        drawn.append(admitted)
+        return b"picture"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "run", draw)
+        assert idle.get(address).content == b"picture"
+        assert idle.get(address, params={"slogan": "حرية"}).content == b"picture"
+    assert drawn == [True, False], "a frame is let in past a full queue, own words are not"
+    assert idle.get(address).content == b"picture"
+    assert idle.get(address, params={"v": "any"}).content == b"picture"
+    assert_problem(idle.get(address, params={"slogan": "حرية"}), 503, "busy", "en")
+    assert_problem(idle.get(address, params={"size": "65"}), 503, "busy", "en")
+
+
+def test_a_webp_is_small_and_hardly_differs(frames: FrameLibrary) -> None:
+    """A page's picture costs less than 45 KB, and laid over any ground it looks like the PNG."""
+    overlays = Overlays(frames)
+    for frame in frames:
+        spec = AvatarSpec(frame=frame.id, size=540)
+        png, webp = (Image.open(io.BytesIO(data)) for data in (overlays.png(spec), overlays.webp(spec)))
+        size = len(overlays.webp(spec))
+        assert size < 45_000
+        for ground in ("black", "white", "#c08552"):
+            assert decibels(laid(png, ground), laid(webp, ground)) > 35
+
+
+def laid(overlay: Image.Image, ground: str) -> Image.Image:
+    """Return an overlay over a plain ground."""
+    canvas = Image.new("RGB", overlay.size, ground)
+    canvas.paste(overlay, mask=overlay.getchannel("A"))
+    return canvas
+
+
+def decibels(a: Image.Image, b: Image.Image) -> float:
+    """Return the ratio of peak to noise between two pictures."""
+    difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    return float(10 * np.log10(255**2 / (difference**2).mean()))
