@@ -84,6 +84,14 @@ def test_only_the_settings_read_the_environment() -> None:
     assert readers <= {"app/settings.py", "app/cli.py"}
 
 
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_the_api_and_the_pages_never_import_each_other(path: Path) -> None:
+    """What both need stands beside them, or in ``web/http`` and ``web/state``."""
+    sides = {"app/web/api": "app.web.pages", "app/web/pages": "app.web.api"}
+    other = sides.get(str(path.parent))
+    assert other is None or not {name for name in imported(path) if f"{name}.".startswith(f"{other}.")}
+
+
 def test_importing_does_nothing() -> None:
     """Importing every module starts nothing, writes nothing and says nothing."""
     names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in MODULES]

@@ -1,14 +1,9 @@
-"""The languages that the pages speak, and which of them a reader gets."""
+"""The languages that the service speaks: its pages, its errors, its command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-T = TypeVar("T", bound=str)
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +40,3 @@ PAGE_LANGUAGES: dict[str, PageLanguage] = {
     )
 }
 """By code, in the order of the switch; the first is what readers get who ask for none of them."""
-
-
-def negotiate(accept_language: str | None, offered: Sequence[T], default: T) -> T:
-    """Choose the language of an answer from the request's Accept-Language (RFC 9110, 12.5.4).
-
-    A range matches with its subtags (``ar-PS`` is Arabic). Among equals the first one named wins.
-    """
-    best, best_quality = default, 0.0
-    for tag, quality in _ranges(accept_language or ""):
-        primary = tag.partition("-")[0]
-        for language in offered:
-            if primary == language and quality > best_quality:
-                best, best_quality = language, quality
-    return best
-
-
-def _ranges(accept_language: str) -> Iterator[tuple[str, float]]:
-    # Twenty ranges are more than any browser sends.
-    for item in accept_language.lower().split(",")[:20]:
-        tag, _, parameter = item.partition(";")
-        name, _, value = parameter.partition("=")
-        try:
-            quality = float(value) if name.strip() == "q" else 1.0
-        except ValueError:
-            continue
-        if 0 < quality <= 1:
-            yield tag.strip(), quality

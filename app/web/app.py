@@ -15,13 +15,12 @@ from starlette_compress import CompressMiddleware
 
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
-from app.web.api import avatars as api
-from app.web.api import docs, health, stats
+from app.web.api import avatars, docs, frames, health, overlays, problem_kinds, renditions, stats
 from app.web.api.openapi import describe_api
 from app.web.http.problems import language_of, problem_response
-from app.web.middleware import AnswerCrashes, DrainRefusedBodies, Observe, SecureHeaders
-from app.web.pages import editor as pages
-from app.web.pages import pwa as installing
+from app.web.middleware import AnswerCrashes, AnswerHead, DrainRefusedBodies, Observe, SecureHeaders
+from app.web.pages import editor, made, pwa, recipes, site
+from app.web.pages.errors import error_page, wants_page
 from app.web.pages.site import Site
 from app.web.service import Service
 
@@ -84,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
                 allow_headers=["*"],
                 expose_headers=["Content-Disposition", "Content-Language", "ETag", "Retry-After"],
             ),
+            Middleware(AnswerHead),
             Middleware(AnswerCrashes),
         ],
         exception_handlers={
@@ -94,17 +94,17 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     app.state.site = Site.build(settings)
-    app.state.worker_script = installing.worker_script(app.state.site)
-    app.include_router(api.router)
-    app.include_router(health.router)
-    app.include_router(stats.router)
+    app.state.worker_script = pwa.worker_script(app.state.site)
+    for part in (avatars, renditions, overlays, frames, problem_kinds, health, stats):
+        app.include_router(part.router)
     if settings.docs:
         app.include_router(docs.router)
         app.state.openapi = describe_api(app)
         app.mount("/static/docs", StaticFiles(directory=docs.STATIC_FOLDER))
-    app.include_router(installing.router)
-    # Last: the first part of a page's address is a language, and what has a name of its own comes before.
-    app.include_router(pages.router)
+    # The first part of a page's address is a language, and what has a name of its own comes before: the
+    # editor, which is at /{lang} itself, last.
+    for page in (site, pwa, recipes, made, editor):
+        app.include_router(page.router)
     return app
 
 
@@ -118,8 +118,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _answer_error(request: Request, exc: Exception) -> Response:
     error = exc if isinstance(exc, RibbonsError) else InternalError()
     request.state.problem = error.code
-    if pages.wants_page(request):
-        return pages.error_page(request, error)
+    if wants_page(request):
+        return error_page(request, error)
     return problem_response(error, language_of(request))
 
 

@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from app.errors import InternalError
 from app.faults import Fault
+from app.web.http.client import is_secure
 from app.web.http.problems import language_of, problem_response
-from app.web.pages.site import is_secure
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -193,6 +193,30 @@ class _Body:
 
 def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+class AnswerHead:
+    """Answers HEAD as GET without the body (RFC 9110, 9.3.2), wherever GET is taken: FastAPI does not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        # A copy: the server looks at its own scope to know that it has to leave the body out.
+        as_get = {**scope, "method": "GET"}
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            # Whoever observes the request from outside knows it by its route.
+            scope.update({name: as_get[name] for name in ("route", "root_path") if name in as_get})
+            await send(message)
+
+        await self.app(as_get, receive, send_head)
 
 
 class AnswerCrashes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from starlette.requests import ClientDisconnect
@@ -14,51 +14,70 @@ from app.web.http.uploads import MAX_FIELDS
 from app.web.service import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.requests import Request
 
     from app.render.avatar import Avatar
     from app.spec import AvatarSpec
-    from app.web.http.uploads import Fields
+    from app.web.http.uploads import Fields, Upload
 
 T = TypeVar("T")
-Disposition = Literal["attachment", "inline"]
 
 
-@dataclass(frozen=True, slots=True)
 class Order:
-    """What a request asks for: the avatar, and how it is to be handed over."""
+    """A photo that has arrived, and what was sent with it.
 
-    spec: AvatarSpec
-    disposition: Disposition
+    Attributes:
+        photo: The file's bytes; of what format is not known yet.
+        fields: The query's and the form's, in order.
+        output_format: The avatar's, or ``unknown`` until :meth:`draw` is asked for it.
+    """
+
+    def __init__(self, request: Request, upload: Upload) -> None:
+        self.photo = upload.photo
+        self.fields = fields_of(request, upload.fields)
+        self.output_format = "unknown"
+        self._request = request
+
+    async def draw(self, spec: AvatarSpec) -> Avatar:
+        """Draw the avatar. Who hands it over counts it (``Service.counter``).
+
+        Raises:
+            ClientDisconnect: The client left.
+            RibbonsError: The photo, the spec or the service is at fault.
+        """
+        service = service_of(self._request)
+        self.output_format = spec.output_format
+        job = partial(service.studio.draw_avatar, self.photo, spec)
+        avatar = await run_while_connected(self._request, partial(service.pool.run, job, admitted=True))
+        service.metrics.avatar_made(spec.output_format, avatar.seconds)
+        return avatar
 
 
-async def make_ordered(request: Request, read: Callable[[Fields], Order]) -> tuple[Avatar, Order]:
-    """Receive a photo and draw its avatar. Who hands it over counts it (``Service.counter``).
+@asynccontextmanager
+async def take_order(request: Request) -> AsyncIterator[Order]:
+    """Receive a photo, as the request's body or in a form, and hold it until the block ends.
 
-    Args:
-        request: With the photo as its body, or in a form.
-        read: Makes an order of the query's and the form's fields, or raises what is wrong with them.
+    What the block raises is counted as a refusal.
 
     Raises:
-        ClientDisconnect: The client left.
-        RibbonsError: The photo, the order or the service is at fault.
+        RibbonsError: The photo does not arrive, or the service takes none now.
     """
     service = service_of(request)
     output_format = "unknown"
     try:
         service.pool.refuse_if_full()
         async with service.uploads.receive(request) as upload:
-            order = read(fields_of(request, upload.fields))
-            output_format = order.spec.output_format
-            job = partial(service.studio.draw_avatar, upload.photo, order.spec)
-            avatar = await run_while_connected(request, partial(service.pool.run, job, admitted=True))
+            order = Order(request, upload)
+            try:
+                yield order
+            finally:
+                output_format = order.output_format
+                del order, upload  # this frame may wait in an error's traceback, and the photo must not
     except RibbonsError as error:
         service.metrics.avatar_refused(output_format, error.code)
         raise
-    service.metrics.avatar_made(order.spec.output_format, avatar.seconds)
-    return avatar, order
 
 
 def fields_of(request: Request, sent: Fields = ()) -> Fields:

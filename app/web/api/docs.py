@@ -19,14 +19,12 @@ _POLICY = (
 router = APIRouter(include_in_schema=False)
 
 
-@router.head("/openapi.json")
 @router.get("/openapi.json")
 async def describe_for_programs(request: Request) -> JSONResponse:
     """Serve the OpenAPI document."""
     return JSONResponse(request.app.state.openapi)
 
 
-@router.head("/docs")
 @router.get("/docs")
 async def describe_for_people() -> FileResponse:
     """Serve the page; it reads /openapi.json."""

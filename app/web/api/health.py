@@ -21,14 +21,12 @@ _PROBE_SIZE = 64
 router = APIRouter(tags=["operations"])
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Alive", response_class=Response, responses=openapi.TEXT_RESPONSES)
 async def is_alive() -> Response:
     """The web process answers."""
     return Response("ok\n", media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready", response_class=Response, responses=openapi.READY_RESPONSES)
 async def is_ready(request: Request) -> Response:
     """A worker has drawn an avatar within the last second, or draws one now; Redis has been reached."""
@@ -45,7 +43,6 @@ async def is_ready(request: Request) -> Response:
     return Response("ok\n", media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
-@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", summary="Metrics", response_class=Response, responses=openapi.TEXT_RESPONSES)
 async def expose_metrics(request: Request) -> Response:
     """Counts and durations for Prometheus."""

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 from app.errors import FieldProblem
 from app.spec import AvatarSpec, parse_spec
+from app.web.addresses import VERSION_FIELD, overlay_tag, overlay_version
 from app.web.api import openapi
+from app.web.api.frames import FrameId  # noqa: TC001 - FastAPI reads the annotation
 from app.web.orders import fields_of, run_while_connected
 from app.web.service import service_of
 
 if TYPE_CHECKING:
     from app.frames import Frame, FrameLibrary
-    from app.spec import Format, Shape
+    from app.spec import Format
     from app.web.http.uploads import Fields
-    from app.web.service import Service
 
 _FIELDS = ("lang", "slogan", "size", "shape")
-_VERSION_FIELD = "v"
 _MAX_VERSION_CHARACTERS = 64
 
 _A_DAY = "public, max-age=86400"
@@ -36,30 +34,9 @@ _NOT_SHARED = "private, max-age=3600"
 _MANY_WAITING = 8
 """Missing pictures that may wait for a worker although the queue is full."""
 
-FrameId = Annotated[
-    str, Path(description="Id of a frame, from the list of frames.", examples=["red-ribbons"])
-]
-
 router = APIRouter()
 
 
-def overlay_address(service: Service, frame: Frame, lang: str, size: int, shape: Shape = "square") -> str:
-    """Return the address of a frame's picture for a page: browsers keep what is there for ever.
-
-    Whatever changes the picture changes the address.
-
-    Args:
-        service: Knows the code that draws.
-        frame: The frame.
-        lang: One of ``frame.languages``.
-        size: Side of the square, in pixels.
-        shape: Whether the picture is cut to a circle.
-    """
-    fields = {"lang": lang, "size": size, "shape": shape, _VERSION_FIELD: _version(service, frame)}
-    return f"/v1/frames/{frame.id}/overlay.webp?{urlencode(fields)}"
-
-
-@router.head("/v1/frames/{frame_id}/overlay.png", include_in_schema=False)
 @router.get(
     "/v1/frames/{frame_id}/overlay.png",
     summary="Draw a frame by itself",
@@ -73,7 +50,6 @@ async def draw_png(request: Request, frame_id: FrameId) -> Response:
     return await _answer(request, frame_id, "png")
 
 
-@router.head("/v1/frames/{frame_id}/overlay.webp", include_in_schema=False)
 @router.get(
     "/v1/frames/{frame_id}/overlay.webp",
     summary="Draw a frame by itself, in few bytes",
@@ -92,8 +68,8 @@ async def _answer(request: Request, frame_id: str, picture_format: Format) -> Re
     frame = service.frames.get(frame_id)
     given = fields_of(request)
     spec = _read_request(given, frame, service.frames, picture_format)
-    tag = _tag(service.drawing_revision, frame, spec)
-    is_current = (_VERSION_FIELD, _version(service, frame)) in given
+    tag = overlay_tag(service.drawing_revision, frame, spec)
+    is_current = (VERSION_FIELD, overlay_version(service.drawing_revision, frame)) in given
     headers = {"ETag": f'"{tag}"', "Cache-Control": _cache_control(spec, is_current=is_current)}
     condition = request.headers.get("if-none-match", "")
     # Compared weakly, as RFC 9110 (13.1.2) asks: caches and proxies may have weakened ours.
@@ -106,15 +82,15 @@ async def _answer(request: Request, frame_id: str, picture_format: Format) -> Re
 
 
 def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_format: Format) -> AvatarSpec:
-    known = (*_FIELDS, _VERSION_FIELD)
+    known = (*_FIELDS, VERSION_FIELD)
     problems = [
         FieldProblem.of(name[:64], "unknown", choices=known) for name, _ in given if name not in known
     ]
-    versions = [value for name, value in given if name == _VERSION_FIELD]
+    versions = [value for name, value in given if name == VERSION_FIELD]
     if len(versions) > 1:
-        problems.append(FieldProblem.of(_VERSION_FIELD, "repeated"))
+        problems.append(FieldProblem.of(VERSION_FIELD, "repeated"))
     if any(len(version) > _MAX_VERSION_CHARACTERS for version in versions):
-        problems.append(FieldProblem.of(_VERSION_FIELD, "too_long", maximum=_MAX_VERSION_CHARACTERS))
+        problems.append(FieldProblem.of(VERSION_FIELD, "too_long", maximum=_MAX_VERSION_CHARACTERS))
     asked = [pair for pair in given if pair[0] in _FIELDS]
     return parse_spec([("frame", frame.id), ("format", picture_format), *asked], frames, problems)
 
@@ -137,18 +113,3 @@ def _cache_control(spec: AvatarSpec, *, is_current: bool) -> str:
     if spec.slogan:
         return _NOT_SHARED
     return _FOR_EVER if is_current else _A_DAY
-
-
-def _tag(drawing_revision: str, frame: Frame, spec: AvatarSpec) -> str:
-    """Return what names the bytes: the same drawing code, frame, fonts and spec draw the same ones."""
-    picture = (spec.lang, spec.slogan or "", str(spec.size), spec.shape, spec.output_format)
-    return _digest(drawing_revision, frame.revision, *picture)[:32]
-
-
-def _version(service: Service, frame: Frame) -> str:
-    """Return what changes with anything that a frame's pictures depend on, in few characters."""
-    return _digest(service.drawing_revision, frame.revision)[:12]
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -12,7 +12,6 @@ from app.web.state.counter import Tally
 router = APIRouter()
 
 
-@router.head("/v1/stats", include_in_schema=False)
 @router.get("/v1/stats", summary="Count the avatars made", tags=["stats"])
 async def show_stats(request: Request, response: Response) -> Tally:
     """How many avatars were made, and since when. Nothing is kept of who made them."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app import errors
 from app.errors import LANGUAGES, InternalError, InvalidSpec, Language  # pydantic reads it
-from app.texts.languages import negotiate
+from app.web.http.negotiation import negotiate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

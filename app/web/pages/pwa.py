@@ -16,9 +16,9 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import Response
 
-from app.errors import NotFound
 from app.texts.translations import LOCALE_FOLDER, mark
-from app.web.pages.site import TEMPLATES_FOLDER
+from app.web.pages.languages import KnownLanguage, PageLanguageCode
+from app.web.pages.site import TEMPLATES_FOLDER, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,19 +49,15 @@ _ICONS = (
 router = APIRouter(include_in_schema=False)
 
 
-@router.head("/{lang}/manifest.webmanifest")
 @router.get("/{lang}/manifest.webmanifest")
-async def send_manifest(request: Request, lang: str) -> Response:
+async def send_manifest(request: Request, lang: PageLanguageCode) -> Response:
     """What a system needs to know to install the page, and to offer it in its share sheet."""
-    site = _site_of(request)
-    if lang not in site.catalogues:
-        raise NotFound
+    site = site_of(request)
     body = json.dumps(manifest(site, site.catalogues[lang]), ensure_ascii=False)
     headers = {"Cache-Control": "no-cache", "Content-Language": lang}
     return Response(body, headers=headers, media_type="application/manifest+json")
 
 
-@router.head("/service-worker.js")
 @router.get("/service-worker.js")
 async def send_worker(request: Request) -> Response:
     """The service worker."""
@@ -74,13 +70,10 @@ async def send_worker(request: Request) -> Response:
     return Response(script, headers=headers, media_type="text/javascript; charset=utf-8")
 
 
-@router.head("/{lang}/offline")
-@router.get("/{lang}/offline")
-async def show_offline_notice(request: Request, lang: str) -> Response:
+@router.get("/{lang}/offline", dependencies=[KnownLanguage])
+async def show_offline_notice(request: Request) -> Response:
     """What the worker shows in place of a page that it may not keep, such as a result."""
-    if lang not in _site_of(request).catalogues:
-        raise NotFound
-    return _site_of(request).page(request, "offline.html", {})
+    return site_of(request).page(request, "offline.html", {})
 
 
 def manifest(site: Site, catalogue: Catalogue) -> dict[str, Any]:
@@ -136,8 +129,3 @@ def _page_sources() -> Iterator[str]:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-
-
-def _site_of(request: Request) -> Site:
-    site: Site = request.app.state.site
-    return site

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from fastapi import APIRouter
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from starlette.responses import HTMLResponse
+from starlette.requests import HTTPConnection, Request  # noqa: TC002 - FastAPI reads the annotation
+from starlette.responses import HTMLResponse, Response
 
-from app.texts.languages import PAGE_LANGUAGES, negotiate
+from app.texts.languages import PAGE_LANGUAGES
 from app.texts.translations import load_catalogues
+from app.web.http.client import own_address
+from app.web.http.negotiation import negotiate
 from app.web.pages.assets import STATIC_FOLDER, Assets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jinja2.runtime import Context
-    from starlette.requests import HTTPConnection
-    from starlette.responses import Response
 
     from app.settings import Settings
     from app.texts.translations import Catalogue
@@ -46,7 +47,8 @@ PAGE_HEADERS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-_HOST = re.compile(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.IGNORECASE)
+
+router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +95,8 @@ class Site:
         return negotiate(request.headers.get("accept-language"), tuple(self.catalogues), DEFAULT_LANGUAGE)
 
     def address_of(self, request: HTTPConnection) -> str:
-        """Return the site's own address, ``https://host``, to be shown to whoever sent this request.
-
-        A proxy that ends TLS says so in ``X-Forwarded-Proto``. Whoever lies there or in ``Host`` is told
-        their own lie, and nobody else is: pages are not kept by shared caches.
-        """
-        if self.public_url is not None:
-            return self.public_url
-        host = request.headers.get("host", "")
-        if not _HOST.fullmatch(host):
-            host = "localhost"
-        return f"{'https' if is_secure(request) else 'http'}://{host.lower()}"
+        """Return the site's own address, ``https://host``, to be shown to whoever sent this request."""
+        return self.public_url or own_address(request)
 
     def page(
         self,
@@ -136,11 +129,16 @@ class Site:
         return HTMLResponse(body, status, answer_headers)
 
 
-def is_secure(request: HTTPConnection) -> bool:
-    """Whether the reader's own connection is encrypted, up to here or up to a proxy in front."""
-    # Each of several proxies may have added how it was reached itself; the first one met the reader.
-    first, _, _ = request.headers.get("x-forwarded-proto", "").partition(",")
-    return "https" in {request.url.scheme, first.strip().lower()}
+def site_of(request: HTTPConnection) -> Site:
+    """Return the pages' parts."""
+    site: Site = request.app.state.site
+    return site
+
+
+@router.get("/static/{hashed}")
+async def send_static_file(request: Request, hashed: str) -> Response:
+    """A static file, under the name that holds its hash."""
+    return site_of(request).assets.response(hashed)
 
 
 def _load_templates(assets: Assets) -> Environment:

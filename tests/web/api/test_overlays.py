@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
-from tests.web.api.test_avatars import assert_problem, opened
 
 from app import render
 from app.errors import Busy
@@ -15,8 +14,9 @@ from app.render.overlay import Overlays
 from app.settings import load_settings
 from app.spec import AvatarSpec
 from app.web import service
-from app.web.api.overlays import overlay_address
+from app.web.addresses import overlay_address
 from app.web.app import create_app
+from tests.web.api.test_avatars import assert_problem, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ async def no_drawing(_job: object, *, admitted: bool = False) -> bytes:  # noqa:
 def page_address(app: FastAPI) -> str:
     """Return the address that a page writes for a frame's picture."""
     parts = app.state.service
-    return overlay_address(parts, parts.frames.get("red-ribbons"), "ar", 64, "circle")
+    return overlay_address(parts.drawing_revision, parts.frames.get("red-ribbons"), "ar", 64, "circle")
 
 
 def test_each_overlay_has_its_own_tag(client: TestClient) -> None:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.web.api.test_avatars import BAD_PHOTOS, assert_problem, opened
 
 from app.errors import Busy
 from app.render.rendition import make_rendition
 from tests import photos
+from tests.web.api.test_avatars import BAD_PHOTOS, assert_problem, opened
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
