@@ -19,7 +19,7 @@ from app import __version__
 from app.errors import InvalidSpec, PhotoTooManyBytes, RibbonsError, SpecError
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
-from app.render.encode import EXTENSIONS
+from app.render.encode import EXTENSIONS, JPEG_QUALITY
 from app.render.overlay import Overlays
 from app.render.proof import check_frame, draw_sheet
 from app.settings import InvalidSettings, load_settings
@@ -170,7 +170,7 @@ def sheet(output: Path, portrait: Any) -> None:
     except RibbonsError as error:
         fail(error)
     file = io.BytesIO()
-    picture.save(file, ending, quality=90)
+    picture.save(file, ending, quality=JPEG_QUALITY)
     write(output, file.getvalue())
 
 

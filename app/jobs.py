@@ -22,13 +22,14 @@ from app.render.derived.platforms import PLATFORMS, draw_for
 from app.render.derived.story import draw_story
 from app.render.overlay import Overlays
 from app.render.rendition import make_rendition
+from app.spec import field_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from app.render.avatar import Avatar
-    from app.render.decode import Limits
+    from app.render.limits import Limits
     from app.spec import AvatarSpec
 
 T = TypeVar("T")
@@ -115,6 +116,12 @@ class Studio:
     fonts_folder: Path
     overlay_cache_bytes: int
     limits: Limits
+
+    @property
+    def smallest_side(self) -> int:
+        """Pixels along a side that is long enough for a photo, and for an avatar."""
+        smallest, _ = field_range("size")
+        return max(int(smallest), self.limits.min_side)
 
     def draw_avatar(self, photo: bytes, spec: AvatarSpec) -> Avatar:
         """Make one avatar. Raises as :func:`~app.render.avatar.make_avatar` does."""

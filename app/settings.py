@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.render.decode import Limits
+from app.render.limits import OVERLAY_CACHE_BYTES, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX = "RIBBONS_"
 MB = 1_000_000
+
+_LIMITS = Limits()
 
 # What a worker needs beside the photo: itself and its libraries (80 MB), and to resize, compose and encode.
 _WORKER_BYTES = 150 * MB
@@ -101,18 +103,21 @@ class Settings(BaseSettings):
         int, Field(description="Memory that one worker may take for its data.", ge=256 * MB, le=64_000 * MB)
     ] = 1500 * MB
     max_photo_bytes: Annotated[int, Field(description="Largest photo, in bytes.", ge=1000, le=1000 * MB)] = (
-        40 * MB
+        _LIMITS.max_bytes
     )
     max_pixels: Annotated[
         int,
         Field(description="Most pixels in a photo decoded at a reduced scale.", ge=1, le=1000 * MB),
-    ] = 250 * MB
+    ] = _LIMITS.max_pixels
     max_decoded_pixels: Annotated[
         int, Field(description="Most pixels in a photo decoded whole.", ge=1, le=1000 * MB)
-    ] = 60 * MB
+    ] = _LIMITS.max_decoded_pixels
+    min_photo_side: Annotated[
+        int, Field(description="Fewest pixels on the shorter side of a photo.", ge=1, le=1024)
+    ] = _LIMITS.min_side
     overlay_cache_bytes: Annotated[
         int, Field(description="Memory that each worker may keep drawn frames in.", ge=0, le=16_000 * MB)
-    ] = 128 * MB
+    ] = OVERLAY_CACHE_BYTES
     max_uploads: Annotated[
         int,
         Field(description="Photos that may be arriving at once; others are refused.", ge=1, le=10_000),
@@ -163,6 +168,7 @@ class Settings(BaseSettings):
             max_bytes=self.max_photo_bytes,
             max_pixels=self.max_pixels,
             max_decoded_pixels=self.max_decoded_pixels,
+            min_side=self.min_photo_side,
         )
 
 

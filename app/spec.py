@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Shape = Literal["square", "circle"]
 Format = Literal["jpeg", "png", "webp", "avif"]
 
+DEFAULT_SIZE = 1080
+"""Pixels along a side of the avatar that is proposed, and of every picture of the pages."""
+
 SLOGAN_CHARACTERS = 60
 TRANSPARENT_FORMATS: tuple[Format, ...] = ("png", "webp", "avif")
 # Joiners and directional marks have no picture of their own but decide how their neighbours are drawn
@@ -73,7 +76,7 @@ class AvatarSpec(BaseModel):
         BeforeValidator(_normalise_slogan),
         Field(description="Your own text instead of the frame's slogan, where the frame allows it."),
     ] = None
-    size: Annotated[int, Field(description="Side of the square, in pixels.", ge=64, le=2048)] = 1080
+    size: Annotated[int, Field(description="Side of the square, in pixels.", ge=64, le=2048)] = DEFAULT_SIZE
     shape: Annotated[Shape, Field(description="A circle is transparent outside.")] = "square"
     format: Annotated[
         Format | None,

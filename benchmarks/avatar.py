@@ -1,8 +1,8 @@
 """CPU per avatar, beside the bare codec floor: ``python -m benchmarks.avatar [FOLDER]``.
 
 The floor is what the codecs alone take: decoding at the scale that is enough and encoding 1080 px of JPEG
-4:4:4 at quality 90, without a crop, a resize, a colour or a frame. Floor and avatar take turns, so that
-whatever else the machine does weighs on both; the ratio is the median of the pairs' ratios. The budget is
+4:4:4 at the avatar's quality, without a crop, a resize, a colour or a frame. Floor and avatar take turns,
+so that whatever else the machine does weighs on both; the ratio is the median of the pairs' ratios. The budget is
 for photos of 12 MP and more: the exit code is 1 past it. A small photo has a small floor and the same square
 of 1080 px to resize, frame and encode, so its ratio is higher and only printed.
 """
@@ -21,6 +21,7 @@ from PIL import Image
 
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
+from app.render.encode import JPEG_QUALITY
 from app.render.overlay import Overlays
 from app.spec import AvatarSpec
 
@@ -54,7 +55,7 @@ def codec_floor(photo: bytes, size: int) -> None:
         file.draft("RGB", (size, size))
         file.load()
         square = file.crop((0, 0, size, size))
-    square.save(io.BytesIO(), "JPEG", quality=90, subsampling="4:4:4")
+    square.save(io.BytesIO(), "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4")
 
 
 def measure(photo: bytes, overlays: Overlays, spec: AvatarSpec) -> tuple[float, float, float]:

@@ -114,3 +114,12 @@ assert threading.active_count() == 1
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_settings_load_no_decoder() -> None:
+    """Who only reads the settings does not pay for a library of pictures."""
+    script = "import sys, app.settings; print([name for name in ('PIL', 'pi_heif') if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"

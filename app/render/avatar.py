@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from app.render.colour import to_srgb
 from app.render.compose import compose
 from app.render.crop import crop, scale_needed
-from app.render.decode import Limits, decode, identify
+from app.render.decode import decode, identify
 from app.render.encode import EXTENSIONS, MEDIA_TYPES, encode
+from app.render.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -22,9 +22,12 @@ EXTENSIONS: Mapping[Format, str] = MappingProxyType(
     {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
 )
 
+JPEG_QUALITY = 90
+"""Of an avatar, and of what is made of it; see :data:`OPTIONS`."""
+
 OPTIONS: Mapping[Format, Mapping[str, Any]] = MappingProxyType(
     {
-        "jpeg": {"quality": 90, "subsampling": "4:4:4"},
+        "jpeg": {"quality": JPEG_QUALITY, "subsampling": "4:4:4"},
         "png": {"compress_level": 3},
         "webp": {"quality": 90, "method": 2},
         "avif": {"quality": 80, "speed": 9, "subsampling": "4:4:4", "max_threads": 1},

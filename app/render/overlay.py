@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from PIL import Image, ImageChops
 
 from app.render.artwork import draw_circle, draw_ground, draw_words
-from app.spec import AvatarSpec
+from app.render.limits import OVERLAY_CACHE_BYTES
+from app.spec import DEFAULT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.frames import FrameLibrary
-    from app.spec import Shape
-
-DEFAULT_CACHE_BYTES = 128 * 1024 * 1024
-"""About 22 overlays of 1080 px (5.8 MB each, and 4.7 MB for each frame without words)."""
+    from app.spec import AvatarSpec, Shape
 
 WEBP: Mapping[str, Any] = MappingProxyType({"quality": 80, "alpha_quality": 75, "method": 6, "exact": False})
 """For a preview on a page, drawn once and sent to everyone. Chosen at 540 px on red-ribbons: 29 KB for the
@@ -80,7 +78,7 @@ class _Key(NamedTuple):
     @property
     def is_campaigns(self) -> bool:
         """Whether it is what most people ask for: the campaign's own words at the size we propose."""
-        return self.slogan is None and self.size == AvatarSpec.model_fields["size"].default
+        return self.slogan is None and self.size == DEFAULT_SIZE
 
 
 _Kept = TypeVar("_Kept", Overlay, Image.Image)
@@ -101,7 +99,7 @@ class Overlays:
         max_bytes: Memory that everything kept may take together.
     """
 
-    def __init__(self, frames: FrameLibrary, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(self, frames: FrameLibrary, max_bytes: int = OVERLAY_CACHE_BYTES) -> None:
         self.frames = frames
         self.max_bytes = max_bytes
         self.nbytes = 0

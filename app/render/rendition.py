@@ -12,8 +12,9 @@ from PIL import Image
 
 from app.render.colour import to_srgb
 from app.render.crop import STORED, TURNS, shrink
-from app.render.decode import Limits, decode, identify
+from app.render.decode import decode, identify
 from app.render.encode import encode_jpeg
+from app.render.limits import Limits
 
 if TYPE_CHECKING:
     from app.render.decode import Photo

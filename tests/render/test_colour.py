@@ -9,7 +9,8 @@ from PIL import Image
 
 from app.render.colour import to_srgb
 from app.render.colourspace import ColourSpace
-from app.render.decode import Limits, decode, identify
+from app.render.decode import decode, identify
+from app.render.limits import Limits
 from tests import photos
 from tests.photos import PICTURE
 

@@ -17,7 +17,8 @@ from app.errors import (
     PhotoTooSmall,
 )
 from app.render.avatar import make_avatar
-from app.render.decode import Limits, Photo, decode, identify, in_plain_mode
+from app.render.decode import Photo, decode, identify, in_plain_mode
+from app.render.limits import Limits
 from app.spec import AvatarSpec
 from tests import photos
 from tests.photos import BLUE, GREEN, READABLE, RED, TRANSPARENT, WHITE

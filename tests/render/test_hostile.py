@@ -14,11 +14,12 @@ import pytest
 
 from app.errors import PhotoDamaged, PhotoError, PhotoTooManyPixels, PhotoTooSmall, RibbonsError
 from app.render.avatar import Avatar, make_avatar
-from app.render.decode import Limits, decode, identify
+from app.render.decode import decode, identify
 from app.render.formats import BrokenContainer
 from app.render.formats.bmff import read_bmff
 from app.render.formats.jpeg import MAX_GAP, MAX_SCANS
 from app.render.formats.png import read_png
+from app.render.limits import Limits
 from app.spec import AvatarSpec
 from tests import photos
 from tests.photos import PICTURE, READABLE, TRANSPARENT

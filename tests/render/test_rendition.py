@@ -12,7 +12,8 @@ from PIL import Image
 
 from app.errors import PhotoDamaged, PhotoError, PhotoMissing, PhotoNotSupported, PhotoTooSmall
 from app.render.crop import shrink
-from app.render.decode import Limits, Photo
+from app.render.decode import Photo
+from app.render.limits import Limits
 from app.render.rendition import LARGEST, ROWS, SMALLEST, make_rendition
 from tests import photos
 from tests.photos import PICTURE, READABLE, TRANSPARENT

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from app.render.decode import Limits, decode, identify, in_plain_mode
+from app.render.decode import decode, identify, in_plain_mode
 from app.render.encode import OPTIONS, encode_jpeg
+from app.render.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from app.frames import UNITS, Line, Setting
 from app.render.artwork import draw_circle, only_paths, path_element, rasterise
 from app.render.derived.platforms import SHARPEST, open_avatar
-from app.render.encode import encode_jpeg
+from app.render.encode import JPEG_QUALITY, encode_jpeg
 from app.render.text.slogan import Outline, base_direction, set_slogan
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ LEADING = 1.16
 CLEARANCE = 0.2
 """Least distance of one line's ink from the next one's, in ems; Nastaliq needs more than its leading."""
 
-QUALITY = 90
-
 _EXPLICIT = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LEFT_TO_RIGHT_MARK, _RIGHT_TO_LEFT_MARK = "\u200e", "\u200f"
 
@@ -82,7 +80,7 @@ def draw_story(avatar: bytes, spec: AvatarSpec, address: str, frame: Frame) -> b
     card.paste(circle, ((WIDTH - CIRCLE) // 2, CIRCLE_TOP), draw_circle(CIRCLE))
     words = rasterise(only_paths(*_words(frame, spec, address)), WIDTH, frame.id)
     card.paste(words.convert("RGB"), (0, HEIGHT - WIDTH), words.getchannel("A"))
-    return encode_jpeg(card, QUALITY)
+    return encode_jpeg(card, JPEG_QUALITY)
 
 
 @lru_cache(maxsize=1)

@@ -16,8 +16,6 @@ from app.web.service import service_of
 # make load, and are answered when the queue is full of work that gets done.
 _PROOF_SECONDS = 1.0
 
-_PROBE_SIZE = 64
-
 router = APIRouter(tags=["operations"])
 
 
@@ -38,7 +36,7 @@ async def is_ready(request: Request) -> Response:
         await service.store.ping()
     async with service.probing:
         if not service.pool.succeeded_within(_PROOF_SECONDS):
-            spec = service.specimen.model_copy(update={"size": _PROBE_SIZE})
+            spec = service.specimen.model_copy(update={"size": service.studio.smallest_side})
             await service.pool.run(partial(service.studio.draw_specimen, spec))
     return Response("ok\n", media_type="text/plain", headers={"Cache-Control": "no-store"})
 

@@ -13,6 +13,8 @@ from fastapi.openapi.utils import get_openapi
 from app import errors
 from app.errors import FieldProblem, InvalidSpec
 from app.render import rendition
+from app.render.encode import MEDIA_TYPES
+from app.render.limits import Limits
 from app.spec import AvatarSpec, field_range
 from app.web.http.problems import MEDIA_TYPE, Problem, kind_of, problem
 
@@ -23,15 +25,15 @@ if TYPE_CHECKING:
 
     from app.errors import Param, RibbonsError
 
-_IMAGES = ("image/jpeg", "image/png", "image/webp", "image/avif")
+_IMAGES = tuple(MEDIA_TYPES.values())
 _BINARY = {"type": "string", "format": "binary"}
 
 _EXAMPLE_PARAMS: Mapping[str, Param] = {
-    "limit_mb": 40,
-    "limit_mp": 60,
+    "limit_mb": Limits().max_bytes // 1_000_000,
+    "limit_mp": Limits().max_decoded_pixels // 1_000_000,
     "width": 12,
     "height": 9,
-    "minimum": 16,
+    "minimum": Limits().min_side,
     "characters": "😀",
     "choices": "red-ribbons",
     "seconds": 10,

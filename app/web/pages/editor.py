@@ -10,7 +10,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app.errors import FieldProblem, RibbonsError
-from app.spec import SLOGAN_CHARACTERS, AvatarSpec, parse_spec
+from app.spec import DEFAULT_SIZE, SLOGAN_CHARACTERS, AvatarSpec, field_range, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.addresses import overlay_address
 from app.web.http.problems import MEDIA_TYPE, headers_of, kind_of, problem
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from app.frames import FrameLibrary
     from app.web.http.uploads import Fields
+    from app.web.service import Service
 
-# What every picture of the pages is, as Result says: a JPEG of 1080 x 1080 pixels.
+# What every picture of the pages is, as Result says: a JPEG of the default size.
 _FIXED = frozenset({"size", "shape", "format"})
 _CHOICES = tuple(name for name in AvatarSpec.model_fields if name not in _FIXED)
 
@@ -71,12 +72,25 @@ async def _editor(
         "deleted": "deleted" in request.query_params,
         "slogan_characters": SLOGAN_CHARACTERS,
         "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
-        "max_photo_mb": service.uploads.max_photo_bytes // 1_000_000,
+        "limits": _limits(service),
         "avatars_made": service.counter.total if site_of(request).shows_counter else None,
     }
     status = kind_of(type(error)).status if error else 200
     headers = headers_of(error) if error else {}
     return site_of(request).page(request, "editor.html", context, status=status, headers=headers)
+
+
+def _limits(service: Service) -> Mapping[str, int | float]:
+    """Return what the editor's scripts go by (static/limits.js), by the name of the form's attribute."""
+    _, largest_zoom = field_range("zoom")
+    return {
+        "max-photo-mb": service.uploads.max_photo_bytes // 1_000_000,
+        "min-side": service.studio.smallest_side,
+        "picture-side": DEFAULT_SIZE,
+        "max-zoom": largest_zoom,
+        "lifetime": service.results.lifetime,
+        "upload-timeout": service.uploads.timeout,
+    }
 
 
 # -- making ----------------------------------------------------------------

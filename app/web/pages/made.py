@@ -12,7 +12,9 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from starlette.responses import RedirectResponse, Response
 
 from app.errors import NotFound
+from app.render.derived import story
 from app.render.derived.platforms import PLATFORMS
+from app.spec import DEFAULT_SIZE
 from app.web.orders import run_while_connected
 from app.web.pages.languages import KnownLanguage, PageLanguageCode
 from app.web.pages.site import site_of
@@ -37,6 +39,8 @@ async def show_made(request: Request, token: str) -> Response:
     context = {
         "token": token,
         "platforms": PLATFORMS,
+        "picture_side": DEFAULT_SIZE,
+        "story": {"width": story.WIDTH, "height": story.HEIGHT},
         "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
         "seconds_left": _seconds_left(result, service.results.lifetime),
         "switch_path": f"/made/{token}",

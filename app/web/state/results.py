@@ -45,7 +45,7 @@ class Result:
     """A finished avatar.
 
     Attributes:
-        content: A JPEG of 1080 x 1080 pixels, without metadata.
+        content: A square JPEG of :data:`app.spec.DEFAULT_SIZE`, without metadata.
         spec: What was asked for.
         made: When, in seconds since 1970; replicas' clocks agree well enough for a page to say when it ends.
     """

@@ -2,8 +2,9 @@
 // The editor: a photo is chosen, framed and sent. Everything is in memory, and nowhere else.
 
 import { announce } from "./announce.js";
-import { MAX_ZOOM, WHOLE, partsOf, reframe } from "./framing.js";
+import { WHOLE, partsOf, reframe } from "./framing.js";
 import { listenTo } from "./gestures.js";
+import { LIFETIME, MAX_PHOTO_MB, MAX_ZOOM } from "./limits.js";
 import { load, sizeFor } from "./overlays.js";
 import { Panel } from "./panel.js";
 import { LIGHT_BYTES, MAX_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
@@ -19,8 +20,8 @@ const RENDITIONS = "/v1/renditions";
 const EDITED_SIDE = "2560";
 const BYTES_IN_MB = 1_000_000;
 
-// Longer than a finished picture lives: a page that comes back after that may have come to somebody else.
-const MAX_AWAY = 15 * 60_000;
+// As long as a finished picture lives: a page that comes back after that may have come to somebody else.
+const MAX_AWAY = LIFETIME;
 
 // A page that came back is blank until the server has answered, but no longer than this.
 const ANSWER = 4000;
@@ -101,14 +102,13 @@ async function take(file) {
  * @returns {Promise<Photo | null>} null where that is not to be; the supporter has been told
  */
 async function readElsewhere(file, isCurrent) {
-  const limit = Number(form.dataset.maxPhotoMb);
   try {
     // What the picker of a phone gives for a photo that is only in its cloud.
     if (!file.size) throw new Refused("", "photo_missing");
     const isPhoto = await looksLikePhoto(file);
     if (!isCurrent()) return null; // nothing is sent for nothing
     if (!isPhoto) throw new Refused("", "photo_not_supported");
-    if (file.size > limit * BYTES_IN_MB) throw new Refused("", "photo_too_many_bytes");
+    if (file.size > MAX_PHOTO_MB * BYTES_IN_MB) throw new Refused("", "photo_too_many_bytes");
     const body = new FormData();
     body.append("photo", file, "photo");
     body.append("side", EDITED_SIDE);

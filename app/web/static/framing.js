@@ -4,6 +4,8 @@
 // Lengths are in pixels of the upright photo, y downwards; angles are clockwise. A place in the square is told
 // from its centre, in sides of it: [0, 0] is the centre, [0.5, 0.5] the corner below on the right.
 
+import { MAX_ZOOM } from "./limits.js";
+
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {{x: number, y: number, zoom: number, rotate: number}} Framing as AvatarSpec has it */
 /** @typedef {{cx: number, cy: number, side: number, cos: number, sin: number, reach: number}} Square */
@@ -11,7 +13,6 @@
 
 /** @type {Readonly<Framing>} */
 export const WHOLE = Object.freeze({ x: 0.5, y: 0.5, zoom: 1, rotate: 0 });
-export const MAX_ZOOM = 8;
 
 /** @type {Place} */
 const CENTRE = [0, 0];

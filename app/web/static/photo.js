@@ -2,6 +2,7 @@
 // A file -> a photo to work with: upright, in sRGB, small enough for a phone. And a square of it -> a JPEG.
 
 import { squareOf } from "./framing.js";
+import { MIN_SIDE, PICTURE_SIDE } from "./limits.js";
 
 /** @typedef {import("./framing.js").Framing} Framing */
 
@@ -15,9 +16,6 @@ import { squareOf } from "./framing.js";
 
 // Twice the result's side, and a third of what iOS lets a canvas have (16.7 million pixels).
 const MAX_COPY_SIDE = 2560;
-
-export const MAX_SQUARE = 1080;
-const MIN_SQUARE = 64;
 
 /** With the form around it: under 500 KB. */
 export const MAX_BYTES = 490_000;
@@ -105,8 +103,8 @@ export function drawSquare(canvas, photo, framing, source = photo.copy) {
 export async function encodeSquare(photo, framing, maxBytes) {
   const own = Math.floor(squareOf(photo, framing).side);
   // Cut from all of the photo where the copy would have fewer pixels than the result.
-  const isCoarse = (own * photo.copy.width) / photo.width < MAX_SQUARE;
-  let side = Math.min(Math.max(own, MIN_SQUARE), MAX_SQUARE);
+  const isCoarse = (own * photo.copy.width) / photo.width < PICTURE_SIDE;
+  let side = Math.min(Math.max(own, MIN_SIDE), PICTURE_SIDE);
   for (;;) {
     const canvas = canvasOf(side, side);
     drawSquare(canvas, photo, framing, isCoarse ? photo.image : photo.copy);

@@ -2,6 +2,7 @@
 // A request that takes its time on a phone: what was sent so far, waiting where the server is busy, and
 // waiting for the connection where there is none. Whatever happens, there is a way on.
 
+import { UPLOAD_TIME } from "./limits.js";
 import { text } from "./texts.js";
 
 /** @typedef {import("./panel.js").Panel} Panel */
@@ -15,9 +16,9 @@ import { text } from "./texts.js";
 // Nothing sent and nothing heard for so long is a connection that is gone, whatever the browser says.
 const SILENCE = 45_000;
 
-// When a browser says that all is sent, all of a small photo may still wait in the phone to be sent. The server
-// itself gives it two minutes to arrive.
-const ARRIVAL = 150_000;
+// When a browser says that all is sent, all of a small photo may still wait in the phone to be sent: the server's
+// own time for it, and half a minute to draw and to answer.
+const ARRIVAL = UPLOAD_TIME + 30_000;
 
 // A process of the server's that ends over a photo may have ended because of it: then not again and again.
 const MAX_DEATHS = 2;

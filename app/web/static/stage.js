@@ -1,13 +1,11 @@
 // @ts-check
 // What is seen: the photo under its frame, the small previews beside it, and the frames to choose from.
 
+import { PICTURE_SIDE } from "./limits.js";
 import { drawSquare, contextOf } from "./photo.js";
 
 /** @typedef {import("./photo.js").Photo} Photo */
 /** @typedef {import("./framing.js").Framing} Framing */
-
-// As large as the result: more would be drawn for nothing.
-const MAX_SIDE = 1080;
 
 // The pictures of the frames follow when the photo has come to rest.
 const REST = 200;
@@ -31,9 +29,9 @@ export class Stage {
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
-  /** @returns {number} pixels of the screen along a side */
+  /** @returns {number} pixels of the screen along a side; no more than the result has, drawn for nothing */
   get pixels() {
-    return Math.min(MAX_SIDE, Math.round(this.element.clientWidth * devicePixelRatio));
+    return Math.min(PICTURE_SIDE, Math.round(this.element.clientWidth * devicePixelRatio));
   }
 
   /** @param {Photo | null} photo @param {Framing} framing */

@@ -11,7 +11,6 @@ from PIL import Image, ImageChops
 from app.errors import PhotoError
 from app.jobs import Studio
 from app.render.artwork import draw_circle
-from app.render.decode import Limits
 from app.render.derived.platforms import PLATFORMS
 from app.render.derived.story import (
     ADDRESS_BASELINE,
@@ -27,6 +26,7 @@ from app.render.derived.story import (
     _ways_to_break,
     draw_story,
 )
+from app.render.limits import Limits
 from app.spec import AvatarSpec
 from tests import photos
 

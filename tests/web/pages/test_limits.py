@@ -1,0 +1,66 @@
+"""What the server decides and the editor's scripts need is handed over, and written down nowhere else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.settings import load_settings
+from app.spec import DEFAULT_SIZE, field_range
+from app.web.app import create_app
+from app.web.pages.assets import STATIC_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def operators_own() -> Iterator[TestClient]:
+    """A service whose operator has changed what can be changed."""
+    settings = load_settings(
+        workers=1, min_photo_side=100, max_photo_bytes=7_000_000, result_lifetime=300, upload_timeout=45
+    )
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def handed_over(client: TestClient) -> dict[str, float]:
+    """Return the numbers in the attributes of the editor's form, by the names that scripts see."""
+    form = re.search('<form id="editor"[^>]*>', client.get("/en").text)
+    assert form
+    attributes = re.findall(r'data-([a-z-]+)="([0-9.]+)"', form[0])
+    return {re.sub("-(.)", lambda m: m[1].upper(), name): float(value) for name, value in attributes}
+
+
+def test_the_form_says_what_the_operator_set(operators_own: TestClient) -> None:
+    """Each number is the one that the server itself goes by."""
+    assert handed_over(operators_own) == {
+        "maxPhotoMb": 7,
+        "minSide": 100,
+        "pictureSide": DEFAULT_SIZE,
+        "maxZoom": field_range("zoom")[1],
+        "lifetime": 300,
+        "uploadTimeout": 45,
+    }
+
+
+def test_the_scripts_read_what_the_form_says(client: TestClient) -> None:
+    """limits.js asks for just these names: one that is spelt otherwise would be NaN, unseen."""
+    asked = re.findall(r'number\("(\w+)"\)', (STATIC_FOLDER / "limits.js").read_text())
+    assert sorted(asked) == sorted(handed_over(client))
+
+
+def test_no_script_has_a_number_of_the_servers_own() -> None:
+    """The side of the picture, the lifetime and the wait for an upload stand in no script."""
+    numbers = re.compile(rf"\b({DEFAULT_SIZE}|900_?000|15 \* 60_?000|150_?000)\b")
+    scripts = [path for path in STATIC_FOLDER.glob("*.js") if path.name != "limits.js"]
+    assert len(scripts) > 10
+    assert not [path.name for path in scripts if numbers.search(path.read_text())]
+
+
+def test_the_smallest_photo_may_be_raised(operators_own: TestClient) -> None:
+    """A probe draws no photo that the service itself would refuse: it is ready with any limit."""
+    assert operators_own.get("/readyz").status_code == 200
