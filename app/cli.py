@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,7 +23,7 @@ from app.render.encode import EXTENSIONS, JPEG_QUALITY
 from app.render.overlay import Overlays
 from app.render.proof import check_frame, draw_sheet
 from app.settings import InvalidSettings, load_settings
-from app.spec import AvatarSpec, Format, Shape, field_range, parse_spec
+from app.spec import AvatarSpec, Format, field_choices, field_range, parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,9 +72,8 @@ def spec_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _metavar(name: str) -> str:
-    choices = {"shape": Shape, "format": Format}
-    if name in choices:
-        return "|".join(get_args(choices[name]))
+    if choices := field_choices(AvatarSpec.model_fields[name]):
+        return "|".join(choices)
     try:
         minimum, maximum = field_range(name)
     except KeyError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -16,7 +16,10 @@ from app.render.limits import OVERLAY_CACHE_BYTES, Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
+
+AnySettings = TypeVar("AnySettings", bound="Settings")
 
 PREFIX = "RIBBONS_"
 MB = 1_000_000
@@ -73,6 +76,40 @@ def _parse_public_url(value: str) -> str:
     return value.lower().removesuffix("/")
 
 
+# Each of these declares a setting: its default, what it is for, and what it may be, said where it is checked.
+# Messages and README's table are made of that.
+
+
+def _declare(allowed: str, description: str, *, is_secret: bool = False, **rules: Any) -> Any:
+    return Field(
+        description=description, json_schema_extra={"allowed": allowed, "is_secret": is_secret}, **rules
+    )
+
+
+def _whole(description: str, *, least: int, most: int, **default: Any) -> Any:
+    return _declare(f"a whole number from {least} to {most}", description, ge=least, le=most, **default)
+
+
+def _number(description: str, *, most: float, **default: Any) -> Any:
+    return _declare(f"a number above 0, at most {most}", description, gt=0, le=most, **default)
+
+
+def _folder(description: str, **default: Any) -> Any:
+    return _declare("a folder", description, **default)
+
+
+def _switch(description: str, **default: Any) -> Any:
+    return _declare("true or false", description, **default)
+
+
+def _choice(description: str, choices: Any, **default: Any) -> Any:
+    return _declare(f"one of {', '.join(get_args(choices))}", description, **default)
+
+
+_LogLevel = Literal["debug", "info", "warning", "error"]
+_LogFormat = Literal["json", "console"]
+
+
 class Settings(BaseSettings):
     """How the service runs. Each field is the variable ``RIBBONS_<FIELD>``; empty means default."""
 
@@ -80,86 +117,87 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True
     )
 
-    host: Annotated[str, Field(description="Address to listen on.", min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8000
-    workers: Annotated[
-        int,
-        Field(
-            description="Processes that draw. Default: the CPUs that are available.",
-            default_factory=_available_cpus,
-            ge=1,
-            le=256,
-        ),
-    ]
-    queue: Annotated[
-        int,
-        Field(description="Photos waiting for a worker above which no more are let in.", ge=0, le=10_000),
-    ] = 32
-    deadline: Annotated[
-        float,
-        Field(description="Seconds that drawing one avatar may take, and that it may wait.", gt=0, le=300),
-    ] = 10.0
-    worker_memory_bytes: Annotated[
-        int, Field(description="Memory that one worker may take for its data.", ge=256 * MB, le=64_000 * MB)
-    ] = 1500 * MB
-    max_photo_bytes: Annotated[int, Field(description="Largest photo, in bytes.", ge=1000, le=1000 * MB)] = (
-        _LIMITS.max_bytes
+    host: str = _declare(
+        "a text that is not empty", "Address to listen on.", min_length=1, default="127.0.0.1"
     )
-    max_pixels: Annotated[
-        int,
-        Field(description="Most pixels in a photo decoded at a reduced scale.", ge=1, le=1000 * MB),
-    ] = _LIMITS.max_pixels
-    max_decoded_pixels: Annotated[
-        int, Field(description="Most pixels in a photo decoded whole.", ge=1, le=1000 * MB)
-    ] = _LIMITS.max_decoded_pixels
-    min_photo_side: Annotated[
-        int, Field(description="Fewest pixels on the shorter side of a photo.", ge=1, le=1024)
-    ] = _LIMITS.min_side
-    overlay_cache_bytes: Annotated[
-        int, Field(description="Memory that each worker may keep drawn frames in.", ge=0, le=16_000 * MB)
-    ] = OVERLAY_CACHE_BYTES
-    max_uploads: Annotated[
-        int,
-        Field(description="Photos that may be arriving at once; others are refused.", ge=1, le=10_000),
-    ] = 256
-    upload_memory_bytes: Annotated[
-        int,
-        Field(description="Memory for all photos that are arriving or waiting.", ge=1000, le=64_000 * MB),
-    ] = 512 * MB
-    upload_timeout: Annotated[
-        float, Field(description="Seconds in which a photo has to arrive.", gt=0, le=3600)
-    ] = 120.0
-    shutdown_timeout: Annotated[
-        int, Field(description="Seconds after SIGTERM for accepted photos to be finished.", ge=1, le=600)
-    ] = 25
-    public_url: Annotated[
-        Annotated[str, AfterValidator(_parse_public_url)] | None,
-        Field(description="The address that supporters know, for links and for the story card."),
-    ] = None
-    result_lifetime: Annotated[
-        float, Field(description="Seconds that a finished avatar's own address lives.", gt=0, le=86_400)
-    ] = 900.0
-    result_memory_bytes: Annotated[
-        int,
-        Field(description="Memory for finished avatars; not used with Redis.", ge=4 * MB, le=64_000 * MB),
-    ] = 256 * MB
-    redis_url: Annotated[
-        Annotated[SecretStr, AfterValidator(_parse_redis_url)] | None,
-        Field(description="Where several replicas share finished avatars and the count of them."),
-    ] = None
-    counter_file: Annotated[
-        Path | None, Field(description="Keeps the number of avatars made when the service stops.")
-    ] = None
-    show_counter: Annotated[bool, Field(description="Show the number of avatars made on the page.")] = False
-    frames_folder: Annotated[Path, Field(description="Folder with a folder per frame.")] = _ROOT / "frames"
-    fonts_folder: Annotated[Path, Field(description="Folder with the frames' fonts.")] = _ROOT / "fonts"
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Field(description="The least that is logged.")
-    ] = "info"
-    log_format: Annotated[
-        Literal["json", "console"], Field(description="Log lines for programs or for people.")
-    ] = "json"
-    docs: Annotated[bool, Field(description="Serve the API's description at /docs.")] = True
+    port: int = _whole("Port to listen on; 0 takes a free one.", least=0, most=65535, default=8000)
+    workers: int = _whole(
+        "Processes that draw. Default: the CPUs that are available.",
+        least=1,
+        most=256,
+        default_factory=_available_cpus,
+    )
+    queue: int = _whole(
+        "Photos waiting for a worker above which no more are let in.", least=0, most=10_000, default=32
+    )
+    deadline: float = _number(
+        "Seconds that drawing one avatar may take, and that it may wait.", most=300, default=10.0
+    )
+    worker_memory_bytes: int = _whole(
+        "Memory that one worker may take for its data.", least=256 * MB, most=64_000 * MB, default=1500 * MB
+    )
+    max_photo_bytes: int = _whole(
+        "Largest photo, in bytes.", least=1000, most=1000 * MB, default=_LIMITS.max_bytes
+    )
+    max_pixels: int = _whole(
+        "Most pixels in a photo decoded at a reduced scale.",
+        least=1,
+        most=1000 * MB,
+        default=_LIMITS.max_pixels,
+    )
+    max_decoded_pixels: int = _whole(
+        "Most pixels in a photo decoded whole.", least=1, most=1000 * MB, default=_LIMITS.max_decoded_pixels
+    )
+    min_photo_side: int = _whole(
+        "Fewest pixels on the shorter side of a photo.", least=1, most=1024, default=_LIMITS.min_side
+    )
+    overlay_cache_bytes: int = _whole(
+        "Memory that each worker may keep drawn frames in.",
+        least=0,
+        most=16_000 * MB,
+        default=OVERLAY_CACHE_BYTES,
+    )
+    max_uploads: int = _whole(
+        "Photos that may be arriving at once; others are refused.", least=1, most=10_000, default=256
+    )
+    upload_memory_bytes: int = _whole(
+        "Memory for all photos that are arriving or waiting.", least=1000, most=64_000 * MB, default=512 * MB
+    )
+    upload_timeout: float = _number("Seconds in which a photo has to arrive.", most=3600, default=120.0)
+    shutdown_timeout: int = _whole(
+        "Seconds after SIGTERM for accepted photos to be finished.", least=1, most=600, default=25
+    )
+    public_url: Annotated[str, AfterValidator(_parse_public_url)] | None = _declare(
+        "https://host or http://host in ASCII (else xn--…), perhaps with a port, without a path",
+        "The address that supporters know, for links and for the story card.",
+        default=None,
+    )
+    result_lifetime: float = _number(
+        "Seconds that a finished avatar's own address lives.", most=86_400, default=900.0
+    )
+    result_memory_bytes: int = _whole(
+        "Memory for finished avatars; not used with Redis.",
+        least=4 * MB,
+        most=64_000 * MB,
+        default=256 * MB,
+    )
+    redis_url: Annotated[SecretStr, AfterValidator(_parse_redis_url)] | None = _declare(
+        "redis://, rediss:// or unix://, with no options but db and those of TLS (ssl_…)",
+        "Where several replicas share finished avatars and the count of them.",
+        is_secret=True,
+        default=None,
+    )
+    counter_file: Path | None = _declare(
+        "a file in a folder that exists",
+        "Keeps the number of avatars made when the service stops.",
+        default=None,
+    )
+    show_counter: bool = _switch("Show the number of avatars made on the page.", default=False)
+    frames_folder: Path = _folder("Folder with a folder per frame.", default=_ROOT / "frames")
+    fonts_folder: Path = _folder("Folder with the frames' fonts.", default=_ROOT / "fonts")
+    log_level: _LogLevel = _choice("The least that is logged.", _LogLevel, default="info")
+    log_format: _LogFormat = _choice("Log lines for programs or for people.", _LogFormat, default="json")
+    docs: bool = _switch("Serve the API's description at /docs.", default=True)
 
     @property
     def limits(self) -> Limits:
@@ -176,18 +214,27 @@ def load_settings(**given: Any) -> Settings:
     """Read the settings from the environment; what is given here (by the command line) wins.
 
     Raises:
+        InvalidSettings: As :func:`read_as`.
+    """
+    return read_as(Settings, given)
+
+
+def read_as(kind: type[AnySettings], given: Mapping[str, Any]) -> AnySettings:
+    """Read settings of some kind; see :func:`load_settings`.
+
+    Raises:
         InvalidSettings: Naming every variable that is wrong, with what it may be.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {PREFIX + name.upper() for name in kind.model_fields}
     faults = [
         f"{name}: there is no such setting. There are: {', '.join(sorted(known))}"
         for name in sorted(os.environ)
         if name.upper().startswith(PREFIX) and name.upper() not in known
     ]
     try:
-        settings = Settings(**given)
+        settings = kind(**given)
     except ValidationError as exc:
-        faults += [_fault(error) for error in exc.errors(include_url=False)]
+        faults += [_fault(error, kind.model_fields) for error in exc.errors(include_url=False)]
     else:
         faults += [_missing_folder(name, path) for name, path in _folders(settings) if not path.is_dir()]
         faults += _contradictions(settings)
@@ -217,50 +264,23 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
 
 
-_KINDS: Mapping[Any, str] = {bool: "true or false", Path: "a folder"}
-
-# What a type and two bounds do not tell.
-_IN_WORDS = {
-    "public_url": "https://host or http://host in ASCII (else xn--…), perhaps with a port, without a path",
-    "redis_url": "redis://, rediss:// or unix://, with no options but db and those of TLS (ssl_…)",
-    "counter_file": "a file in a folder that exists",
-}
-
-# Given wrongly, they may still hold what nobody may read.
-_SECRETS = frozenset({"redis_url"})
-
-
-def _fault(error: ErrorDetails) -> str:
-    """Say what is wrong with one variable, in a line."""
+def _fault(error: ErrorDetails, fields: Mapping[str, FieldInfo]) -> str:
+    """Say what is wrong with one variable, in a line. What may hold a secret is not repeated."""
     name = str(error["loc"][0])
-    given = "what is given" if name in _SECRETS else f"“{error['input']}”"
-    return f"{PREFIX}{name.upper()}: {given} is not valid. It must be {allowed(name)}"
+    given = "what is given" if _words(fields[name])["is_secret"] else f"“{error['input']}”"
+    return f"{PREFIX}{name.upper()}: {given} is not valid. It must be {allowed(fields[name])}"
 
 
-def allowed(name: str) -> str:
-    """Return what a setting may be, in words: ``a whole number from 1 to 256``.
+def allowed(field: FieldInfo) -> str:
+    """Return what a setting may be, in the words of its declaration: ``a whole number from 1 to 256``."""
+    return str(_words(field)["allowed"])
 
-    Raises:
-        KeyError: There is no such setting.
-    """
-    field = Settings.model_fields[name]
-    if name in _IN_WORDS:
-        return _IN_WORDS[name]
-    if field.annotation in _KINDS:
-        return _KINDS[field.annotation]
-    if choices := get_args(field.annotation):
-        return f"one of {', '.join(choices)}"
-    bounds = {
-        bound: getattr(constraint, bound)
-        for constraint in field.metadata
-        for bound in ("gt", "ge", "le")
-        if hasattr(constraint, bound)
-    }
-    if field.annotation is int:
-        return f"a whole number from {bounds['ge']} to {bounds['le']}"
-    if field.annotation is float:
-        return f"a number above {bounds['gt']}, at most {bounds['le']}"
-    return "a text that is not empty"
+
+def _words(field: FieldInfo) -> dict[str, Any]:
+    words = field.json_schema_extra
+    if not isinstance(words, dict):
+        raise TypeError("a setting is declared by one of the functions above")
+    return words
 
 
 def _folders(settings: Settings) -> tuple[tuple[str, Path], ...]:

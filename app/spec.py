@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from app.errors import FieldProblem, FrameNotFound, InvalidSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -118,7 +120,7 @@ def parse_spec(
         if name in values:
             problems.append(FieldProblem.of(name, "repeated"))
         if value != "":
-            values[name] = value.translate(_ARABIC_DIGITS) if name in _NUMBERS else value
+            values[name] = _western_digits(name, value)
     try:
         spec = AvatarSpec.model_validate(values)
     except ValidationError as exc:
@@ -132,6 +134,11 @@ def parse_spec(
         known = {name: place for place, name in enumerate(order)}
         raise InvalidSpec(sorted(dict.fromkeys(problems), key=lambda p: known.get(p.field, len(order))))
     return spec
+
+
+def _western_digits(name: str, value: str) -> str:
+    field = AvatarSpec.model_fields.get(name)
+    return value.translate(_ARABIC_DIGITS) if field and takes_number(field) else value
 
 
 def _contradictions(spec: AvatarSpec) -> list[FieldProblem]:
@@ -176,7 +183,7 @@ def _field_problem(error: ErrorDetails) -> FieldProblem:
         case "extra_forbidden":
             return FieldProblem.of(name[:64], "unknown", choices=tuple(AvatarSpec.model_fields))
         case "literal_error":
-            return FieldProblem.of(name, "not_one_of", choices=_choices(name))
+            return FieldProblem.of(name, "not_one_of", choices=field_choices(AvatarSpec.model_fields[name]))
         case "greater_than_equal" | "less_than_equal":
             minimum, maximum = field_range(name)
             return FieldProblem.of(name, "out_of_range", minimum=minimum, maximum=maximum)
@@ -186,23 +193,36 @@ def _field_problem(error: ErrorDetails) -> FieldProblem:
             return FieldProblem.of(name, "not_text", characters=error["ctx"]["characters"])
 
 
-_NUMBERS = frozenset(
-    name for name, field in AvatarSpec.model_fields.items() if field.annotation in {int, float}
-)
-"""Fields in which the digits of an Arabic or Persian keyboard are as good as any."""
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield the types and the constraints in an annotation, without ``Annotated``, ``|`` and None."""
+    if get_origin(annotation) in {Annotated, Union, UnionType}:
+        for part in get_args(annotation):
+            yield from _parts(part)
+    elif isinstance(annotation, FieldInfo):
+        yield from annotation.metadata
+    elif annotation is not NoneType:
+        yield annotation
 
 
-def _choices(name: str) -> tuple[str, ...]:
-    return get_args(Shape) if name == "shape" else get_args(Format)
+def takes_number(field: FieldInfo) -> bool:
+    """Whether it is a number: the digits of an Arabic or Persian keyboard are then as good as any."""
+    return any(part in {int, float} for part in _parts(field.annotation))
 
 
-def field_range(name: str) -> tuple[float, float]:
+def field_choices(field: FieldInfo) -> tuple[str, ...]:
+    """Return the words that a field of a few words may hold; none for any other field."""
+    return tuple(
+        word for kind in _parts(field.annotation) if get_origin(kind) is Literal for word in get_args(kind)
+    )
+
+
+def field_range(name: str, fields: Mapping[str, FieldInfo] = AvatarSpec.model_fields) -> tuple[float, float]:
     """Return the smallest and largest value that a numeric field takes.
 
     Raises:
         KeyError: The field has no range.
     """
     bounds: dict[str, float] = {}
-    for constraint in AvatarSpec.model_fields[name].metadata:
+    for constraint in (*fields[name].metadata, *_parts(fields[name].annotation)):
         bounds |= {bound: getattr(constraint, bound) for bound in ("ge", "le") if hasattr(constraint, bound)}
     return bounds["ge"], bounds["le"]

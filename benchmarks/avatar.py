@@ -2,9 +2,9 @@
 
 The floor is what the codecs alone take: decoding at the scale that is enough and encoding 1080 px of JPEG
 4:4:4 at the avatar's quality, without a crop, a resize, a colour or a frame. Floor and avatar take turns,
-so that whatever else the machine does weighs on both; the ratio is the median of the pairs' ratios. The budget is
-for photos of 12 MP and more: the exit code is 1 past it. A small photo has a small floor and the same square
-of 1080 px to resize, frame and encode, so its ratio is higher and only printed.
+so that whatever else the machine does weighs on both; the ratio is the median of the pairs' ratios. The
+budget is for photos of 12 MP and more: the exit code is 1 past it. A small photo has a small floor and the
+same square of 1080 px to resize, frame and encode, so its ratio is higher and only printed.
 """
 
 from __future__ import annotations

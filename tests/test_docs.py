@@ -119,7 +119,7 @@ def _settings_table(root: Path) -> str:
     rows = [_row("variable", "what it is", "may be", "default"), "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
         what = str(field.description).partition(" Default:")[0]
-        rows.append(_row(f"`{PREFIX}{name.upper()}`", what, allowed(name), _default(name, field, root)))
+        rows.append(_row(f"`{PREFIX}{name.upper()}`", what, allowed(field), _default(name, field, root)))
     return "\n".join(rows)
 
 

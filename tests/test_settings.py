@@ -1,12 +1,21 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.render.derived.story import draw_story
-from app.settings import InvalidSettings, Settings, allowed, load_settings
+from app.settings import (
+    InvalidSettings,
+    Settings,
+    _choice,
+    _declare,
+    _number,
+    allowed,
+    load_settings,
+    read_as,
+)
 from app.spec import AvatarSpec
 from tests import photos
 
@@ -243,6 +252,35 @@ def test_it_names_every_fault_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split(":")[0] for line in lines] == ["RIBBONS_NONSENSE", "RIBBONS_PORT", "RIBBONS_QUEUE"]
 
 
+class WithOptional(Settings):
+    """Settings of a kind to come: some that may be absent."""
+
+    motto: Literal["one", "two"] | None = _choice("A text.", Literal["one", "two"], default=None)
+    share: float | None = _number("A number.", most=1, default=None)
+    word: SecretStr | None = _declare(
+        "a word of four letters", "Nobody may read it.", is_secret=True, min_length=4, default=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("motto", "canary", "“canary” is not valid. It must be one of one, two"),
+        ("share", "canary", "“canary” is not valid. It must be a number above 0, at most 1"),
+        ("word", "can", "what is given is not valid. It must be a word of four letters"),
+    ],
+)
+def test_a_setting_that_may_be_absent_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    """Its message comes from its declaration, whatever its annotation is."""
+    assert getattr(read_as(WithOptional, {}), name) is None
+    monkeypatch.setenv(f"RIBBONS_{name.upper()}", value)
+    with pytest.raises(InvalidSettings) as caught:
+        read_as(WithOptional, {})
+    assert str(caught.value) == f"RIBBONS_{name.upper()}: {words}"
+
+
 def test_it_is_frozen() -> None:
     """Nothing changes a setting after the start."""
     settings: Any = load_settings()
@@ -255,7 +293,7 @@ def test_every_setting_is_described() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
-        assert allowed(name)
+        assert allowed(field)
 
 
 def test_limits_follow_the_settings(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from app.errors import InvalidSpec
-from app.spec import AvatarSpec, field_range, parse_spec
+from app.spec import AvatarSpec, field_choices, field_range, parse_spec, takes_number
 
 if TYPE_CHECKING:
     from app.frames import FrameLibrary
@@ -170,3 +171,28 @@ def test_a_spec_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         spec.size = 500
     assert hash(spec) == hash(AvatarSpec())
+
+
+class WithOptional(BaseModel):
+    """Fields of a kind to come: chosen by the service where they are absent."""
+
+    x: Annotated[float, Field(ge=0, le=1)] | None = None
+    y: Annotated[float | None, Field(ge=0, le=1)] = None
+    side: int | None = None
+    fit: Literal["cover", "contain"] | None = None
+    words: str | None = None
+
+
+def test_a_number_that_may_be_absent_is_a_number() -> None:
+    """Its digits may be an Arabic keyboard's, and its kind is seen through ``None``."""
+    fields = WithOptional.model_fields
+    assert [name for name, field in fields.items() if takes_number(field)] == ["x", "y", "side"]
+    assert field_range("x", fields) == field_range("y", fields) == (0, 1)
+
+
+def test_words_to_choose_from_may_be_absent_too() -> None:
+    """The choices of ``Literal[...] | None`` are those of the ``Literal``."""
+    fields = WithOptional.model_fields
+    assert field_choices(fields["fit"]) == ("cover", "contain")
+    assert field_choices(fields["words"]) == ()
+    assert field_choices(AvatarSpec.model_fields["format"]) == ("jpeg", "png", "webp", "avif")
