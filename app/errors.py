@@ -183,7 +183,7 @@ class PhotoTooSmall(PhotoError):
 
 # -- the spec --------------------------------------------------------------
 
-ProblemKind = Literal[
+FieldProblemKind = Literal[
     "unknown",
     "repeated",
     "not_a_number",
@@ -196,7 +196,7 @@ ProblemKind = Literal[
     "needs_transparency",
 ]
 
-PROBLEM_TEXTS: Mapping[ProblemKind, Mapping[Language, str]] = {
+PROBLEM_TEXTS: Mapping[FieldProblemKind, Mapping[Language, str]] = {
     "unknown": {
         "en": "There is no such field. The fields are: {choices}.",
         "ar": "لا يوجد حقل بهذا الاسم. الحقول هي: {choices}.",
@@ -242,11 +242,11 @@ class FieldProblem:
     """
 
     field: str
-    kind: ProblemKind
+    kind: FieldProblemKind
     params: tuple[tuple[str, Param], ...] = ()
 
     @classmethod
-    def of(cls, field: str, kind: ProblemKind, **params: Param) -> Self:
+    def of(cls, field: str, kind: FieldProblemKind, **params: Param) -> Self:
         """Build a problem from keywords (kept as a tuple, so that it hashes and pickles)."""
         return cls(field, kind, tuple(params.items()))
 

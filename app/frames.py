@@ -53,7 +53,7 @@ class Line(_Table):
     end: Point
 
 
-class Wording(_Table):
+class LocalisedText(_Table):
     """What a text says in one language, and how its setting differs there.
 
     Attributes:
@@ -96,7 +96,7 @@ class Text(_Table):
     above: Annotated[float, Field(gt=0)]
     below: Annotated[float, Field(gt=0)]
     baseline: Annotated[Arc | Line, Field(discriminator="kind")]
-    languages: Annotated[dict[str, Wording], Field(min_length=1)]
+    languages: Annotated[dict[str, LocalisedText], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _ink_on_its_side_of_the_centre(self) -> Text:
@@ -109,15 +109,15 @@ class Text(_Table):
     @model_validator(mode="after")
     def _sizes_in_order(self) -> Text:
         for language in self.languages:
-            setting = self.setting(language)
-            if setting.smallest > setting.largest:
+            style = self.style(language)
+            if style.smallest > style.largest:
                 raise ValueError(f"{self.name}, {language}: smallest is larger than largest")
         return self
 
-    def setting(self, language: str) -> Setting:
+    def style(self, language: str) -> TextStyle:
         """Return how text in ``language`` is set: the text's own values under the language's overrides."""
         wording = self.languages[language]
-        return Setting(
+        return TextStyle(
             fonts=wording.fonts or self.fonts,
             largest=wording.largest or self.largest,
             smallest=wording.smallest or self.smallest,
@@ -129,8 +129,8 @@ class Text(_Table):
         )
 
 
-class Setting(_Table):
-    """How one line of text is to be set. Lengths in units; see :class:`Text` and :class:`Wording`."""
+class TextStyle(_Table):
+    """How one line of text is to be set. Lengths in units; see :class:`Text` and :class:`LocalisedText`."""
 
     fonts: tuple[str, ...]
     largest: float
@@ -223,7 +223,7 @@ class Frame:
     def _digest(self, source: bytes) -> str:
         digest = hashlib.sha256(source)
         digest.update(self.artwork.encode())
-        fonts = {font for text in self.texts for lang in text.languages for font in text.setting(lang).fonts}
+        fonts = {font for text in self.texts for lang in text.languages for font in text.style(lang).fonts}
         for font in sorted(fonts):
             path = self.font_path(font)
             if not path.is_relative_to(self.fonts_folder) or ".." in path.parts or not path.is_file():

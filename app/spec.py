@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from app.errors import ProblemKind
+    from app.errors import FieldProblemKind
     from app.frames import FrameLibrary
 
 Shape = Literal["square", "circle"]
@@ -165,7 +165,7 @@ def _frame_problems(values: Mapping[str, str], frames: FrameLibrary, bad: set[st
     return problems
 
 
-_NUMBER_KINDS: Mapping[str, ProblemKind] = {
+_NUMBER_KINDS: Mapping[str, FieldProblemKind] = {
     "int_parsing": "not_an_integer",
     "int_parsing_size": "not_an_integer",
     "int_from_float": "not_an_integer",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import resvg_py
 from PIL import Image
 
-from app.frames import FrameLibrary, Line, Setting
+from app.frames import FrameLibrary, Line, TextStyle
 from app.render.artwork import path_element
 from app.render.avatar import make_avatar
 from app.render.encode import encode_jpeg
@@ -94,7 +94,7 @@ def draw_all() -> dict[str, bytes]:
 
 
 def _set(words: _Words, width: int) -> str:
-    setting = Setting(
+    setting = TextStyle(
         fonts=(words.font,),
         largest=words.size,
         smallest=words.size / 2,

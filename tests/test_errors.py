@@ -58,7 +58,7 @@ def test_every_error_speaks_arabic_and_english(kind: type[RibbonsError]) -> None
 
 
 @pytest.mark.parametrize("kind", PROBLEM_TEXTS)
-def test_every_field_problem_speaks_arabic_and_english(kind: errors.ProblemKind) -> None:
+def test_every_field_problem_speaks_arabic_and_english(kind: errors.FieldProblemKind) -> None:
     """Each fault of a field has a sentence in both languages, with the same placeholders."""
     texts = PROBLEM_TEXTS[kind]
     assert placeholders(texts["ar"]) == placeholders(texts["en"])

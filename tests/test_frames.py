@@ -7,8 +7,9 @@ import pytest
 
 from app.errors import FrameNotFound, InvalidFrame
 from app.frames import Frame, FrameLibrary
+from app.texts.languages import PAGE_LANGUAGES
 
-SLOGAN_LANGUAGES = {"ar", "en", "fr", "es", "de", "tr", "id", "ur"}
+SLOGAN_LANGUAGES = set(PAGE_LANGUAGES)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_urdu_is_set_in_nastaliq(frames: FrameLibrary) -> None:
     """Urdu readers read Nastaliq; naskh letters look foreign to them."""
     for frame in frames:
         for text in frame.texts:
-            assert "nastaliq" in text.setting("ur").fonts[0]
+            assert "nastaliq" in text.style("ur").fonts[0]
 
 
 def test_an_unknown_frame_says_which_there_are(frames: FrameLibrary) -> None:

@@ -1,4 +1,4 @@
-"""The pages' texts in every language, from gettext catalogues: ``locale/<language>/LC_MESSAGES/messages.po``.
+"""The texts in every language, from gettext catalogues: ``locale/<language>/LC_MESSAGES/messages.po``.
 
 Message ids are the English texts. Catalogues are read from their .po files when the service starts, so that
 what a translator saved is what is shown: there is no compiled file that could be older.
@@ -33,19 +33,19 @@ def mark(message: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Translations:
     """One language's texts, and how it writes numbers."""
 
     language: PageLanguage
-    translations: NullTranslations
+    messages: NullTranslations
 
     def gettext(self, message: str) -> str:
         """Translate a text."""
-        return self.translations.gettext(message)
+        return self.messages.gettext(message)
 
     def ngettext(self, singular: str, plural: str, number: int) -> str:
         """Translate a text that depends on a number: Arabic has six forms."""
-        return self.translations.ngettext(singular, plural, number)
+        return self.messages.ngettext(singular, plural, number)
 
     def number(self, value: float, *, grouped: bool = True) -> str:
         """Write a number; its thousands are not grouped where it is a size in pixels."""
@@ -56,25 +56,25 @@ class Catalogue:
         return text.translate(digits) if digits else text
 
 
-def load_catalogues() -> dict[str, Catalogue]:
+def load_translations() -> dict[str, Translations]:
     """Read every language's catalogue. The order is that of :data:`~app.texts.languages.PAGE_LANGUAGES`.
 
     Raises:
         OSError: A catalogue is missing. It belongs to the code, so this is a broken installation.
     """
-    return {code: Catalogue(language, _translations(language)) for code, language in PAGE_LANGUAGES.items()}
+    return {code: Translations(language, _messages(language)) for code, language in PAGE_LANGUAGES.items()}
 
 
-def catalogue_path(code: str) -> Path:
+def translations_path(code: str) -> Path:
     """Return the file of a language's texts."""
     return LOCALE_FOLDER / code / "LC_MESSAGES" / "messages.po"
 
 
-def _translations(language: PageLanguage) -> NullTranslations:
+def _messages(language: PageLanguage) -> NullTranslations:
     if language.code == "en":
         return NullTranslations()
     compiled = io.BytesIO()
-    with catalogue_path(language.code).open("rb") as file:
+    with translations_path(language.code).open("rb") as file:
         write_mo(compiled, read_po(file, locale=language.code))
     compiled.seek(0)
     return GNUTranslations(compiled)

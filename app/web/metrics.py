@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from app.web.http.uploads import UploadDesk
-    from app.web.state.redis import SharedStore
+    from app.web.state.redis import RedisClient
     from app.web.state.results import Results
     from app.workers import WorkerPool
 
@@ -28,7 +28,7 @@ class Metrics:
     """The service's own registry and what is in it."""
 
     def __init__(
-        self, pool: WorkerPool, uploads: UploadDesk, results: Results, store: SharedStore | None
+        self, pool: WorkerPool, uploads: UploadDesk, results: Results, store: RedisClient | None
     ) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -127,7 +127,7 @@ class _MemoryGauges(Collector):
 
 
 class _StoreGauges(Collector):
-    def __init__(self, store: SharedStore) -> None:
+    def __init__(self, store: RedisClient) -> None:
         self._store = store
 
     def collect(self) -> Iterator[Metric]:

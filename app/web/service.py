@@ -18,10 +18,10 @@ from app.jobs import Studio
 from app.spec import AvatarSpec
 from app.web.http.uploads import UploadDesk
 from app.web.metrics import Metrics
-from app.web.state.counter import Counter, CounterFile
-from app.web.state.limiter import Turns
-from app.web.state.overlay_cache import Shelf
-from app.web.state.redis import SharedStore
+from app.web.state.counter import AvatarCounter, CounterFile
+from app.web.state.limiter import DerivedLimiter
+from app.web.state.overlay_cache import OverlayCache
+from app.web.state.redis import RedisClient
 from app.web.state.results import MemoryResults, RedisResults, Results
 from app.workers import WorkerPool
 
@@ -44,10 +44,10 @@ class Service:
     studio: Studio
     pool: WorkerPool
     uploads: UploadDesk
-    store: SharedStore | None
+    store: RedisClient | None
     """The Redis that replicas share, where there are several."""
     results: Results
-    counter: Counter
+    counter: AvatarCounter
     metrics: Metrics
     drawing_revision: str
     """Changes with the code that draws, ours and others'."""
@@ -55,9 +55,9 @@ class Service:
     """What workers warm up with, and probes draw."""
     probing: Lock
     """Held while a probe draws, so that many probes draw once."""
-    overlay_shelf: Shelf
+    overlay_cache: OverlayCache
     """The frames' own pictures, encoded."""
-    turns: Turns
+    derived_limiter: DerivedLimiter
     """At drawing what is made of finished avatars."""
 
     @classmethod
@@ -87,7 +87,7 @@ class Service:
             memory_bytes=settings.upload_memory_bytes,
             timeout=settings.upload_timeout,
         )
-        store = SharedStore(settings.redis_url.get_secret_value()) if settings.redis_url else None
+        store = RedisClient(settings.redis_url.get_secret_value()) if settings.redis_url else None
         results: MemoryResults | RedisResults
         if store is None:
             results = MemoryResults(settings.result_lifetime, settings.result_memory_bytes)
@@ -101,14 +101,14 @@ class Service:
             uploads=uploads,
             store=store,
             results=results,
-            counter=Counter(counter_file, store),
+            counter=AvatarCounter(counter_file, store),
             metrics=Metrics(pool, uploads, results, store),
             drawing_revision=_drawing_revision(),
             specimen=specimen,
             probing=Lock(),
-            overlay_shelf=Shelf(),
+            overlay_cache=OverlayCache(),
             # At least half of the workers are left to those who have no picture yet.
-            turns=Turns(max(1, settings.workers // 2), settings.deadline),
+            derived_limiter=DerivedLimiter(max(1, settings.workers // 2), settings.deadline),
         )
 
     @asynccontextmanager

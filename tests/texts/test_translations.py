@@ -9,7 +9,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from app.texts.languages import PAGE_LANGUAGES
-from app.texts.translations import catalogue_path, load_catalogues
+from app.texts.translations import load_translations, translations_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def wanted(root: Path) -> set[str | tuple[str, ...]]:
 
 def catalogue_of(code: str) -> Catalog:
     """Read a language's file."""
-    with catalogue_path(code).open("rb") as file:
+    with translations_path(code).open("rb") as file:
         return read_po(file, locale=code)
 
 
@@ -62,8 +62,8 @@ def test_there_are_messages(wanted: set[str | tuple[str, ...]]) -> None:
 def test_every_message_is_translated(code: str, wanted: set[str | tuple[str, ...]]) -> None:
     """A language has all that is asked for, nothing else, and no translation is empty or fuzzy."""
     found = {message.id for message in messages_of(code)}
-    assert wanted - found == set(), "run `make catalogues` and translate these"
-    assert found - wanted == set(), "run `make catalogues`: nobody asks for these any more"
+    assert wanted - found == set(), "run `make translations` and translate these"
+    assert found - wanted == set(), "run `make translations`: nobody asks for these any more"
     assert not [message.id for message in messages_of(code) if message.fuzzy or not all(texts_of(message))]
 
 
@@ -99,14 +99,14 @@ def test_texts_in_arabic_script_are_in_arabic_script(code: str) -> None:
 
 def test_arabic_plurals_are_in_the_order_of_gettext() -> None:
     """None, one, two, three to ten, eleven to ninety-nine, hundreds."""
-    plural = load_catalogues()["ar"].translations.plural  # type: ignore[attr-defined]  # gettext's own
+    plural = load_translations()["ar"].messages.plural  # type: ignore[attr-defined]  # gettext's own
     assert [plural(number) for number in (0, 1, 2, 3, 10, 11, 99, 100, 102)] == [0, 1, 2, 3, 3, 4, 4, 5, 5]
 
 
 def test_numbers_follow_the_locale() -> None:
     """Digits and separators are the language's own."""
-    catalogues = load_catalogues()
-    assert catalogues["ar"].number(1234.5) == "١٬٢٣٤٫٥"
-    assert catalogues["en"].number(1234.5) == "1,234.5"
-    assert catalogues["de"].number(1234.5) == "1.234,5"
-    assert catalogues["fr"].number(1234567) == "1\u202f234\u202f567"
+    translations = load_translations()
+    assert translations["ar"].number(1234.5) == "١٬٢٣٤٫٥"
+    assert translations["en"].number(1234.5) == "1,234.5"
+    assert translations["de"].number(1234.5) == "1.234,5"
+    assert translations["fr"].number(1234567) == "1\u202f234\u202f567"

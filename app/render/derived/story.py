@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFilter
 
-from app.frames import UNITS, Line, Setting
+from app.frames import UNITS, Line, TextStyle
 from app.render.artwork import draw_circle, only_paths, path_element, rasterise
 from app.render.derived.platforms import SHARPEST, open_avatar
 from app.render.encode import JPEG_QUALITY, encode_jpeg
@@ -116,7 +116,7 @@ class _Type:
         It is not placed yet: its baseline is at :data:`_MIDDLE`.
         """
         side = MARGIN / _SCALE
-        setting = Setting(
+        style = TextStyle(
             fonts=self.fonts,
             largest=size / _SCALE,
             smallest=1,
@@ -126,7 +126,7 @@ class _Type:
             baseline=Line(kind="line", start=(side, _MIDDLE), end=(UNITS - side, _MIDDLE)),
             language=self.language,
         )
-        return set_slogan(words, setting, self.fonts_folder)
+        return set_slogan(words, style, self.fonts_folder)
 
 
 _SCALE = WIDTH / UNITS
@@ -157,7 +157,7 @@ def _at(baseline: float, line: Outline, fill: str) -> str:
 def _set_texts(frame: Frame, spec: AvatarSpec) -> list[Outline]:
     """Set what the avatar says: a slogan in as few lines as are read with ease, or each text of the frame."""
     texts = [text for text in frame.texts if text.custom] if spec.slogan else frame.texts
-    types = [_Type(text.setting(spec.lang).fonts, frame.fonts_folder, spec.lang) for text in texts]
+    types = [_Type(text.style(spec.lang).fonts, frame.fonts_folder, spec.lang) for text in texts]
     slogans = [spec.slogan or text.languages[spec.lang].slogan for text in texts]
     if len(texts) > 1:
         return _set_in_room(list(zip(slogans, types, strict=True)), [LARGEST] * len(texts))

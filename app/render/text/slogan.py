@@ -24,12 +24,13 @@ from arabic_reshaper import ArabicReshaper
 from app.errors import MissingGlyphs, SloganDoesNotFit
 from app.frames import Arc
 from app.render.text.bidi import bidi_classes, first_strong, visual_runs
+from app.texts.languages import RIGHT_TO_LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from app.frames import Line, Setting
+    from app.frames import Line, TextStyle
     from app.render.text.bidi import Direction
 
 Box = tuple[float, float, float, float]
@@ -44,8 +45,6 @@ AXIS = 0.225
 """Height above the baseline, in ems, that keeps its place when width makes text smaller than height would.
 Found by eye in Cairo: on the baseline itself, small words sit at their band's edge.
 """
-
-RIGHT_TO_LEFT_LANGUAGES = frozenset({"ar", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 
 # A hashtag or a mention. Python's \w has no combining marks, so accents and harakat, and joiners, are added.
 _TAG = re.compile(r"(?<!\w)[#@][\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u200c\u200d]+")
@@ -67,13 +66,13 @@ class Outline:
     box: Box
 
 
-def set_slogan(text: str, setting: Setting, fonts_folder: Path) -> Outline:
+def set_slogan(text: str, style: TextStyle, fonts_folder: Path) -> Outline:
     """Set one line of text as large as its place allows.
 
-    The ink is centred on the baseline. Its size is the largest, up to ``setting.largest``, at which
+    The ink is centred on the baseline. Its size is the largest, up to ``style.largest``, at which
 
     - it is no wider than the line is long, or takes no more than the arc's ``span``; and
-    - moved by ``setting.shift``, it rises no more than ``above`` and falls no more than ``below`` from the
+    - moved by ``style.shift``, it rises no more than ``above`` and falls no more than ``below`` from the
       baseline where the frame drew it: the room belongs to the artwork and does not move with the words.
 
     Text that has to be smaller for its width shrinks towards its :data:`AXIS`, and so stays in the middle of
@@ -84,23 +83,23 @@ def set_slogan(text: str, setting: Setting, fonts_folder: Path) -> Outline:
     Args:
         text: In logical order. UAX #9 orders it, with hashtags and mentions isolated (HL4), so that their
             sign stands where their own words start, whatever is around them. The first strong character
-            gives the base direction, those of tags last; ``setting.language`` where there is none.
-        setting: How to set it.
-        fonts_folder: Holds the fonts that the setting names.
+            gives the base direction, those of tags last; ``style.language`` where there is none.
+        style: How to set it.
+        fonts_folder: Holds the fonts that the style names.
 
     Raises:
         MissingGlyphs: No font has some of the characters.
-        SloganDoesNotFit: It would have to be smaller than ``setting.smallest``.
+        SloganDoesNotFit: It would have to be smaller than ``style.smallest``.
     """
-    case = _TypeCase([_Font(fonts_folder / name) for name in setting.fonts])
-    line = _compose(_itemise(text, setting.language, case))
-    size = _fit(line.box, setting)
-    if size < setting.smallest:
+    case = _TypeCase([_Font(fonts_folder / name) for name in style.fonts])
+    line = _compose(_itemise(text, style.language, case))
+    size = _fit(line.box, style)
+    if size < style.smallest:
         raise SloganDoesNotFit
-    raised = _raise(setting, line.box, size)
-    if (raised_size := _fit(line.box, raised)) >= setting.smallest:
-        setting, size = raised, raised_size
-    return _bend(line, _baseline(setting, line.box, size), size)
+    raised = _raise(style, line.box, size)
+    if (raised_size := _fit(line.box, raised)) >= style.smallest:
+        style, size = raised, raised_size
+    return _bend(line, _baseline(style, line.box, size), size)
 
 
 # -- text to items ------------------------------------------------------------
@@ -165,7 +164,7 @@ def base_direction(text: str, language: str) -> Direction:
         direction = first_strong(bidi_classes(candidate))
         if direction is not None:
             return direction
-    return 1 if language.partition("-")[0].lower() in RIGHT_TO_LEFT_LANGUAGES else 0
+    return 1 if language.partition("-")[0].lower() in RIGHT_TO_LEFT else 0
 
 
 def _scripts(text: str) -> list[str | None]:
@@ -196,7 +195,7 @@ def _inherit(scripts: Sequence[str | None], start: int, end: int) -> list[str | 
 
 
 class _TypeCase:
-    """The fonts of a setting, in order of preference.
+    """The fonts of a style, in order of preference.
 
     Attributes:
         missing: The characters that were asked for in vain.
@@ -455,40 +454,40 @@ def _velocity(t: float, p0: complex, p1: complex, p2: complex, p3: complex) -> c
 # -- the fit -----------------------------------------------------------------------
 
 
-def _fit(box: Box, setting: Setting) -> float:
+def _fit(box: Box, style: TextStyle) -> float:
     """Return the largest size that the room allows, in units per em. Closed form: each limit is linear.
 
     Args:
         box: The ink on the straight line, in ems.
-        setting: Gives the room.
+        style: Gives the room.
     """
-    return min(_fit_height(box, setting), _fit_width(box, setting))
+    return min(_fit_height(box, style), _fit_width(box, style))
 
 
-def _fit_height(box: Box, setting: Setting) -> float:
+def _fit_height(box: Box, style: TextStyle) -> float:
     _, bottom, _, top = box
     return min(
-        setting.largest,
-        _largest(top, setting.above + setting.shift),
-        _largest(-bottom, setting.below - setting.shift),
+        style.largest,
+        _largest(top, style.above + style.shift),
+        _largest(-bottom, style.below - style.shift),
     )
 
 
-def _fit_width(box: Box, setting: Setting) -> float:
+def _fit_width(box: Box, style: TextStyle) -> float:
     left, _, right, _ = box
-    baseline = setting.baseline
+    baseline = style.baseline
     if not isinstance(baseline, Arc):
         return _largest(right - left, _length(baseline))
     # On the arc, the width of the ink is taken where its middle height comes to lie: size * width has to be
     # within span * (radius + outwards * size * middle).
     span, outwards = radians(baseline.span), _outwards(baseline)
-    radius = baseline.radius - outwards * setting.shift
+    radius = baseline.radius - outwards * style.shift
     return _largest(right - left - outwards * span * _middle(box), span * radius)
 
 
-def _raise(setting: Setting, box: Box, size: float) -> Setting:
+def _raise(style: TextStyle, box: Box, size: float) -> TextStyle:
     """Move the baseline towards the letters' heads, by what their axis sank when width made them smaller."""
-    return setting.model_copy(update={"shift": setting.shift - AXIS * (_fit_height(box, setting) - size)})
+    return style.model_copy(update={"shift": style.shift - AXIS * (_fit_height(box, style) - size)})
 
 
 def _largest(extent: float, room: float) -> float:
@@ -524,12 +523,12 @@ class _Baseline(Protocol):
         """Return where a point comes to lie, and what an em rightwards and an em upwards become there."""
 
 
-def _baseline(setting: Setting, box: Box, size: float) -> _Baseline:
+def _baseline(style: TextStyle, box: Box, size: float) -> _Baseline:
     """Lay the line down, with the middle of its ink on the middle of the baseline."""
     centre = (box[0] + box[2]) / 2
-    if isinstance(setting.baseline, Arc):
-        return _arc(setting.baseline, setting.shift, centre, _middle(box), size)
-    return _line(setting.baseline, setting.shift, centre, size)
+    if isinstance(style.baseline, Arc):
+        return _arc(style.baseline, style.shift, centre, _middle(box), size)
+    return _line(style.baseline, style.shift, centre, size)
 
 
 def _arc(arc: Arc, shift: float, centre: float, middle: float, size: float) -> _Baseline:

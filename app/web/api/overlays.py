@@ -96,7 +96,7 @@ def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_for
 
 
 async def _draw(request: Request, spec: AvatarSpec, tag: str) -> bytes:
-    """Return the picture, from the shelf where it may lie there."""
+    """Return the picture, kept or drawn."""
     service = service_of(request)
     job = partial(service.studio.draw_overlay, spec)
     if spec.slogan:
@@ -104,9 +104,9 @@ async def _draw(request: Request, spec: AvatarSpec, tag: str) -> bytes:
 
     async def draw() -> bytes:
         # A page without its frames is no page: a few are drawn however many photos wait. Once.
-        return await service.pool.run(job, admitted=service.overlay_shelf.drawing <= _MANY_WAITING)
+        return await service.pool.run(job, admitted=service.overlay_cache.drawing <= _MANY_WAITING)
 
-    return await run_while_connected(request, partial(service.overlay_shelf.get, tag, draw))
+    return await run_while_connected(request, partial(service.overlay_cache.get, tag, draw))
 
 
 def _cache_control(spec: AvatarSpec, *, is_current: bool) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/v1/problems/"
 
-DEFAULT_LANGUAGE: Language = "en"
+PROGRAM_LANGUAGE: Language = "en"
 """For a reader who names neither language. Browsers always name one; programs, whose authors read the answer,
 seldom do."""
 
@@ -165,4 +165,4 @@ def describe(error: type[RibbonsError]) -> ProblemKind:
 
 def language_of(request: HTTPConnection) -> Language:
     """Return the language that a problem speaks to whoever sent a request."""
-    return negotiate(request.headers.get("accept-language"), LANGUAGES, DEFAULT_LANGUAGE)
+    return negotiate(request.headers.get("accept-language"), LANGUAGES, PROGRAM_LANGUAGE)

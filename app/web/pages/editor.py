@@ -15,9 +15,9 @@ from app.texts.languages import PAGE_LANGUAGES
 from app.web.addresses import overlay_address
 from app.web.http.problems import MEDIA_TYPE, headers_of, kind_of, problem
 from app.web.orders import take_order
+from app.web.pages.error_texts import explain
 from app.web.pages.languages import PageLanguageCode, lead_to_language
 from app.web.pages.site import site_of
-from app.web.pages.wording import explain
 from app.web.service import service_of
 from app.web.state.results import Result
 
@@ -44,7 +44,7 @@ async def show_first_page(request: Request) -> Response:
 @router.get("/{lang}")
 async def show_editor(request: Request, lang: str) -> Response:
     """The editor."""
-    if lang not in site_of(request).catalogues:
+    if lang not in site_of(request).translations:
         return lead_to_language(request, lang)
     return await _editor(request)
 
@@ -66,7 +66,7 @@ async def _editor(
         "slogan_languages": list(dict.fromkeys(lang for frame in service.frames for lang in frame.languages)),
         "language_names": PAGE_LANGUAGES,
         "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
-        "error": explain(error, site_of(request).catalogues[site_of(request).language_of(request)])
+        "error": explain(error, site_of(request).translations[site_of(request).language_of(request)])
         if error
         else None,
         "deleted": "deleted" in request.query_params,
@@ -161,7 +161,7 @@ def _problem_for_script(request: Request, error: RibbonsError) -> Response:
     site = site_of(request)
     code = site.language_of(request)
     told = problem(error, "ar" if code == "ar" else "en").model_copy(
-        update={"detail": explain(error, site.catalogues[code])}
+        update={"detail": explain(error, site.translations[code])}
     )
     headers = {"Content-Language": code, **headers_of(error)}
     return Response(told.model_dump_json(exclude_none=True), told.status, headers, MEDIA_TYPE)

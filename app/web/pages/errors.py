@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.web.http.problems import headers_of, kind_of
+from app.web.pages.error_texts import explain
 from app.web.pages.site import site_of
-from app.web.pages.wording import explain
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,7 +26,7 @@ def error_page(request: Request, error: RibbonsError) -> Response:
     language = site.language_of(request)
     token = request.path_params.get("token")
     context = {
-        "message": explain(error, site.catalogues[language]),
+        "message": explain(error, site.translations[language]),
         # A link of the page that holds the picture asked for a file that could not be drawn just now.
         "back": f"/{language}/made/{token}" if token and error.retry_after else None,
     }

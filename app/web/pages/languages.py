@@ -13,7 +13,7 @@ from app.web.pages.site import site_of
 
 
 async def _known_language(request: Request, lang: str) -> str:
-    if lang not in site_of(request).catalogues:
+    if lang not in site_of(request).translations:
         raise NotFound
     return lang
 
@@ -32,7 +32,7 @@ def lead_to_language(request: Request, typed: str) -> RedirectResponse:
         NotFound: The pages do not speak it.
     """
     code = typed.lower().partition("-")[0]
-    if code not in site_of(request).catalogues:  # so that nobody is led to another site
+    if code not in site_of(request).translations:  # so that nobody is led to another site
         raise NotFound
     query = request.url.query
     return RedirectResponse(f"/{code}?{query}" if query else f"/{code}", 308)

@@ -83,7 +83,7 @@ async def send_made(request: Request, token: str, file: str) -> Response:
     address = site_of(request).address_of(request)
 
     async def draw() -> bytes:
-        async with service.turns.turn(token):
+        async with service.derived_limiter.turn(token):
             # Not before: while it is waited for, nothing of it is held, and it may be deleted.
             result = await service.results.get(token)
             return await service.pool.run(_drawing(service.studio, result, name, address))

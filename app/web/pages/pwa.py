@@ -23,7 +23,7 @@ from app.web.pages.site import TEMPLATES_FOLDER, site_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.texts.translations import Catalogue
+    from app.texts.translations import Translations
     from app.web.pages.site import Site
 
 _WORKER_SOURCE = Path(__file__).parents[1] / "service-worker.js"
@@ -53,7 +53,7 @@ router = APIRouter(include_in_schema=False)
 async def send_manifest(request: Request, lang: PageLanguageCode) -> Response:
     """What a system needs to know to install the page, and to offer it in its share sheet."""
     site = site_of(request)
-    body = json.dumps(manifest(site, site.catalogues[lang]), ensure_ascii=False)
+    body = json.dumps(manifest(site, site.translations[lang]), ensure_ascii=False)
     headers = {"Cache-Control": "no-cache", "Content-Language": lang}
     return Response(body, headers=headers, media_type="application/manifest+json")
 
@@ -76,17 +76,19 @@ async def show_offline_notice(request: Request) -> Response:
     return site_of(request).page(request, "offline.html", {})
 
 
-def manifest(site: Site, catalogue: Catalogue) -> dict[str, Any]:
+def manifest(site: Site, translations: Translations) -> dict[str, Any]:
     """Return the web app manifest in a language (W3C; share_target is Chromium's, of the WICG)."""
-    language = catalogue.language
+    language = translations.language
     return {
         # One app whatever its language: who installs it again from another page renews it.
         "id": "/",
-        "name": catalogue.gettext(mark("Red Ribbons")),
+        "name": translations.gettext(mark("Red Ribbons")),
         # Below the icon, where launchers cut off what has more than twelve characters: a text of its own (it
         # differs from the name in a capital), which some languages have to make shorter.
-        "short_name": catalogue.gettext(mark("Red ribbons")),
-        "description": catalogue.gettext(mark("Put the red ribbon and its slogan on your profile picture.")),
+        "short_name": translations.gettext(mark("Red ribbons")),
+        "description": translations.gettext(
+            mark("Put the red ribbon and its slogan on your profile picture.")
+        ),
         "lang": language.code,
         "dir": language.direction,
         "start_url": f"/{language.code}",
@@ -116,7 +118,7 @@ def worker_script(site: Site) -> str:
     files = sorted(map(site.assets.address, kept))
     # Hashed names say which files; the texts and the templates are what is left of a page.
     version = _digest(source, *files, *_page_sources())
-    shell = {"version": version, "languages": list(site.catalogues), "files": files}
+    shell = {"version": version, "languages": list(site.translations), "files": files}
     return f"const SHELL = {json.dumps(shell)};\n\n{source}"
 
 

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection, Request  # noqa: TC002 - FastAPI 
 from starlette.responses import HTMLResponse, Response
 
 from app.texts.languages import PAGE_LANGUAGES
-from app.texts.translations import load_catalogues
+from app.texts.translations import load_translations
 from app.web.http.client import own_address
 from app.web.http.negotiation import negotiate
 from app.web.pages.assets import STATIC_FOLDER, Assets
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
     from app.settings import Settings
-    from app.texts.translations import Catalogue
+    from app.texts.translations import Translations
 
 TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
 
-DEFAULT_LANGUAGE = next(iter(PAGE_LANGUAGES))
+FIRST_LANGUAGE = next(iter(PAGE_LANGUAGES))
 
 # Scripts and styles are files of ours. A photo that was chosen is shown from the browser's memory (blob:).
 _POLICY = (
@@ -56,7 +56,7 @@ class Site:
     """The pages' parts, built once by ``create_app``, found at ``request.app.state.site``.
 
     Attributes:
-        catalogues: The texts by language, in the order of the switch.
+        translations: The texts by language, in the order of the switch.
         assets: The static files.
         public_url: The address that supporters know, or None: then it is the one a request came to.
         shows_counter: Whether the first page says how many avatars were made.
@@ -64,7 +64,7 @@ class Site:
         templates: Jinja's; a template finds its language in what it is rendered with.
     """
 
-    catalogues: Mapping[str, Catalogue]
+    translations: Mapping[str, Translations]
     assets: Assets
     public_url: str | None
     shows_counter: bool
@@ -73,10 +73,10 @@ class Site:
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
-        """Read the templates, the catalogues and the static files."""
+        """Read the templates, the texts and the static files."""
         assets = Assets(STATIC_FOLDER)
         return cls(
-            catalogues=load_catalogues(),
+            translations=load_translations(),
             assets=assets,
             public_url=settings.public_url,
             shows_counter=settings.show_counter,
@@ -90,9 +90,9 @@ class Site:
         A file's address names it in the query: what goes wrong with it is told by a page.
         """
         for named in (request.url.path.split("/")[1], request.query_params.get("lang", "")):
-            if named in self.catalogues:
+            if named in self.translations:
                 return named
-        return negotiate(request.headers.get("accept-language"), tuple(self.catalogues), DEFAULT_LANGUAGE)
+        return negotiate(request.headers.get("accept-language"), tuple(self.translations), FIRST_LANGUAGE)
 
     def address_of(self, request: HTTPConnection) -> str:
         """Return the site's own address, ``https://host``, to be shown to whoever sent this request."""
@@ -111,8 +111,8 @@ class Site:
         code = self.language_of(request)
         given = {
             "address": self.address_of(request),
-            "catalogue": self.catalogues[code],
-            "language": self.catalogues[code].language,
+            "translations": self.translations[code],
+            "language": self.translations[code].language,
             "languages": PAGE_LANGUAGES.values(),
             "has_docs": self.has_docs,
             # Where the language switch leads: the same page under another language, or the first page.
@@ -176,6 +176,6 @@ def _number(context: Context, value: float, *, grouped: bool = True) -> str:
     return _catalogue(context).number(value, grouped=grouped)
 
 
-def _catalogue(context: Context) -> Catalogue:
-    catalogue: Catalogue = context["catalogue"]
-    return catalogue
+def _catalogue(context: Context) -> Translations:
+    translations: Translations = context["translations"]
+    return translations

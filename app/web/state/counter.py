@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import NoReturn
 
-    from app.web.state.redis import SharedStore
+    from app.web.state.redis import RedisClient
 
 _SECONDS = 1.0
 
@@ -105,7 +105,7 @@ class CounterFile:
         part.replace(self.path)
 
 
-class Counter:
+class AvatarCounter:
     """Counts avatars. What it counts is lost with the process unless it is given a file or Redis.
 
     Args:
@@ -116,7 +116,7 @@ class Counter:
         InvalidSettings: The file cannot be used.
     """
 
-    def __init__(self, file: CounterFile | None = None, store: SharedStore | None = None) -> None:
+    def __init__(self, file: CounterFile | None = None, store: RedisClient | None = None) -> None:
         self._file = file
         self._store = store
         self._known = file.open() if file else Tally(avatars=0, since=_today())

@@ -1,4 +1,4 @@
-"""Turns at drawing what is made of finished avatars: short requests for much work, in any number."""
+"""DerivedLimiter at drawing what is made of finished avatars: short requests for much work, in any number."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Turns:
+class DerivedLimiter:
     """Lets one who asks for an avatar's files in at a time, and a few for all avatars together.
 
     Args:
-        at_once: Turns that may be taken at the same moment.
+        at_once: DerivedLimiter that may be taken at the same moment.
         patience: Seconds that anybody may wait for one.
     """
 

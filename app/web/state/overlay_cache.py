@@ -11,20 +11,20 @@ from cachetools import LRUCache
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-SHELF_BYTES = 16_000_000
+CACHE_BYTES = 16_000_000
 """All that a page asks for fits a tenth of it: three frames in eight languages, 35 KB each as a WebP of
 540 px. The rest is for other sizes and for PNGs; whoever asks for thousands of those pushes out what nobody
 has asked for longest, and no more memory is taken."""
 
 
-class Shelf:
+class OverlayCache:
     """Keeps the most recently used pictures, by a key that says everything they depend on.
 
     Args:
         max_bytes: Memory for all of them together.
     """
 
-    def __init__(self, max_bytes: int = SHELF_BYTES) -> None:
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._pictures: LRUCache[str, bytes] = LRUCache(max_bytes, getsizeof=len)
         # Each lives for as long as somebody holds it or waits for it.
         self._drawing: WeakValueDictionary[str, Lock] = WeakValueDictionary()

@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 Word = bytes | str | int
 
 
-class SharedStore:
+class RedisClient:
     """A Redis under names of our own.
 
     Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from app.web.state.redis import SharedStore
+    from app.web.state.redis import RedisClient
 
 # 192 bits: at a thousand million guesses a second, the age of the universe is not enough to find one.
 _TOKEN_BYTES = 24
@@ -207,7 +207,7 @@ class RedisResults:
         lifetime: Seconds that each is kept.
     """
 
-    def __init__(self, store: SharedStore, lifetime: float) -> None:
+    def __init__(self, store: RedisClient, lifetime: float) -> None:
         self.lifetime = lifetime
         self._store = store
 

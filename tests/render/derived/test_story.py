@@ -28,6 +28,7 @@ from app.render.derived.story import (
 )
 from app.render.limits import Limits
 from app.spec import AvatarSpec
+from app.texts.languages import PAGE_LANGUAGES
 from tests import photos
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ ARABIC = "لن ننسى أسيراتنا وأسرانا حتى يعودوا إل
 ENGLISH = "Bring every prisoner home, today and not tomorrow, to all"
 URDU = "ہمارے تمام قیدی بھائیوں کو آج ہی گھر واپس لاؤ"
 
-LANGUAGES = ("ar", "en", "fr", "es", "de", "tr", "id", "ur")
+LANGUAGES = tuple(PAGE_LANGUAGES)
 FRAMES = ("red-ribbons", "ribbon-loop", "january-31")
 SPECS = [
     *(AvatarSpec(frame=frame, lang=lang) for frame in FRAMES for lang in LANGUAGES),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import MissingGlyphs, SloganDoesNotFit
-from app.frames import Arc, Line, Setting
+from app.frames import Arc, Line, TextStyle
 from app.render.text.slogan import (
     TOLERANCE,
     Outline,
@@ -51,8 +51,8 @@ def fonts(root: Path) -> Path:
     return root / "fonts"
 
 
-def setting(**changes: Any) -> Setting:
-    """Return a roomy setting with some values changed."""
+def style(**changes: Any) -> TextStyle:
+    """Return a roomy style with some values changed."""
     values: dict[str, Any] = {
         "fonts": (CAIRO,),
         "largest": 80,
@@ -63,7 +63,7 @@ def setting(**changes: Any) -> Setting:
         "baseline": LINE,
         "language": "ar",
     }
-    return Setting(**(values | changes))
+    return TextStyle(**(values | changes))
 
 
 def ends(outline: Outline) -> list[complex]:
@@ -182,22 +182,22 @@ def test_accents_come_from_the_font_of_their_letter(fonts: Path) -> None:
 @pytest.mark.parametrize("font", [CAIRO, "cairo/Cairo_800ExtraBold.ttf", NASTALIQ])
 def test_our_languages_are_covered(text: str, font: str, fonts: Path) -> None:
     """The fonts that carry slogans have every character of the eight languages."""
-    assert set_slogan(text, setting(fonts=(font,), smallest=1), fonts).d
+    assert set_slogan(text, style(fonts=(font,), smallest=1), fonts).d
 
 
 def test_missing_characters_are_named_once_each(fonts: Path) -> None:
     """The error names what no font has, in order, so that a person can find it."""
     with pytest.raises(MissingGlyphs) as caught:
-        set_slogan("قلب ❤ حب 中❤\u20d7", setting(fonts=(CAIRO, AMIRI)), fonts)
+        set_slogan("قلب ❤ حب 中❤\u20d7", style(fonts=(CAIRO, AMIRI)), fonts)
     assert caught.value.params["characters"] == ("❤ (U+2764)", "中 (U+4E2D)", "\u25cc\u20d7 (U+20D7)")
 
 
 def test_what_draws_nothing_needs_no_glyph(fonts: Path) -> None:
     """Joiners and directional marks are never missing; a text of them alone is an empty outline."""
     controls = "".join(sorted(DRAWABLE_CONTROLS))
-    plain, marked = (set_slogan(text, setting(), fonts) for text in (SLOGAN, f"\u200f{SLOGAN}\u200e\u2069"))
+    plain, marked = (set_slogan(text, style(), fonts) for text in (SLOGAN, f"\u200f{SLOGAN}\u200e\u2069"))
     assert marked == plain
-    empty = set_slogan(controls, setting(), fonts)
+    empty = set_slogan(controls, style(), fonts)
     assert (empty.d, empty.box) == ("", (500, 500, 500, 500))
 
 
@@ -220,7 +220,7 @@ def test_contours_of_every_font_run_alike(font: str, fonts: Path) -> None:
 @pytest.mark.parametrize("font", [CAIRO, AMIRI, REEM_KUFI, RUQAA, NASTALIQ])
 def test_vowel_signs_stand_above_and_below_their_letter(font: str, fonts: Path) -> None:
     """Fatha rises above a letter and kasra falls below it; neither takes room of its own."""
-    small = setting(fonts=(font,), largest=50)
+    small = style(fonts=(font,), largest=50)
     bare, fatha, kasra, both = (set_slogan(text, small, fonts) for text in ("د", "دَ", "دِ", "دَِ"))
     assert fatha.box[1] < bare.box[1]
     assert kasra.box[3] > bare.box[3]
@@ -230,7 +230,7 @@ def test_vowel_signs_stand_above_and_below_their_letter(font: str, fonts: Path) 
 
 def test_signs_stack_on_shadda(fonts: Path) -> None:
     """Shadda with a vowel rises above shadda alone or stands with it, and is one cluster with its letter."""
-    small = setting(largest=50)
+    small = style(largest=50)
     shadda, stacked = (set_slogan(text, small, fonts) for text in ("مّ", "مَّ"))
     assert stacked.box[1] < shadda.box[1]
 
@@ -241,12 +241,12 @@ def test_signs_stack_on_shadda(fonts: Path) -> None:
 @pytest.mark.parametrize("baseline", [LINE, TOP, BOTTOM], ids=["line", "top", "bottom"])
 def test_short_text_is_set_at_the_largest_size(baseline: Arc | Line, fonts: Path) -> None:
     """Type is no larger than the frame wants it."""
-    assert set_slogan("حر", setting(baseline=baseline), fonts).size == 80
+    assert set_slogan("حر", style(baseline=baseline), fonts).size == 80
 
 
 def test_long_text_fills_the_line(fonts: Path) -> None:
     """Text that is too long at the largest size is made to end where the line ends."""
-    outline = set_slogan(SLOGAN, setting(largest=500), fonts)
+    outline = set_slogan(SLOGAN, style(largest=500), fonts)
     assert (outline.box[0], outline.box[2]) == pytest.approx((100, 900), abs=ROUNDING)
 
 
@@ -255,7 +255,7 @@ def test_long_text_fills_the_line(fonts: Path) -> None:
 def test_long_text_fills_the_arc(side: str, span: float, fonts: Path) -> None:
     """Its ink takes exactly the angle it may, centred."""
     arc = Arc(kind="arc", center=(480, 510), radius=430, side=side, span=span)  # type: ignore[arg-type]  # parametrised
-    outline = set_slogan(" ".join([SLOGAN] * 4), setting(baseline=arc, largest=300, smallest=1), fonts)
+    outline = set_slogan(" ".join([SLOGAN] * 4), style(baseline=arc, largest=300, smallest=1), fonts)
     facing = -1j if side == "top" else 1j
     angles = [degrees(atan2(q.imag, q.real)) for q in ((z - (480 + 510j)) / facing for z in ends(outline))]
     assert (min(angles), max(angles)) == pytest.approx((-span / 2, span / 2), abs=0.05)
@@ -268,7 +268,7 @@ def test_ink_stays_within_the_room_whatever_the_shift(
 ) -> None:
     """Tall text just reaches the edge of the room, which does not move with the text."""
     for room in ({"above": 50.0, "below": 900.0}, {"above": 900.0, "below": 50.0}):
-        roomy = setting(fonts=(NASTALIQ,), baseline=baseline, shift=shift, largest=900, **room)
+        roomy = style(fonts=(NASTALIQ,), baseline=baseline, shift=shift, largest=900, **room)
         rises = [height(z, baseline) for z in ends(set_slogan("کی", roomy, fonts))]
         if room["above"] == 50:
             assert max(rises) == pytest.approx(50, abs=ROUNDING)
@@ -286,16 +286,16 @@ def height(point: complex, baseline: Arc | Line) -> float:
 
 def test_text_is_refused_just_below_the_smallest_size(fonts: Path) -> None:
     """The size that fits is accepted as the smallest, the next larger one is not."""
-    fits = set_slogan(SLOGAN, setting(largest=500), fonts).size
-    assert set_slogan(SLOGAN, setting(largest=500, smallest=fits), fonts).size == fits
+    fits = set_slogan(SLOGAN, style(largest=500), fonts).size
+    assert set_slogan(SLOGAN, style(largest=500, smallest=fits), fonts).size == fits
     with pytest.raises(SloganDoesNotFit):
-        set_slogan(SLOGAN, setting(largest=500, smallest=fits + 1e-6), fonts)
+        set_slogan(SLOGAN, style(largest=500, smallest=fits + 1e-6), fonts)
 
 
 def test_a_shift_beyond_the_room_is_refused(fonts: Path) -> None:
     """Where the shift has used up the room, nothing fits."""
     with pytest.raises(SloganDoesNotFit):
-        set_slogan(SLOGAN, setting(below=30, shift=30), fonts)
+        set_slogan(SLOGAN, style(below=30, shift=30), fonts)
 
 
 # -- place -----------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_a_shift_beyond_the_room_is_refused(fonts: Path) -> None:
 @pytest.mark.parametrize(("baseline", "towards"), [(LINE, 1), (TOP, 1), (BOTTOM, 1)])
 def test_a_shift_moves_text_towards_its_feet(baseline: Arc | Line, towards: int, fonts: Path) -> None:
     """Letters stand upright in the middle of each kind of baseline, so their feet are downwards."""
-    still, moved = (set_slogan(SLOGAN, setting(baseline=baseline, shift=s), fonts) for s in (0, 7))
+    still, moved = (set_slogan(SLOGAN, style(baseline=baseline, shift=s), fonts) for s in (0, 7))
     middle = min(ends(still), key=lambda z: abs(z.real - 500)).imag
     assert min(ends(moved), key=lambda z: abs(z.real - 500)).imag - middle == pytest.approx(
         7 * towards, abs=0.5
@@ -318,7 +318,7 @@ def test_text_that_is_small_for_its_width_stays_in_the_middle_of_its_room(
     """Capitals keep the height of their middle, to a few units, however long the words make them small."""
     middles = []
     for words in ("H", "HHHHH HHHHH", "HHHHH HHHHH HHHHH HHHHH HHHHH"):
-        outline = set_slogan(words, setting(largest=126, baseline=baseline), fonts)
+        outline = set_slogan(words, style(largest=126, baseline=baseline), fonts)
         heights = [height(point, baseline) for point in ends(outline)]
         middles.append((min(heights) + max(heights)) / 2)
     largest, *smaller = middles
@@ -331,17 +331,17 @@ def test_a_slanted_line_only_turns_the_text(fonts: Path) -> None:
     turn = complex(cos(radians(30)), -sin(radians(30)))
     start, end = 500 + 500j - 400 * turn, 500 + 500j + 400 * turn
     slanted = Line(kind="line", start=(start.real, start.imag), end=(end.real, end.imag))
-    level, turned = (set_slogan(SLOGAN, setting(baseline=line, shift=9), fonts) for line in (LINE, slanted))
+    level, turned = (set_slogan(SLOGAN, style(baseline=line, shift=9), fonts) for line in (LINE, slanted))
     for before, after in zip(ends(level), ends(turned), strict=True):
         assert after == pytest.approx(500 + 500j + (before - 500 - 500j) * turn, abs=ROUNDING)
 
 
 def test_letters_keep_their_width_on_arcs(fonts: Path) -> None:
     """Halfway up the ink, text on either arc is as wide as on a line."""
-    level = set_slogan(SLOGAN, setting(), fonts)
+    level = set_slogan(SLOGAN, style(), fonts)
     width, middle = level.box[2] - level.box[0], 500 - (level.box[1] + level.box[3]) / 2
     for arc, outwards in ((TOP, 1), (BOTTOM, -1)):
-        points = [z - (500 + 500j) for z in ends(set_slogan(SLOGAN, setting(baseline=arc), fonts))]
+        points = [z - (500 + 500j) for z in ends(set_slogan(SLOGAN, style(baseline=arc), fonts))]
         angles = [atan2(z.real, -outwards * z.imag) for z in points]
         assert (max(angles) - min(angles)) * (arc.radius + outwards * middle) == pytest.approx(
             width, abs=0.05
@@ -354,7 +354,7 @@ def test_letters_keep_their_width_on_arcs(fonts: Path) -> None:
 def test_bent_curves_lie_where_they_should(radius: float, side: str, font: str, fonts: Path) -> None:
     """Every point of every curve is within the tolerance of the place that the baseline gives it."""
     arc = Arc(kind="arc", center=(500, 500), radius=radius, side=side, span=300)  # type: ignore[arg-type]  # parametrised
-    bent = setting(fonts=(font,), baseline=arc, above=80, below=80, largest=120, smallest=1)
+    bent = style(fonts=(font,), baseline=arc, above=80, below=80, largest=120, smallest=1)
     line = _compose(_itemise("الحُرِّيَّة @Sag ـــ", "ar", _TypeCase([_Font(fonts / font)])))
     place = _baseline(bent, line.box, _fit(line.box, bent))
     strays = 0.0
@@ -370,7 +370,7 @@ def test_bent_curves_lie_where_they_should(radius: float, side: str, font: str, 
 @pytest.mark.parametrize("baseline", [LINE, TOP, BOTTOM], ids=["line", "top", "bottom"])
 def test_the_box_is_the_inks(baseline: Arc | Line, fonts: Path) -> None:
     """The box is around every point where curves end, and each side is reached by some curve."""
-    outline = set_slogan("Cœurs حرية", setting(baseline=baseline), fonts)
+    outline = set_slogan("Cœurs حرية", style(baseline=baseline), fonts)
     xs, ys = [z.real for z in ends(outline)], [z.imag for z in ends(outline)]
     left, top, right, bottom = outline.box
     assert left == pytest.approx(min(xs), abs=2)
@@ -432,7 +432,7 @@ def test_any_text_lies_within_its_room_or_is_refused(
     root: Path,
 ) -> None:
     """Whatever is written, the outline keeps to its place, or one of two errors says why not."""
-    case = setting(
+    case = style(
         fonts=(CAIRO, NASTALIQ, REEM_KUFI),
         baseline=baseline,
         above=room[0],

@@ -10,7 +10,7 @@ import pytest
 import uharfbuzz as hb
 from arabic_reshaper import ArabicReshaper
 
-from app.frames import Line, Setting
+from app.frames import Line, TextStyle
 from app.render.text.slogan import _Font, _itemise, _TypeCase, set_slogan
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def test_a_word_is_not_replaced_by_a_symbol(presentation_forms: Path) -> None:
 
 def test_presentation_forms_keep_harakat(presentation_forms: Path) -> None:
     """Vowel signs are drawn, above their letters, and do not part a ligature."""
-    setting = Setting(
+    style = TextStyle(
         fonts=("forms.ttf",),
         largest=50,
         smallest=50,
@@ -235,7 +235,7 @@ def test_presentation_forms_keep_harakat(presentation_forms: Path) -> None:
         baseline=Line(kind="line", start=(0, 500), end=(1000, 500)),
         language="ar",
     )
-    bare, vowelled = (set_slogan(text, setting, presentation_forms) for text in ("سلام", "سَلَام"))
+    bare, vowelled = (set_slogan(text, style, presentation_forms) for text in ("سلام", "سَلَام"))
     assert vowelled.box[0] == pytest.approx(bare.box[0], abs=0.01)
     assert vowelled.box[1] < bare.box[1]
     assert vowelled.d.count("M") == bare.d.count("M") + 2

@@ -10,7 +10,7 @@ import pytest
 import resvg_py
 from PIL import Image
 
-from app.frames import Arc, Line, Setting
+from app.frames import Arc, Line, TextStyle
 from app.render.text.slogan import (
     _baseline,
     _compose,
@@ -38,9 +38,9 @@ LEVEL = Line(kind="line", start=(30, 500), end=(970, 500))
 RISING = Line(kind="line", start=(60, 620), end=(940, 420))
 
 
-def setting(baseline: Arc | Line, fonts: tuple[str, ...] = (CAIRO,), language: str = "ar") -> Setting:
-    """Return a roomy setting."""
-    return Setting(
+def style(baseline: Arc | Line, fonts: tuple[str, ...] = (CAIRO,), language: str = "ar") -> TextStyle:
+    """Return a roomy style."""
+    return TextStyle(
         fonts=fonts,
         largest=130,
         smallest=10,
@@ -63,13 +63,13 @@ def picture(path: str, side: int = 500) -> Image.Image:
 
 
 GOLDENS = {
-    "arc-bottom": ("الحرية للأسرى", setting(BOTTOM)),
-    "arc-top": ("#اليوم_العالمي_للتضامن_مع_الأسرى", setting(TOP)),
-    "line": ("الحُرِّيَّةُ لِلْأَسْرَى", setting(RISING, (AMIRI,))),
-    "nastaliq": ("قیدیوں کی آزادی", setting(BOTTOM, (NASTALIQ, CAIRO), "ur")),
-    "mixed": ("الحرية (Free) للأسرى «١٩٤٨»!", setting(LEVEL)),
-    "mixed-latin": ("Free #أنقذوا_الأسرى [2026] now!", setting(TOP, language="en")),
-    "accents": ("Esirlere özgürlük, İstanbul’da", setting(BOTTOM, language="tr")),
+    "arc-bottom": ("الحرية للأسرى", style(BOTTOM)),
+    "arc-top": ("#اليوم_العالمي_للتضامن_مع_الأسرى", style(TOP)),
+    "line": ("الحُرِّيَّةُ لِلْأَسْرَى", style(RISING, (AMIRI,))),
+    "nastaliq": ("قیدیوں کی آزادی", style(BOTTOM, (NASTALIQ, CAIRO), "ur")),
+    "mixed": ("الحرية (Free) للأسرى «١٩٤٨»!", style(LEVEL)),
+    "mixed-latin": ("Free #أنقذوا_الأسرى [2026] now!", style(TOP, language="en")),
+    "accents": ("Esirlere özgürlük, İstanbul’da", style(BOTTOM, language="tr")),
 }
 
 
@@ -96,7 +96,7 @@ def pieces(ink: NDArray[np.bool_]) -> int:
     return count
 
 
-def rigid(text: str, how: Setting, fonts: Path) -> str:
+def rigid(text: str, how: TextStyle, fonts: Path) -> str:
     """Set text as renderers do on a path: each glyph turned as a whole, about the middle of its advance."""
     items = _itemise(text, how.language, _TypeCase([_Font(fonts / name) for name in how.fonts]))
     line = _compose(items)
@@ -129,7 +129,7 @@ JOINED = ["محمد", "معلم", "سمعها", "مسلم", "حملهم"]
 def test_joins_hold_on_the_arc(word: str, side: str, font: str, root: Path) -> None:
     """A word whose letters all join is one piece of ink, however tight the arc."""
     arc = Arc(kind="arc", center=(500, 500), radius=200, side=side, span=300)  # type: ignore[arg-type]  # parametrised
-    outline = set_slogan(word, setting(arc, (font,)), root / "fonts")
+    outline = set_slogan(word, style(arc, (font,)), root / "fonts")
     assert pieces(np.asarray(picture(outline.d, 400)) < 128) == 1
 
 
@@ -137,7 +137,7 @@ def test_joins_hold_on_the_arc(word: str, side: str, font: str, root: Path) -> N
 def test_joins_would_break_if_glyphs_were_placed_rigidly(word: str, root: Path) -> None:
     """The test above sees a broken join: on the same arc, glyphs turned as a whole part from each other."""
     arc = Arc(kind="arc", center=(500, 500), radius=200, side="bottom", span=300)
-    path = rigid(word, setting(arc), root / "fonts")
+    path = rigid(word, style(arc), root / "fonts")
     assert pieces(np.asarray(picture(path, 400)) < 128) > 1
 
 
@@ -145,5 +145,5 @@ def test_joins_would_break_if_glyphs_were_placed_rigidly(word: str, root: Path) 
 def test_a_broken_word_is_seen_as_broken(side: str, root: Path) -> None:
     """A ZWNJ, which parts two letters, gives two pieces."""
     arc = Arc(kind="arc", center=(500, 500), radius=200, side=side, span=300)  # type: ignore[arg-type]  # parametrised
-    outline = set_slogan("مح\u200cمد", setting(arc), root / "fonts")
+    outline = set_slogan("مح\u200cمد", style(arc), root / "fonts")
     assert pieces(np.asarray(picture(outline.d, 400)) < 128) == 2

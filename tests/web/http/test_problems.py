@@ -43,7 +43,7 @@ def test_every_error_speaks_every_language(error: type[RibbonsError], language: 
 
 
 @pytest.mark.parametrize("kind", PROBLEM_TEXTS)
-def test_every_field_problem_speaks_every_language(kind: errors.ProblemKind) -> None:
+def test_every_field_problem_speaks_every_language(kind: errors.FieldProblemKind) -> None:
     """Both texts of a field's problem use the same names."""
     texts = PROBLEM_TEXTS[kind]
     names = [{name for _, name, _, _ in string.Formatter().parse(texts[language])} for language in LANGUAGES]

@@ -17,7 +17,7 @@ from fontTools.pens.boundsPen import BoundsPen  # type: ignore[import-untyped]  
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it ships no types
 
 from app.texts.languages import PAGE_LANGUAGES
-from app.texts.translations import catalogue_path
+from app.texts.translations import translations_path
 
 if TYPE_CHECKING:
     from app.frames import FrameLibrary
@@ -42,12 +42,12 @@ def characters_of(name: str) -> set[str]:
 
 
 def texts_in(code: str, frames: FrameLibrary) -> list[str]:
-    """Return what a page in this language may say: its catalogue, and what frames and languages are named."""
+    """Return what a page in this language may say: its texts, and the names of frames and languages."""
     texts = [language.name for language in PAGE_LANGUAGES.values()]
     texts += [text[code] for frame in frames for text in (frame.title, frame.description)]
     if code == "en":
         return texts
-    with catalogue_path(code).open("rb") as file:
+    with translations_path(code).open("rb") as file:
         for message in read_po(file, locale=code):
             for written in (message.id, message.string):
                 texts += [written] if isinstance(written, str) else written or ()

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from app.settings import InvalidSettings
 from app.web.state import counter as counter_module
-from app.web.state.counter import Counter, CounterFile, Tally
-from app.web.state.redis import SharedStore
+from app.web.state.counter import AvatarCounter, CounterFile, Tally
+from app.web.state.redis import RedisClient
 from tests.web.relay import Relay
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run(main: Callable[[], Awaitable[object]]) -> None:
     anyio.run(main, backend_options={"use_uvloop": True})
 
 
-def count(counter: Counter, avatars: int) -> None:
+def count(counter: AvatarCounter, avatars: int) -> None:
     """Count so many."""
     for _ in range(avatars):
         counter.count()
@@ -45,7 +45,7 @@ def kept(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-async def until(counter: Counter, total: int) -> None:
+async def until(counter: AvatarCounter, total: int) -> None:
     """Wait until a counter says so."""
     with anyio.fail_after(5):
         while counter.total != total:  # noqa: ASYNC110 - there is no event to wait for
@@ -69,7 +69,7 @@ def test_it_counts_from_today_and_from_zero() -> None:
 
     async def main() -> None:
         before = datetime.now(UTC).date()
-        counter = Counter()
+        counter = AvatarCounter()
         assert before <= counter.since <= datetime.now(UTC).date()
         assert counter.total == 0
         async with counter.opened():
@@ -92,7 +92,7 @@ def test_a_file_outlives_the_process(path: Path) -> None:
     async def main() -> None:
         begin(path)
         for start in (1200, 1234):
-            counter = Counter(CounterFile(path))
+            counter = AvatarCounter(CounterFile(path))
             assert (counter.total, counter.since) == (start, LONG_AGO)
             async with counter.opened():
                 count(counter, 34)
@@ -103,7 +103,7 @@ def test_a_file_outlives_the_process(path: Path) -> None:
 
 def test_a_file_is_begun_where_there_is_none(path: Path) -> None:
     """It is there before the first avatar, so that a folder that is read-only is known at the start."""
-    counter = Counter(CounterFile(path))
+    counter = AvatarCounter(CounterFile(path))
     assert kept(path) == {"avatars": 0, "since": counter.since.isoformat()}
 
 
@@ -111,7 +111,7 @@ def test_a_file_is_written_once_a_second_and_only_when_it_changes(path: Path) ->
     """A process that is killed loses a second's count, and one at rest writes nothing."""
 
     async def main() -> None:
-        counter = Counter(CounterFile(path))
+        counter = AvatarCounter(CounterFile(path))
         writes: list[Tally] = []
         file: Any = counter._file
         write = CounterFile.write
@@ -164,7 +164,7 @@ def test_a_file_that_is_something_else_is_left_alone(path: Path, content: bytes)
     """It may be somebody's work: the service does not start, says which file, and has not touched it."""
     path.write_bytes(content)
     with pytest.raises(InvalidSettings) as caught:
-        Counter(CounterFile(path))
+        AvatarCounter(CounterFile(path))
     assert str(caught.value) == (
         f"RIBBONS_COUNTER_FILE: “{path}” holds something else than a count. "
         "Name another file, or remove this one"
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_used_refuses_to_start(path: Path) -> None:
         (path.parent, "Is a directory"),
     ):
         with pytest.raises(InvalidSettings) as caught:
-            Counter(CounterFile(wrong))
+            AvatarCounter(CounterFile(wrong))
         expected = f"RIBBONS_COUNTER_FILE: “{wrong}” cannot be read and written: {reason}"
         assert str(caught.value) == expected
 
@@ -189,7 +189,7 @@ def test_a_folder_that_cannot_be_written_refuses_to_start(path: Path) -> None:
     begin(path)
     (path.parent / f".{path.name}.part").mkdir()  # root may write everywhere, but not into this
     with pytest.raises(InvalidSettings, match="cannot be read and written"):
-        Counter(CounterFile(path))
+        AvatarCounter(CounterFile(path))
     assert kept(path)["avatars"] == 1200
 
 
@@ -198,7 +198,7 @@ def test_a_disk_that_fills_up_costs_no_count(path: Path) -> None:
     """The number goes on, the log says it once, and the file has it all when there is room again."""
 
     async def main() -> None:
-        counter = Counter(CounterFile(path))
+        counter = AvatarCounter(CounterFile(path))
         obstacle = path.parent / f".{path.name}.part"
         with capture_logs() as logs:
             async with counter.opened():
@@ -226,10 +226,10 @@ def test_replicas_add_up(redis_url: str, redis_prefix: str) -> None:
 
     async def main() -> None:
         async with (
-            SharedStore(redis_url, redis_prefix).opened() as one_store,
-            SharedStore(redis_url, redis_prefix).opened() as other_store,
+            RedisClient(redis_url, redis_prefix).opened() as one_store,
+            RedisClient(redis_url, redis_prefix).opened() as other_store,
         ):
-            one, other = Counter(store=one_store), Counter(store=other_store)
+            one, other = AvatarCounter(store=one_store), AvatarCounter(store=other_store)
             async with one.opened(), other.opened():
                 count(one, 30)
                 count(other, 4)
@@ -238,7 +238,7 @@ def test_replicas_add_up(redis_url: str, redis_prefix: str) -> None:
                 await until(other, 34)
                 count(one, 1)
                 assert one.total == 35
-            newcomer = Counter(store=one_store)
+            newcomer = AvatarCounter(store=one_store)
             async with newcomer.opened():
                 assert newcomer.total == 35
 
@@ -250,8 +250,8 @@ def test_the_day_is_the_earliest(redis_url: str, redis_prefix: str, path: Path) 
 
     async def main() -> None:
         begin(path)
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
-            later, first = Counter(store=store), Counter(CounterFile(path), store)
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
+            later, first = AvatarCounter(store=store), AvatarCounter(CounterFile(path), store)
             async with later.opened():
                 pass
             assert later.since > LONG_AGO
@@ -267,8 +267,8 @@ def test_a_redis_that_forgot_is_told_again(redis_url: str, redis_prefix: str) ->
     """After Redis was restarted empty, the replicas bring back the number and the day."""
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
-            one, other = Counter(store=store), Counter(store=store)
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
+            one, other = AvatarCounter(store=store), AvatarCounter(store=store)
             async with one.opened(), other.opened():
                 count(one, 50)
                 await until(other, 50)
@@ -289,8 +289,8 @@ def test_what_redis_did_not_hear_is_added_later(redis_url: str, redis_prefix: st
         relay = Relay(redis_url)
         async with relay.opened():
             pass
-        async with SharedStore(relay.url, redis_prefix).opened() as store:
-            counter = Counter(store=store)
+        async with RedisClient(relay.url, redis_prefix).opened() as store:
+            counter = AvatarCounter(store=store)
             async with counter.opened():
                 count(counter, 10)
                 await anyio.sleep(0.2)
@@ -317,8 +317,8 @@ def test_an_answer_that_is_lost_counts_nothing_twice(
 
     async def main() -> None:
         relay = Relay(redis_url)
-        async with relay.opened(), SharedStore(relay.url, redis_prefix).opened() as store:
-            counter = Counter(store=store)
+        async with relay.opened(), RedisClient(relay.url, redis_prefix).opened() as store:
+            counter = AvatarCounter(store=store)
             async with counter.opened():
                 count(counter, 5)
                 await anyio.sleep(0.5)
@@ -342,8 +342,8 @@ def test_the_end_does_not_wait_for_a_redis_that_is_away(path: Path) -> None:
     """Stopping takes no longer, and the file has what Redis has not."""
 
     async def main() -> None:
-        async with SharedStore("redis://127.0.0.1:1").opened() as store:
-            counter = Counter(CounterFile(path), store)
+        async with RedisClient("redis://127.0.0.1:1").opened() as store:
+            counter = AvatarCounter(CounterFile(path), store)
             started = time.monotonic()
             async with counter.opened():
                 count(counter, 9)
@@ -357,8 +357,8 @@ def test_redis_knows_nothing_of_who(redis_url: str, redis_prefix: str) -> None:
     """What is kept is a number, a day, and the number of the last batch, which is forgotten in a day."""
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
-            counter = Counter(store=store)
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
+            counter = AvatarCounter(store=store)
             async with counter.opened():
                 count(counter, 2)
 
@@ -380,8 +380,8 @@ def test_a_counter_of_another_kind_ends_nothing(redis_url: str, redis_prefix: st
     async def main() -> None:
         with Redis.from_url(redis_url) as redis:
             redis.set(f"{redis_prefix}counter", "canary", ex=60)
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
-            counter = Counter(store=store)
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
+            counter = AvatarCounter(store=store)
             async with counter.opened():
                 count(counter, 3)
                 await anyio.sleep(0.2)

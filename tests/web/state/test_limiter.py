@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from app.errors import Busy
-from app.web.state.limiter import Turns
+from app.web.state.limiter import DerivedLimiter
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 class Crowd:
     """Takes turns, keeps them until it is told to go on, and notes who holds one."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: DerivedLimiter) -> None:
         self.turns = turns
         self.holding: list[str] = []
         self.most: dict[str, int] = {}
@@ -44,7 +44,7 @@ class Crowd:
 
 async def test_files_of_one_avatar_are_drawn_one_after_the_other() -> None:
     """A hundred requests for one avatar are never two at work, and each comes to its turn."""
-    crowd = Crowd(Turns(4, 60))
+    crowd = Crowd(DerivedLimiter(4, 60))
     async with anyio.create_task_group() as tasks:
         for _ in range(100):
             tasks.start_soon(crowd.ask, "a")
@@ -53,7 +53,7 @@ async def test_files_of_one_avatar_are_drawn_one_after_the_other() -> None:
 
 async def test_all_avatars_together_have_a_few_turns() -> None:
     """However many avatars there are, three are drawn from at a time: no more, and no less."""
-    crowd = Crowd(Turns(3, 60))
+    crowd = Crowd(DerivedLimiter(3, 60))
     async with anyio.create_task_group() as tasks:
         for number in range(50):
             tasks.start_soon(crowd.ask, str(number))
@@ -62,7 +62,7 @@ async def test_all_avatars_together_have_a_few_turns() -> None:
 
 async def test_a_crowd_for_one_avatar_is_one_among_those_who_wait() -> None:
     """Who asks a hundred times is not a hundred places ahead of who asks once."""
-    crowd, go_on = Crowd(Turns(1, 60)), anyio.Event()
+    crowd, go_on = Crowd(DerivedLimiter(1, 60)), anyio.Event()
     async with anyio.create_task_group() as tasks:
         for _ in range(100):
             tasks.start_soon(crowd.ask, "greedy", go_on)
@@ -76,7 +76,7 @@ async def test_a_crowd_for_one_avatar_is_one_among_those_who_wait() -> None:
     assert order == ["other", "greedy"]
 
 
-async def _note(turns: Turns, token: str, order: list[str]) -> None:
+async def _note(turns: DerivedLimiter, token: str, order: list[str]) -> None:
     async with turns.turn(token):
         order.append(token)
 
@@ -84,7 +84,7 @@ async def _note(turns: Turns, token: str, order: list[str]) -> None:
 @pytest.mark.parametrize("token", ["a", "b"], ids=["the same avatar", "another one"])
 async def test_nobody_waits_for_ever(token: str) -> None:
     """Who gets no turn in time is told to come again, and leaves no place taken."""
-    crowd, go_on = Crowd(Turns(1, 0.01)), anyio.Event()
+    crowd, go_on = Crowd(DerivedLimiter(1, 0.01)), anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(crowd.ask, "a", go_on)
         await anyio.wait_all_tasks_blocked()
@@ -98,7 +98,7 @@ async def test_nobody_waits_for_ever(token: str) -> None:
 @pytest.mark.parametrize("token", ["a", "b"], ids=["the same avatar", "another one"])
 async def test_whoever_leaves_is_not_waited_for(token: str) -> None:
     """A client that leaves, at work or in the queue, gives its turn to the next one."""
-    crowd = Crowd(Turns(1, 60))
+    crowd = Crowd(DerivedLimiter(1, 60))
     async with anyio.create_task_group() as holder:
         holder.start_soon(crowd.ask, "a", anyio.Event())
         await anyio.wait_all_tasks_blocked()
@@ -114,7 +114,7 @@ async def test_whoever_leaves_is_not_waited_for(token: str) -> None:
 
 async def test_what_fails_gives_its_turn_back() -> None:
     """A picture that could not be drawn is no reason to draw no other."""
-    turns = Turns(1, 60)
+    turns = DerivedLimiter(1, 60)
     with anyio.fail_after(5):
         for _ in range(3):
             with pytest.raises(LookupError):
@@ -124,7 +124,7 @@ async def test_what_fails_gives_its_turn_back() -> None:
 
 async def test_no_avatar_is_remembered() -> None:
     """A service that runs for months keeps nothing of the pictures that it has drawn."""
-    crowd = Crowd(Turns(2, 60))
+    crowd = Crowd(DerivedLimiter(2, 60))
     for number in range(10):
         await crowd.ask(str(number))
     gc.collect()

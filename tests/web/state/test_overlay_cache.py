@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from app.web.state.overlay_cache import Shelf
+from app.web.state.overlay_cache import OverlayCache
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ class Drawer:
 
 async def test_many_who_ask_at_once_cost_one_drawing() -> None:
     """The first view of a busy page draws each frame once."""
-    shelf, got, drawn = Shelf(), [], anyio.Event()
+    shelf, got, drawn = OverlayCache(), [], anyio.Event()
     drawings = 0
 
     async def draw() -> bytes:
@@ -54,7 +54,7 @@ async def test_many_who_ask_at_once_cost_one_drawing() -> None:
 
 async def test_pictures_do_not_wait_for_each_other() -> None:
     """A slow drawing holds up nobody who wants another one."""
-    shelf = Shelf()
+    shelf = OverlayCache()
 
     async def never() -> bytes:
         await anyio.sleep_forever()
@@ -70,7 +70,7 @@ async def test_pictures_do_not_wait_for_each_other() -> None:
 
 async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
     """Nobody goes without because somebody else has closed the page."""
-    shelf, got = Shelf(), []
+    shelf, got = OverlayCache(), []
 
     async def never() -> bytes:
         await anyio.sleep_forever()
@@ -92,7 +92,7 @@ async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
 
 async def test_a_failure_is_not_kept() -> None:
     """What went wrong once is tried again."""
-    shelf = Shelf()
+    shelf = OverlayCache()
 
     async def fail() -> bytes:
         raise LookupError
@@ -104,7 +104,7 @@ async def test_a_failure_is_not_kept() -> None:
 
 async def test_memory_is_bounded_and_what_is_asked_for_stays() -> None:
     """The least recently used goes first; what is too large is handed out and not kept."""
-    shelf = Shelf(max_bytes=100)
+    shelf = OverlayCache(max_bytes=100)
     page, other = Drawer(30), Drawer(30)
     for number in range(50):
         await shelf.get("page", page)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from app.errors import StoreUnavailable
 from app.settings import InvalidSettings
 from app.web.state import redis as shared
-from app.web.state.redis import SharedStore
+from app.web.state.redis import RedisClient
 from tests.web.relay import Relay
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def test_a_value_is_there_until_it_is_deleted(redis_url: str, redis_prefix: str)
     """What was put is given back, to another client too, and is gone when it is deleted, even twice."""
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as one:
-            async with SharedStore(redis_url, redis_prefix).opened() as other:
+        async with RedisClient(redis_url, redis_prefix).opened() as one:
+            async with RedisClient(redis_url, redis_prefix).opened() as other:
                 answered = [one.has_answered]
                 await one.put("a", b"\x00\xff", 60)
                 assert [*answered, one.has_answered] == [False, True]
@@ -66,7 +66,7 @@ def test_a_value_leaves_by_itself(redis_url: str, redis_prefix: str) -> None:
     """Redis forgets a value when its time is over, with nobody there to delete it."""
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
             await store.put("a", b"1", 1)
             assert await store.get("a") == b"1"
             await anyio.sleep(1.1)
@@ -79,7 +79,7 @@ def test_nobody_listens() -> None:
     """A Redis that is not there is unavailable at once, counted, and never an error of another kind."""
 
     async def main() -> None:
-        async with SharedStore("redis://127.0.0.1:1").opened() as store:
+        async with RedisClient("redis://127.0.0.1:1").opened() as store:
             started = time.monotonic()
             for ask in (store.ping(), store.get("a"), store.put("a", b"", 1), store.delete("a")):
                 with pytest.raises(StoreUnavailable):
@@ -96,7 +96,7 @@ def test_a_redis_that_hangs_is_left_in_time(redis_url: str, redis_prefix: str) -
 
     async def main() -> None:
         relay = Relay(redis_url)
-        async with relay.opened(), SharedStore(relay.url, redis_prefix).opened() as store:
+        async with relay.opened(), RedisClient(relay.url, redis_prefix).opened() as store:
             await store.ping()
             relay.loses = b"GET"
             started = time.monotonic()
@@ -123,7 +123,7 @@ def test_a_redis_that_refuses_is_unavailable(answer: bytes) -> None:
     """Full, locked, loading, read-only or no Redis at all: each is StoreUnavailable."""
 
     async def main() -> None:
-        async with redis_that_says(answer) as url, SharedStore(url).opened() as store:
+        async with redis_that_says(answer) as url, RedisClient(url).opened() as store:
             with pytest.raises(StoreUnavailable):
                 await store.put("a", b"1", 60)
 
@@ -135,7 +135,7 @@ def test_a_restart_is_not_noticed(redis_url: str, redis_prefix: str) -> None:
 
     async def main() -> None:
         relay = Relay(redis_url)
-        async with relay.opened(), SharedStore(relay.url, redis_prefix).opened() as store:
+        async with relay.opened(), RedisClient(relay.url, redis_prefix).opened() as store:
             async with anyio.create_task_group() as tasks:
                 for _ in range(8):
                     tasks.start_soon(store.ping)
@@ -156,7 +156,7 @@ def test_nobody_gets_the_answer_to_anothers_question(redis_url: str, redis_prefi
 
     async def main() -> None:
         relay = Relay(redis_url)
-        async with relay.opened(), SharedStore(relay.url, redis_prefix).opened() as store:
+        async with relay.opened(), RedisClient(relay.url, redis_prefix).opened() as store:
             names = [f"{number}" for number in range(10)]
             for name in names:
                 await store.put(name, name.encode() * 100_000, 60)
@@ -180,7 +180,7 @@ def test_more_questions_than_connections_wait(
         monkeypatch.setattr(shared, limit, 60.0)
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
             await store.put("a", b"1" * 300_000, 60)
             async with anyio.create_task_group() as tasks:
                 for _ in range(200):
@@ -199,7 +199,7 @@ def test_the_log_says_what_failed_and_nothing_of_it() -> None:
         with capture_logs() as logs:
             async with redis_that_says(answer) as url:
                 secret = url.replace("redis://", "redis://user:canary-password@")
-                async with SharedStore(secret).opened() as store:
+                async with RedisClient(secret).opened() as store:
                     for _ in range(3):
                         with pytest.raises(StoreUnavailable):
                             await store.put("canary-name", b"canary-value", 60)
@@ -216,5 +216,5 @@ def test_the_log_says_what_failed_and_nothing_of_it() -> None:
 def test_options_of_another_scheme_refuse_to_start() -> None:
     """TLS options on a plain connection are told at once, without the address."""
     with pytest.raises(InvalidSettings) as caught:
-        SharedStore("redis://:canary@localhost?ssl_ca_certs=/x")
+        RedisClient("redis://:canary@localhost?ssl_ca_certs=/x")
     assert str(caught.value) == "RIBBONS_REDIS_URL: has options that do not go with its scheme"

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from app.errors import Busy, ResultGone, StoreUnavailable
 from app.spec import AvatarSpec
-from app.web.state.redis import SharedStore
+from app.web.state.redis import RedisClient
 from app.web.state.results import MemoryResults, RedisResults, Result
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def opened(request: pytest.FixtureRequest) -> Opener:
 
     @asynccontextmanager
     async def open_redis() -> AsyncIterator[Results]:
-        async with SharedStore(url, prefix).opened() as store, RedisResults(store, 60).opened() as results:
+        async with RedisClient(url, prefix).opened() as store, RedisResults(store, 60).opened() as results:
             yield results
 
     return open_redis
@@ -266,8 +266,8 @@ def test_replicas_answer_for_each_other(redis_url: str, redis_prefix: str) -> No
 
     async def main() -> None:
         async with (
-            SharedStore(redis_url, redis_prefix).opened() as one,
-            SharedStore(redis_url, redis_prefix).opened() as other,
+            RedisClient(redis_url, redis_prefix).opened() as one,
+            RedisClient(redis_url, redis_prefix).opened() as other,
         ):
             token = await RedisResults(one, 60).put(RESULT)
             assert await RedisResults(other, 60).get(token) == RESULT
@@ -283,7 +283,7 @@ def test_redis_holds_no_address_and_nothing_without_an_end(redis_url: str, redis
     tokens: list[str] = []
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
             tokens.append(await RedisResults(store, 900).put(RESULT))
 
     run(main)
@@ -300,7 +300,7 @@ def test_a_result_leaves_redis_when_its_time_is_over(redis_url: str, redis_prefi
     """It is gone for whoever asks."""
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
             results = RedisResults(store, 1)
             token = await results.put(RESULT)
             assert await results.get(token) == RESULT
@@ -315,7 +315,7 @@ def test_without_redis_nothing_can_be_reached() -> None:
     """Putting, getting and deleting say "try again", not "gone", and not "we are broken"."""
 
     async def main() -> None:
-        async with SharedStore("redis://127.0.0.1:1").opened() as store:
+        async with RedisClient("redis://127.0.0.1:1").opened() as store:
             results = RedisResults(store, 60)
             for ask in (results.put(RESULT), results.get("A" * 32), results.delete("A" * 32)):
                 with pytest.raises(StoreUnavailable):
@@ -363,7 +363,7 @@ def test_a_value_that_is_not_its_own_is_shown_to_nobody(
     """A damaged value, one of another version, and the answer to another's question are gone, and noted."""
 
     async def main() -> None:
-        async with SharedStore(redis_url, redis_prefix).opened() as store:
+        async with RedisClient(redis_url, redis_prefix).opened() as store:
             results = RedisResults(store, 60)
             token = await results.put(RESULT)
             with Redis.from_url(redis_url) as redis:

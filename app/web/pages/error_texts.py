@@ -15,8 +15,8 @@ from app.texts.translations import mark
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.errors import FieldProblem, ProblemKind, RibbonsError
-    from app.texts.translations import Catalogue
+    from app.errors import FieldProblem, FieldProblemKind, RibbonsError
+    from app.texts.translations import Translations
 
 _TEXTS: Mapping[type[RibbonsError], str] = {
     errors.PhotoMissing: mark("Choose a photo first."),
@@ -55,7 +55,7 @@ _TEXTS: Mapping[type[RibbonsError], str] = {
     InternalError: mark("Something went wrong on our side. Try again in a moment."),
 }
 
-_SLOGAN_TEXTS: Mapping[ProblemKind, str] = {
+_SLOGAN_TEXTS: Mapping[FieldProblemKind, str] = {
     "too_long": mark("Your words may have at most {maximum} characters. Shorten them."),
     "not_text": mark("Your words contain characters that cannot be drawn: {characters}. Take them out."),
     "not_offered": mark("This frame carries the campaign’s own words only. Choose another frame for yours."),
@@ -66,35 +66,35 @@ _SETTINGS_TEXT = mark("Some of the choices cannot be used together. Choose the f
 _ISOLATED = "\u2068{}\u2069"
 
 
-def explain(error: RibbonsError, catalogue: Catalogue) -> str:
+def explain(error: RibbonsError, translations: Translations) -> str:
     """Return what to tell the reader of a page about an error."""
     if isinstance(error, InvalidSpec):
-        return " ".join(dict.fromkeys(_explain_problem(problem, catalogue) for problem in error.problems))
+        return " ".join(dict.fromkeys(_explain_problem(problem, translations) for problem in error.problems))
     for ancestor in type(error).__mro__:
         if ancestor in _TEXTS:
-            return _filled(_TEXTS[ancestor], error.params, catalogue)
-    return catalogue.gettext(_TEXTS[InternalError])
+            return _filled(_TEXTS[ancestor], error.params, translations)
+    return translations.gettext(_TEXTS[InternalError])
 
 
-def _explain_problem(problem: FieldProblem, catalogue: Catalogue) -> str:
+def _explain_problem(problem: FieldProblem, translations: Translations) -> str:
     if problem.field == "slogan" and problem.kind in _SLOGAN_TEXTS:
-        return _filled(_SLOGAN_TEXTS[problem.kind], dict(problem.params), catalogue)
-    return catalogue.gettext(_SETTINGS_TEXT)
+        return _filled(_SLOGAN_TEXTS[problem.kind], dict(problem.params), translations)
+    return translations.gettext(_SETTINGS_TEXT)
 
 
-def _filled(text: str, params: Mapping[str, errors.Param], catalogue: Catalogue) -> str:
-    shown = {name: _shown(value, catalogue) for name, value in params.items()}
-    return catalogue.gettext(text).format(**shown)
+def _filled(text: str, params: Mapping[str, errors.Param], translations: Translations) -> str:
+    shown = {name: _shown(value, translations) for name, value in params.items()}
+    return translations.gettext(text).format(**shown)
 
 
-def _shown(value: errors.Param, catalogue: Catalogue) -> str:
+def _shown(value: errors.Param, translations: Translations) -> str:
     if isinstance(value, tuple):
         # A mark between words, or between single signs, that no language reads as one of them.
-        return " ".join(_shown(word, catalogue) for word in value)
+        return " ".join(_shown(word, translations) for word in value)
     if isinstance(value, str):
         return (
-            catalogue.number(float(value))
+            translations.number(float(value))
             if value.replace(".", "", 1).isdecimal()
             else _ISOLATED.format(value)
         )
-    return catalogue.number(value)
+    return translations.number(value)
