@@ -18,6 +18,7 @@ LAYERS = (
     ("app.render",),
     ("app.settings", "app.jobs"),
     ("app.logs", "app.workers"),
+    ("app.drawing",),
     ("app.bulk",),
     ("app.web",),
     ("app.cli",),

@@ -49,8 +49,10 @@ class Order:
         """
         service = service_of(self._request)
         self.output_format = spec.output_format
-        job = partial(service.studio.draw_avatar, self.photo, spec)
-        avatar = await run_while_connected(self._request, partial(service.pool.run, job, admitted=True))
+        job = partial(service.drawing.studio.draw_avatar, self.photo, spec)
+        avatar = await run_while_connected(
+            self._request, partial(service.drawing.pool.run, job, admitted=True)
+        )
         service.metrics.avatar_made(spec.output_format, avatar.seconds)
         return avatar
 
@@ -67,7 +69,7 @@ async def take_order(request: Request) -> AsyncIterator[Order]:
     service = service_of(request)
     output_format = "unknown"
     try:
-        service.pool.refuse_if_full()
+        service.drawing.pool.refuse_if_full()
         async with service.uploads.receive(request) as upload:
             order = Order(request, upload)
             try:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from anyio import Lock
 
-from app import __version__, render
-from app.frames import FrameLibrary
-from app.jobs import Studio
-from app.spec import AvatarSpec
+from app.drawing import Drawing
 from app.web.http.uploads import UploadDesk
 from app.web.metrics import Metrics
 from app.web.state.counter import AvatarCounter, CounterFile
@@ -23,7 +16,6 @@ from app.web.state.limiter import DerivedLimiter
 from app.web.state.overlay_cache import OverlayCache
 from app.web.state.redis import RedisClient
 from app.web.state.results import MemoryResults, RedisResults, Results
-from app.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,27 +24,18 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
-# Whatever else decides which bytes a picture has: each of them may draw differently in its next version.
-_DRAWING_LIBRARIES = ("arabic-reshaper", "pillow", "resvg-py", "uharfbuzz")
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """The parts of one running service."""
 
-    frames: FrameLibrary
-    studio: Studio
-    pool: WorkerPool
+    drawing: Drawing
     uploads: UploadDesk
     store: RedisClient | None
     """The Redis that replicas share, where there are several."""
     results: Results
     counter: AvatarCounter
     metrics: Metrics
-    drawing_revision: str
-    """Changes with the code that draws, ours and others'."""
-    specimen: AvatarSpec
-    """What workers warm up with, and probes draw."""
     probing: Lock
     """Held while a probe draws, so that many probes draw once."""
     overlay_cache: OverlayCache
@@ -68,19 +51,7 @@ class Service:
             InvalidFrame: A frame is wrong, or there is none.
             InvalidSettings: The counter's file or the address of Redis cannot be used.
         """
-        frames = FrameLibrary(settings.frames_folder, settings.fonts_folder)
-        studio = Studio(
-            settings.frames_folder, settings.fonts_folder, settings.overlay_cache_bytes, settings.limits
-        )
-        frame = next(iter(frames))
-        specimen = AvatarSpec(frame=frame.id, lang=frame.languages[0])
-        pool = WorkerPool(
-            workers=settings.workers,
-            queue=settings.queue,
-            deadline=settings.deadline,
-            memory_bytes=settings.worker_memory_bytes,
-            warm_up=partial(studio.draw_specimen, specimen),
-        )
+        drawing = Drawing.build(settings)
         uploads = UploadDesk(
             max_photo_bytes=settings.max_photo_bytes,
             max_uploads=settings.max_uploads,
@@ -95,16 +66,12 @@ class Service:
             results = RedisResults(store, settings.result_lifetime)
         counter_file = CounterFile(settings.counter_file) if settings.counter_file else None
         return cls(
-            frames=frames,
-            studio=studio,
-            pool=pool,
+            drawing=drawing,
             uploads=uploads,
             store=store,
             results=results,
             counter=AvatarCounter(counter_file, store),
-            metrics=Metrics(pool, uploads, results, store),
-            drawing_revision=_drawing_revision(),
-            specimen=specimen,
+            metrics=Metrics(drawing.pool, uploads, results, store),
             probing=Lock(),
             overlay_cache=OverlayCache(),
             # At least half of the workers are left to those who have no picture yet.
@@ -124,18 +91,8 @@ class Service:
                 await stack.enter_async_context(self.store.opened())
             await stack.enter_async_context(self.counter.opened())
             await stack.enter_async_context(self.results.opened())
-            await stack.enter_async_context(self.pool.opened())
+            await stack.enter_async_context(self.drawing.pool.opened())
             yield self
-
-
-def _drawing_revision() -> str:
-    digest = hashlib.sha256(__version__.encode())
-    for library in _DRAWING_LIBRARIES:
-        digest.update(f"\0{library} {version(library)}".encode())
-    for folder in render.__path__:
-        for path in sorted(Path(folder).rglob("*.py")):
-            digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def service_of(request: Request) -> Service:

@@ -245,7 +245,7 @@ def test_a_photo_is_forgotten_with_its_answer(large_photo: bytes) -> None:
             for name, (expected, sent) in cases.items():
                 async with anyio.create_task_group() as tasks:
                     if expected is None:  # who leaves, leaves the queue
-                        tasks.start_soon(app.state.service.pool.run, partial(time.sleep, 1))
+                        tasks.start_soon(app.state.service.drawing.pool.run, partial(time.sleep, 1))
                         await anyio.sleep(0.01)
                     await status_of(app, **sent)  # what is loaded at the first use is not a photo
                     before = tracemalloc.get_traced_memory()[0]

@@ -38,7 +38,7 @@ async def make_avatar(request: Request) -> Response:
     async with take_order(request) as order:
         chosen = [value for name, value in order.fields if name == "disposition" and value]
         settings = [pair for pair in order.fields if pair[0] != "disposition"]
-        spec = parse_spec(settings, service.frames, _disposition_problems(chosen))
+        spec = parse_spec(settings, service.drawing.frames, _disposition_problems(chosen))
         avatar = await order.draw(spec)
     service.counter.count()
     disposition = chosen[0] if chosen else "attachment"

@@ -49,7 +49,7 @@ class FrameMember(BaseModel):
 async def list_frames(request: Request, response: Response) -> list[FrameMember]:
     """Every frame there is, in the campaign's own order."""
     response.headers["Cache-Control"] = "public, max-age=300"
-    return [FrameMember.of(frame) for frame in service_of(request).frames]
+    return [FrameMember.of(frame) for frame in service_of(request).drawing.frames]
 
 
 @router.get(
@@ -57,6 +57,6 @@ async def list_frames(request: Request, response: Response) -> list[FrameMember]
 )
 async def show_frame(request: Request, response: Response, frame_id: FrameId) -> FrameMember:
     """One frame."""
-    frame = service_of(request).frames.get(frame_id)
+    frame = service_of(request).drawing.frames.get(frame_id)
     response.headers["Cache-Control"] = "public, max-age=300"
     return FrameMember.of(frame)

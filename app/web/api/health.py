@@ -35,9 +35,9 @@ async def is_ready(request: Request) -> Response:
     if service.store and not service.store.has_answered:
         await service.store.ping()
     async with service.probing:
-        if not service.pool.succeeded_within(_PROOF_SECONDS):
-            spec = service.specimen.model_copy(update={"size": service.studio.smallest_side})
-            await service.pool.run(partial(service.studio.draw_specimen, spec))
+        if not service.drawing.pool.succeeded_within(_PROOF_SECONDS):
+            spec = service.drawing.specimen.model_copy(update={"size": service.drawing.studio.smallest_side})
+            await service.drawing.pool.run(partial(service.drawing.studio.draw_specimen, spec))
     return Response("ok\n", media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 

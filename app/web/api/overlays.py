@@ -65,11 +65,11 @@ async def draw_webp(request: Request, frame_id: FrameId) -> Response:
 
 async def _answer(request: Request, frame_id: str, picture_format: Format) -> Response:
     service = service_of(request)
-    frame = service.frames.get(frame_id)
+    frame = service.drawing.frames.get(frame_id)
     given = fields_of(request)
-    spec = _read_request(given, frame, service.frames, picture_format)
-    tag = overlay_tag(service.drawing_revision, frame, spec)
-    is_current = (VERSION_FIELD, overlay_version(service.drawing_revision, frame)) in given
+    spec = _read_request(given, frame, service.drawing.frames, picture_format)
+    tag = overlay_tag(service.drawing.revision, frame, spec)
+    is_current = (VERSION_FIELD, overlay_version(service.drawing.revision, frame)) in given
     headers = {"ETag": f'"{tag}"', "Cache-Control": _cache_control(spec, is_current=is_current)}
     condition = request.headers.get("if-none-match", "")
     # Compared weakly, as RFC 9110 (13.1.2) asks: caches and proxies may have weakened ours.
@@ -98,13 +98,13 @@ def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_for
 async def _draw(request: Request, spec: AvatarSpec, tag: str) -> bytes:
     """Return the picture, kept or drawn."""
     service = service_of(request)
-    job = partial(service.studio.draw_overlay, spec)
+    job = partial(service.drawing.studio.draw_overlay, spec)
     if spec.slogan:
-        return await run_while_connected(request, partial(service.pool.run, job))
+        return await run_while_connected(request, partial(service.drawing.pool.run, job))
 
     async def draw() -> bytes:
         # A page without its frames is no page: a few are drawn however many photos wait. Once.
-        return await service.pool.run(job, admitted=service.overlay_cache.drawing <= _MANY_WAITING)
+        return await service.drawing.pool.run(job, admitted=service.overlay_cache.drawing <= _MANY_WAITING)
 
     return await run_while_connected(request, partial(service.overlay_cache.get, tag, draw))
 

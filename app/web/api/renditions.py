@@ -36,11 +36,11 @@ async def make_rendition(request: Request) -> Response:
     limits, and kept no longer.
     """
     service = service_of(request)
-    service.pool.refuse_if_full()
+    service.drawing.pool.refuse_if_full()
     async with service.uploads.receive(request) as upload:
         side = _read_side(fields_of(request, upload.fields))
-        job = partial(service.studio.draw_rendition, upload.photo, side)
-        content = await run_while_connected(request, partial(service.pool.run, job, admitted=True))
+        job = partial(service.drawing.studio.draw_rendition, upload.photo, side)
+        content = await run_while_connected(request, partial(service.drawing.pool.run, job, admitted=True))
     # The name is ours: the photo's own often says who is on it.
     headers = {"Content-Disposition": 'inline; filename="photo.jpg"', "Cache-Control": "no-store"}
     return Response(content, headers=headers, media_type="image/jpeg")

@@ -61,9 +61,11 @@ async def _editor(
     """Answer with the editor; with what went wrong and what had been chosen, where a form was refused."""
     service = service_of(request)
     context: dict[str, Any] = {
-        "frames": list(service.frames),
-        "overlay_address": partial(overlay_address, service.drawing_revision),
-        "slogan_languages": list(dict.fromkeys(lang for frame in service.frames for lang in frame.languages)),
+        "frames": list(service.drawing.frames),
+        "overlay_address": partial(overlay_address, service.drawing.revision),
+        "slogan_languages": list(
+            dict.fromkeys(lang for frame in service.drawing.frames for lang in frame.languages)
+        ),
         "language_names": PAGE_LANGUAGES,
         "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
         "error": explain(error, site_of(request).translations[site_of(request).language_of(request)])
@@ -85,7 +87,7 @@ def _limits(service: Service) -> Mapping[str, int | float]:
     _, largest_zoom = field_range("zoom")
     return {
         "max-photo-mb": service.uploads.max_photo_bytes // 1_000_000,
-        "min-side": service.studio.smallest_side,
+        "min-side": service.drawing.studio.smallest_side,
         "picture-side": DEFAULT_SIZE,
         "max-zoom": largest_zoom,
         "lifetime": service.results.lifetime,
@@ -125,7 +127,7 @@ async def _make(request: Request, lang: str) -> Response:
     try:
         async with take_order(request) as order:
             fields = order.fields
-            spec = _read_form(fields, service.frames, lang)
+            spec = _read_form(fields, service.drawing.frames, lang)
             avatar = await order.draw(spec)
         token = await service.results.put(Result(avatar.content, spec))
         service.counter.count()  # not before: whoever is refused here sends the photo again

@@ -86,9 +86,9 @@ async def send_made(request: Request, token: str, file: str) -> Response:
         async with service.derived_limiter.turn(token):
             # Not before: while it is waited for, nothing of it is held, and it may be deleted.
             result = await service.results.get(token)
-            return await service.pool.run(_drawing(service.studio, result, name, address))
+            return await service.drawing.pool.run(_drawing(service.drawing.studio, result, name, address))
 
-    service.pool.refuse_if_full()
+    service.drawing.pool.refuse_if_full()
     content = await run_while_connected(request, draw)
     return _download(request, content, "" if name == "all" else f"-{name}", extension)
 

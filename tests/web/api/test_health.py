@@ -45,7 +45,7 @@ def test_many_probes_draw_once(client: TestClient, monkeypatch: pytest.MonkeyPat
         return await run(pool, job)
 
     application: Any = client.app
-    monkeypatch.setattr(application.state.service.pool, "_last_success", float("-inf"))
+    monkeypatch.setattr(application.state.service.drawing.pool, "_last_success", float("-inf"))
     monkeypatch.setattr(WorkerPool, "run", counted)
     monkeypatch.setattr(health, "_PROOF_SECONDS", 60)
     with ThreadPoolExecutor(8) as threads:

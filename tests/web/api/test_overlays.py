@@ -8,12 +8,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from app import render
+from app import drawing, render
 from app.errors import Busy
 from app.render.overlay import Overlays
 from app.settings import load_settings
 from app.spec import AvatarSpec
-from app.web import service
 from app.web.addresses import overlay_address
 from app.web.app import create_app
 from tests.web.api.test_avatars import assert_problem, opened
@@ -79,7 +78,7 @@ def test_other_drawing_code_has_other_tags_and_addresses(
     def names() -> tuple[str, str]:
         app = create_app(load_settings())
         bare = TestClient(app)
-        app.state.service.pool.run = no_drawing
+        app.state.service.drawing.pool.run = no_drawing
         tag = bare.head(PNG, params={"size": "64"}).headers["etag"]
         return tag, page_address(app)
 
@@ -87,7 +86,7 @@ def test_other_drawing_code_has_other_tags_and_addresses(
     assert seen[0] == seen[1]
     for changed in ("pillow", "resvg-py", "uharfbuzz", "arabic-reshaper"):
         with monkeypatch.context() as patch:
-            patch.setattr(service, "version", lambda name, changed=changed: str(name == changed))
+            patch.setattr(drawing, "version", lambda name, changed=changed: str(name == changed))
             seen.append(names())
     (tmp_path / "crop.py").write_text("")
     monkeypatch.setattr(render, "__path__", [str(tmp_path)])
@@ -104,7 +103,9 @@ async def no_drawing(_job: object, *, admitted: bool = False) -> bytes:  # noqa:
 def page_address(app: FastAPI) -> str:
     """Return the address that a page writes for a frame's picture."""
     parts = app.state.service
-    return overlay_address(parts.drawing_revision, parts.frames.get("red-ribbons"), "ar", 64, "circle")
+    return overlay_address(
+        parts.drawing.revision, parts.drawing.frames.get("red-ribbons"), "ar", 64, "circle"
+    )
 
 
 def test_each_overlay_has_its_own_tag(client: TestClient) -> None:
@@ -171,7 +172,7 @@ def test_a_pages_pictures_are_kept_for_ever(client: TestClient) -> None:
 def idle() -> TestClient:
     """The application without workers."""
     client = TestClient(create_app(load_settings()))
-    client.app.state.service.pool.run = no_worker  # type: ignore[attr-defined]
+    client.app.state.service.drawing.pool.run = no_worker  # type: ignore[attr-defined]
     return client
 
 
@@ -185,7 +186,7 @@ def test_frames_are_shown_while_every_worker_is_busy(
     idle: TestClient, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What has been drawn once needs no worker; a supporter's own words do, each time."""
-    pool = idle.app.state.service.pool  # type: ignore[attr-defined]
+    pool = idle.app.state.service.drawing.pool  # type: ignore[attr-defined]
     assert_problem(idle.get(address), 503, "busy", "en")
     drawn: list[object] = []
 

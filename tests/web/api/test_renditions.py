@@ -104,7 +104,7 @@ def test_a_full_queue_refuses_before_the_photo_is_taken_in(
     def full() -> None:
         raise Busy
 
-    monkeypatch.setattr(client.app.state.service.pool, "refuse_if_full", full)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.service.drawing.pool, "refuse_if_full", full)  # type: ignore[attr-defined]
     response = client.post(RENDITIONS, content=photo)
     assert_problem(response, 503, "busy", "en")
     assert response.headers["retry-after"] == "2"

@@ -236,7 +236,7 @@ def test_a_busy_service_says_when_to_come_again(
     def refuse() -> None:
         raise Busy
 
-    monkeypatch.setattr(client.app.state.service.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.service.drawing.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]
     answer = client.post("/en/made", files={"photo": ("a.jpg", photo)}, headers=accept)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
@@ -436,7 +436,7 @@ def test_a_file_that_could_not_be_drawn_leads_back(
     async def refuse(*_: object, **__: object) -> None:
         raise Busy
 
-    monkeypatch.setattr(client.app.state.service.pool, "run", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.service.drawing.pool, "run", refuse)  # type: ignore[attr-defined]
     answer = client.get(f"{picture}facebook.jpg?lang=tr", headers={**BROWSER, "Accept-Language": "fr"})
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
@@ -457,7 +457,7 @@ def test_one_picture_takes_one_worker_however_often_it_is_asked_for(
 ) -> None:
     """Requests of a hundred bytes must not keep every worker from those who have no picture yet."""
     client, pictures = lone
-    pool = client.app.state.service.pool  # type: ignore[attr-defined]
+    pool = client.app.state.service.drawing.pool  # type: ignore[attr-defined]
     running = most = 0
     run = pool.run
 
@@ -488,7 +488,7 @@ def test_what_has_to_be_drawn_waits_behind_photos(
     def refuse() -> None:
         raise Busy
 
-    monkeypatch.setattr(client.app.state.service.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.service.drawing.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]
     answer = client.get(picture + name)
     assert answer.status_code == (200 if name == "avatar.jpg" else 503)
     assert client.get(f"{picture}nothing.jpg").status_code == 404

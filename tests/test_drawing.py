@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from app import drawing, render
+from app.drawing import Drawing, drawing_revision
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_it_draws_without_the_web() -> None:
+    """Whoever has settings and no server gets an avatar from a worker."""
+    parts = Drawing.build(load_settings(workers=1, deadline=30))
+
+    async def draw() -> bytes:
+        async with parts.pool.opened():
+            return (await parts.pool.run(partial(parts.studio.draw_specimen, parts.specimen))).content
+
+    assert anyio.run(draw).startswith(b"\xff\xd8\xff")
+    assert parts.specimen.frame == next(iter(parts.frames)).id
+
+
+def test_the_revision_is_that_of_every_file_that_draws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file in a folder below counts, and so does its place: one name may stand in two folders."""
+    monkeypatch.setattr(render, "__path__", [str(tmp_path)])
+    revisions = {drawing_revision()}
+    (tmp_path / "text").mkdir()
+    (tmp_path / "derived").mkdir()
+    (tmp_path / "text" / "line.py").write_text("")
+    revisions.add(drawing_revision())
+    (tmp_path / "text" / "line.py").rename(tmp_path / "derived" / "line.py")
+    revisions.add(drawing_revision())
+    (tmp_path / "derived" / "line.py").write_text("x = 1\n")
+    revisions.add(drawing_revision())
+    monkeypatch.setattr(drawing, "version", lambda _: "another")
+    revisions.add(drawing_revision())
+    assert len(revisions) == 5
