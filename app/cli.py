@@ -82,7 +82,7 @@ def _metavar(name: str) -> str:
 
 
 def _help(field: FieldInfo) -> str:
-    if field.default is None:
+    if field.is_required() or field.default is None:
         return str(field.description)
     default = f"{field.default:g}" if isinstance(field.default, float) else field.default
     return f"{field.description}  [default: {default}]"

@@ -71,7 +71,7 @@ class AvatarSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame: Annotated[str, Field(description="Id of a frame.")] = "red-ribbons"
+    frame: Annotated[str, Field(description="Id of a frame; the library's first unless given.")]
     lang: Annotated[str, Field(description="Language of the slogan, one that the frame offers.")] = "ar"
     slogan: Annotated[
         Annotated[str, Field(max_length=SLOGAN_CHARACTERS)] | None,
@@ -121,6 +121,9 @@ def parse_spec(
             problems.append(FieldProblem.of(name, "repeated"))
         if value != "":
             values[name] = _western_digits(name, value)
+    values.setdefault("frame", next(iter(frames)).id)
+    if "lang" not in values:
+        values["lang"] = _default_language(values["frame"], frames)
     try:
         spec = AvatarSpec.model_validate(values)
     except ValidationError as exc:
@@ -136,6 +139,16 @@ def parse_spec(
     return spec
 
 
+def _default_language(frame_id: str, frames: FrameLibrary) -> str:
+    """Return the campaign's own language, or what the frame was drawn for where it lacks that."""
+    campaigns = str(AvatarSpec.model_fields["lang"].default)
+    try:
+        languages = frames.get(frame_id).languages
+    except FrameNotFound:
+        return campaigns  # the frame is named as wrong anyway
+    return campaigns if campaigns in languages else languages[0]
+
+
 def _western_digits(name: str, value: str) -> str:
     field = AvatarSpec.model_fields.get(name)
     return value.translate(_ARABIC_DIGITS) if field and takes_number(field) else value
@@ -149,16 +162,14 @@ def _contradictions(spec: AvatarSpec) -> list[FieldProblem]:
 
 def _frame_problems(values: Mapping[str, str], frames: FrameLibrary, bad: set[str]) -> list[FieldProblem]:
     """Check what only the library can know, even when other fields are wrong already."""
-    fields = AvatarSpec.model_fields
-    frame_id = values.get("frame", fields["frame"].default)
     if "frame" in bad:
         return []
     try:
-        frame = frames.get(frame_id)
+        frame = frames.get(values["frame"])
     except FrameNotFound as error:
         return [FieldProblem.of("frame", "not_one_of", **error.params)]
     problems = []
-    if "lang" not in bad and values.get("lang", fields["lang"].default) not in frame.languages:
+    if "lang" not in bad and values["lang"] not in frame.languages:
         problems.append(FieldProblem.of("lang", "not_one_of", choices=frame.languages))
     if "slogan" not in bad and values.get("slogan") and not frame.takes_custom_slogan:
         problems.append(FieldProblem.of("slogan", "not_offered"))

@@ -42,7 +42,9 @@ def test_make_writes_the_avatar(photo: Path, portrait: bytes, tmp_path: Path, fr
     out = tmp_path / "avatar.jpg"
     result = ribbons("make", photo, "-o", out)
     assert (result.exit_code, result.output) == (0, "")
-    assert out.read_bytes() == make_avatar(portrait, AvatarSpec(), Overlays(frames)).content
+    assert (
+        out.read_bytes() == make_avatar(portrait, AvatarSpec(frame="red-ribbons"), Overlays(frames)).content
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,11 +65,13 @@ def test_every_field_of_the_spec_is_an_option(
 ) -> None:
     """Each option makes the avatar of that spec, and not the default one."""
     result = ribbons("make", photo, "-o", "-", "--size", "200", *options.split(" "))
-    spec = AvatarSpec.model_validate({"size": 200, **changed})
+    spec = AvatarSpec.model_validate({"frame": "red-ribbons", "size": 200, **changed})
     expected = make_avatar(portrait, spec, Overlays(frames)).content
     assert (result.exception, result.exit_code, result.stderr) == (None, 0, "")
     assert result.stdout_bytes == expected
-    assert expected != make_avatar(portrait, AvatarSpec(size=200), Overlays(frames)).content
+    assert (
+        expected != make_avatar(portrait, AvatarSpec(frame="red-ribbons", size=200), Overlays(frames)).content
+    )
 
 
 def test_help_names_every_field_with_its_range() -> None:

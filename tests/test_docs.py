@@ -101,7 +101,12 @@ def _row(*cells: str) -> str:
 
 
 def _default(name: str, field: FieldInfo, root: Path) -> str:
-    special = {"workers": "the CPUs there are", "format": "`jpeg`, or `png` for a circle", "slogan": "none"}
+    special = {
+        "workers": "the CPUs there are",
+        "format": "`jpeg`, or `png` for a circle",
+        "slogan": "none",
+        "frame": "the library's first",
+    }
     if name in special:
         return special[name]
     match field.default:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shutil
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from app.errors import InvalidSpec
+from app.frames import FrameLibrary
 from app.spec import AvatarSpec, field_choices, field_range, parse_spec, takes_number
 
 if TYPE_CHECKING:
-    from app.frames import FrameLibrary
+    from pathlib import Path
 
 
 def problems(frames: FrameLibrary, **values: str) -> dict[str, str]:
@@ -24,7 +27,7 @@ def problems(frames: FrameLibrary, **values: str) -> dict[str, str]:
 def test_nothing_given_is_the_campaigns_picture(frames: FrameLibrary) -> None:
     """The defaults are those of the design: 1080 px, square, JPEG, the Arabic slogan, the whole photo."""
     spec = parse_spec([], frames)
-    assert spec == AvatarSpec()
+    assert spec == AvatarSpec(frame="red-ribbons")
     assert (spec.frame, spec.lang, spec.slogan, spec.size) == ("red-ribbons", "ar", None, 1080)
     assert (spec.shape, spec.output_format) == ("square", "jpeg")
     assert (spec.x, spec.y, spec.zoom, spec.rotate) == (0.5, 0.5, 1, 0)
@@ -154,7 +157,7 @@ def test_a_frame_without_custom_text_refuses_a_slogan(frames: FrameLibrary) -> N
 def test_no_words_of_a_stranger_get_past_the_spec(frames: FrameLibrary, values: dict[str, str]) -> None:
     """Any strings at all give a spec inside its ranges, or InvalidSpec that names fields given."""
     named: set[str] = set()
-    spec = AvatarSpec()
+    spec = AvatarSpec(frame="red-ribbons")
     try:
         spec = parse_spec(values.items(), frames)
     except InvalidSpec as error:
@@ -167,10 +170,20 @@ def test_no_words_of_a_stranger_get_past_the_spec(frames: FrameLibrary, values: 
 
 def test_a_spec_cannot_be_changed() -> None:
     """A spec is a key of the overlay cache: it hashes, and stays what it is."""
-    spec: Any = AvatarSpec()
+    spec: Any = AvatarSpec(frame="red-ribbons")
     with pytest.raises(ValueError, match="frozen"):
         spec.size = 500
-    assert hash(spec) == hash(AvatarSpec())
+    assert hash(spec) == hash(AvatarSpec(frame="red-ribbons"))
+
+
+def test_the_librarys_first_frame_is_the_default(root: Path, tmp_path: Path) -> None:
+    """A library without ``red-ribbons`` serves, in a language that its frame has."""
+    shutil.copytree(root / "frames" / "ribbon-loop", tmp_path / "another")
+    file = tmp_path / "another" / "frame.toml"
+    file.write_text(re.sub(r"(?m)^ar = \{ slogan.*\n", "", file.read_text()))
+    library = FrameLibrary(tmp_path, root / "fonts")
+    spec = parse_spec([], library)
+    assert (spec.frame, spec.lang) == ("another", library.get("another").languages[0])
 
 
 class WithOptional(BaseModel):

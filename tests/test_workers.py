@@ -152,7 +152,7 @@ def test_a_foreign_exception_becomes_an_internal_error_without_its_words() -> No
 def test_a_job_that_failed_is_forgotten(frames: FrameLibrary) -> None:
     """No cycle of references keeps the job, and the photo in it, when it raised something."""
     photo = b"x" * 5 * MB
-    no_photo = partial(make_avatar, photo, AvatarSpec(), Overlays(frames))
+    no_photo = partial(make_avatar, photo, AvatarSpec(frame="red-ribbons"), Overlays(frames))
     jobs: list[Callable[[], Any]] = [partial(int, photo), no_photo]
     kept = []
 

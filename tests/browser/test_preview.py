@@ -115,7 +115,7 @@ def test_the_arithmetic_is_the_servers(desktop: Page) -> None:
     )
     for case, square in zip(cases, squares, strict=True):
         fields = {name: case[name] for name in ("x", "y", "zoom", "rotate")}
-        expected = frame_square(case["width"], case["height"], AvatarSpec(**fields))
+        expected = frame_square(case["width"], case["height"], AvatarSpec(frame="red-ribbons", **fields))
         seen = [square[name] for name in ("cx", "cy", "side", "cos", "sin")]
         wanted = [expected.cx, expected.cy, expected.side, expected.cos, expected.sin]
         assert seen == pytest.approx(wanted, abs=1e-6), case

@@ -36,4 +36,4 @@ def clear_overlays() -> Overlays:
 @pytest.fixture(scope="session")
 def avatar(frames: FrameLibrary, portrait: bytes) -> bytes:
     """A finished avatar."""
-    return make_avatar(portrait, AvatarSpec(), Overlays(frames)).content
+    return make_avatar(portrait, AvatarSpec(frame="red-ribbons"), Overlays(frames)).content

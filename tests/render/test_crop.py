@@ -141,9 +141,11 @@ def test_zoom_1_is_the_largest_square_that_fits(degrees: float) -> None:
 
 def test_the_scale_needed_counts_zoom_and_turn() -> None:
     """Half of the photo's width on the avatar needs twice the scale; a slant needs more."""
-    assert scale_needed((4000, 3000), AvatarSpec(size=300)) == pytest.approx(0.1)
-    assert scale_needed((4000, 3000), AvatarSpec(size=300, zoom=2)) == pytest.approx(0.2)
-    assert scale_needed((4000, 3000), AvatarSpec(size=300, rotate=45)) == pytest.approx(0.1 * math.sqrt(2))
+    assert scale_needed((4000, 3000), AvatarSpec(frame="red-ribbons", size=300)) == pytest.approx(0.1)
+    assert scale_needed((4000, 3000), AvatarSpec(frame="red-ribbons", size=300, zoom=2)) == pytest.approx(0.2)
+    assert scale_needed((4000, 3000), AvatarSpec(frame="red-ribbons", size=300, rotate=45)) == pytest.approx(
+        0.1 * math.sqrt(2)
+    )
 
 
 def test_a_panorama_gives_its_full_height() -> None:

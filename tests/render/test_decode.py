@@ -126,7 +126,9 @@ def test_sixteen_bit_rgb_keeps_its_shades() -> None:
 @pytest.mark.parametrize("name", TRANSPARENT)
 def test_transparency_is_composited_on_white(clear_overlays: Overlays, name: str) -> None:
     """Whatever way a PNG has of being transparent, white is seen through it and the rest is untouched."""
-    content = make_avatar(TRANSPARENT[name], AvatarSpec(size=64, format="png"), clear_overlays).content
+    content = make_avatar(
+        TRANSPARENT[name], AvatarSpec(frame="red-ribbons", size=64, format="png"), clear_overlays
+    ).content
     image = read(content).image
     assert_near([image.getpixel((4, 32)), image.getpixel((60, 32))], [WHITE, (200, 200, 200)], 1)
 
@@ -161,7 +163,7 @@ def test_every_orientation_is_exact(
 ) -> None:
     """A photo stored under any of the eight orientations gives the very pixels of the upright one."""
     upright = photos.detailed((96, 64))
-    spec = AvatarSpec(size=64, format="png", x=0.1)
+    spec = AvatarSpec(frame="red-ribbons", size=64, format="png", x=0.1)
     expected = make_avatar(photos.save(upright, "PNG"), spec, clear_overlays).content
     photo = make(photos.stored(upright, orientation), orientation)
     assert make_avatar(photo, spec, clear_overlays).content == expected
@@ -171,7 +173,11 @@ def test_every_orientation_is_exact(
 def test_every_orientation_of_a_jpeg(clear_overlays: Overlays, orientation: int) -> None:
     """The same for JPEG, as near as its coding allows."""
     photo = _jpeg_with_exif(photos.stored(PICTURE, orientation), orientation)
-    avatar = read(make_avatar(photo, AvatarSpec(size=64, format="png", x=0.5), clear_overlays).content)
+    avatar = read(
+        make_avatar(
+            photo, AvatarSpec(frame="red-ribbons", size=64, format="png", x=0.5), clear_overlays
+        ).content
+    )
     assert_near(corners(avatar.image), [RED, GREEN, BLUE, WHITE])
 
 
@@ -203,7 +209,9 @@ SEEN = {
 def test_a_heic_is_turned_once(clear_overlays: Overlays, orientation: int, claimed: int) -> None:
     """A HEIC's own turn is applied exactly once, whatever its EXIF says."""
     photo = photos.heic(*TURNS[orientation], exif=photos.exif(claimed))
-    avatar = read(make_avatar(photo, AvatarSpec(size=64, format="png"), clear_overlays).content)
+    avatar = read(
+        make_avatar(photo, AvatarSpec(frame="red-ribbons", size=64, format="png"), clear_overlays).content
+    )
     assert_near(corners(avatar.image), SEEN[orientation])
 
 
@@ -212,7 +220,9 @@ def test_a_heic_is_turned_once(clear_overlays: Overlays, orientation: int, claim
 def test_an_avif_is_turned_once(clear_overlays: Overlays, orientation: int, claimed: int) -> None:
     """The same for AVIF."""
     photo = photos.avif(PICTURE, *TURNS[orientation], exif=photos.exif(claimed))
-    avatar = read(make_avatar(photo, AvatarSpec(size=64, format="png"), clear_overlays).content)
+    avatar = read(
+        make_avatar(photo, AvatarSpec(frame="red-ribbons", size=64, format="png"), clear_overlays).content
+    )
     assert_near(corners(avatar.image), SEEN[orientation])
 
 
@@ -391,7 +401,7 @@ def test_decoding_at_a_reduced_scale_loses_nothing_to_be_seen(
     picture = photos.detailed((400, 400)).resize((1600, 1200), Image.Resampling.BICUBIC)
     photo = photos.save(picture, "JPEG", quality=95, subsampling=0)
     whole = photos.save(read(photo).image, "PNG")
-    spec = AvatarSpec(size=256, format="png", zoom=zoom, rotate=rotate)
+    spec = AvatarSpec(frame="red-ribbons", size=256, format="png", zoom=zoom, rotate=rotate)
     assert read(photo, 256 / 1200 * zoom).image.width < 1600
     found, expected = (
         np.asarray(read(make_avatar(p, spec, clear_overlays).content).image, dtype=float)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from app.render.overlay import Overlays
 
-SPEC = AvatarSpec(size=64)
+SPEC = AvatarSpec(frame="red-ribbons", size=64)
 SECONDS = 2
 """CPU that a hostile file may take. Measured are 0.5 at most on an idle machine, and a bomb that goes off
 takes longer by far; in between there is room for a machine that is busy."""

@@ -21,35 +21,40 @@ if TYPE_CHECKING:
 def test_an_overlay_is_drawn_once(frames: FrameLibrary) -> None:
     """The second avatar of the same spec uses the first one's overlay; crop and format do not matter."""
     overlays = Overlays(frames)
-    first = overlays.get(AvatarSpec(size=100))
-    assert overlays.get(AvatarSpec(size=100, zoom=3, x=0.2, rotate=45, format="webp")) is first
-    assert overlays.get(AvatarSpec(size=101)) is not first
-    assert overlays.get(AvatarSpec(size=100, lang="en")) is not first
-    assert overlays.get(AvatarSpec(size=100, slogan="حرية")) is not first
+    first = overlays.get(AvatarSpec(frame="red-ribbons", size=100))
+    assert (
+        overlays.get(AvatarSpec(frame="red-ribbons", size=100, zoom=3, x=0.2, rotate=45, format="webp"))
+        is first
+    )
+    assert overlays.get(AvatarSpec(frame="red-ribbons", size=101)) is not first
+    assert overlays.get(AvatarSpec(frame="red-ribbons", size=100, lang="en")) is not first
+    assert overlays.get(AvatarSpec(frame="red-ribbons", size=100, slogan="حرية")) is not first
 
 
 def test_the_cache_is_bounded_by_bytes(frames: FrameLibrary) -> None:
     """The least recently used overlay goes when the next one would not fit."""
     ground, overlay = 100 * 100 * 4, 100 * 100 * 5
     overlays = Overlays(frames, max_bytes=ground + 2 * overlay)
-    arabic, english = (overlays.get(AvatarSpec(size=100, lang=lang)) for lang in ("ar", "en"))
+    arabic, english = (
+        overlays.get(AvatarSpec(frame="red-ribbons", size=100, lang=lang)) for lang in ("ar", "en")
+    )
     assert overlays.nbytes == ground + 2 * overlay
-    overlays.get(AvatarSpec(size=100, lang="ar"))
-    overlays.get(AvatarSpec(size=100, lang="fr"))
+    overlays.get(AvatarSpec(frame="red-ribbons", size=100, lang="ar"))
+    overlays.get(AvatarSpec(frame="red-ribbons", size=100, lang="fr"))
     assert overlays.nbytes == ground + 2 * overlay
-    assert overlays.get(AvatarSpec(size=100, lang="ar")) is arabic
-    assert overlays.get(AvatarSpec(size=100, lang="en")) is not english
+    assert overlays.get(AvatarSpec(frame="red-ribbons", size=100, lang="ar")) is arabic
+    assert overlays.get(AvatarSpec(frame="red-ribbons", size=100, lang="en")) is not english
 
 
 def test_the_campaigns_own_overlays_outlive_strangers(frames: FrameLibrary) -> None:
     """Odd sizes and slogans push each other out, not what nearly everybody asks for."""
     overlays = Overlays(frames, max_bytes=12_000_000)
-    default = overlays.get(AvatarSpec())
+    default = overlays.get(AvatarSpec(frame="red-ribbons"))
     for size in range(600, 606):
-        overlays.get(AvatarSpec(size=size))
-        overlays.get(AvatarSpec(size=size, slogan="حرية"))
+        overlays.get(AvatarSpec(frame="red-ribbons", size=size))
+        overlays.get(AvatarSpec(frame="red-ribbons", size=size, slogan="حرية"))
     assert overlays.nbytes <= overlays.max_bytes
-    assert overlays.get(AvatarSpec()) is default
+    assert overlays.get(AvatarSpec(frame="red-ribbons")) is default
 
 
 def test_another_slogan_draws_only_its_words(frames: FrameLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,15 +68,17 @@ def test_another_slogan_draws_only_its_words(frames: FrameLibrary, monkeypatch: 
 
     monkeypatch.setattr(overlay_module, "draw_ground", count)
     for slogan in (None, "حرية", "لهم"):
-        overlays.get(AvatarSpec(size=100, slogan=slogan))
-    overlays.get(AvatarSpec(size=101))
+        overlays.get(AvatarSpec(frame="red-ribbons", size=100, slogan=slogan))
+    overlays.get(AvatarSpec(frame="red-ribbons", size=101))
     assert sizes == [100, 101]
 
 
 def test_an_overlay_larger_than_the_cache_is_drawn_but_not_kept(frames: FrameLibrary) -> None:
     """A small cache makes the service slower, never wrong."""
     overlays = Overlays(frames, max_bytes=1000)
-    assert overlays.get(AvatarSpec(size=64)) == overlays.get(AvatarSpec(size=64))
+    assert overlays.get(AvatarSpec(frame="red-ribbons", size=64)) == overlays.get(
+        AvatarSpec(frame="red-ribbons", size=64)
+    )
     assert overlays.nbytes == 0
 
 
@@ -82,7 +89,7 @@ def test_a_failed_overlay_is_not_kept(frames: FrameLibrary) -> None:
         with pytest.raises(FrameNotFound):
             overlays.get(AvatarSpec(frame="none"))
         with pytest.raises(SloganDoesNotFit):
-            overlays.get(AvatarSpec(slogan="غ" * 60))
+            overlays.get(AvatarSpec(frame="red-ribbons", slogan="غ" * 60))
     assert overlays.nbytes == 0
 
 
@@ -91,7 +98,7 @@ def test_a_photos_path_touches_no_svg_and_no_font(
 ) -> None:
     """Once its overlay is kept, an avatar is made with the drawing code out of reach."""
     overlays = Overlays(frames)
-    spec = AvatarSpec(size=100, shape="circle")
+    spec = AvatarSpec(frame="red-ribbons", size=100, shape="circle")
     first = make_avatar(portrait, spec, overlays).content
 
     def out_of_reach(*_: object) -> None:
@@ -101,17 +108,21 @@ def test_a_photos_path_touches_no_svg_and_no_font(
         monkeypatch.setattr(overlay_module, name, out_of_reach)
     assert make_avatar(portrait, spec, overlays).content == first
     with pytest.raises(AssertionError, match="drew"):
-        overlays.get(AvatarSpec(size=101))
+        overlays.get(AvatarSpec(frame="red-ribbons", size=101))
 
 
 def test_the_png_is_the_overlay(frames: FrameLibrary) -> None:
     """What a page lays over its preview is what lies over the avatar: open in the middle, cut to shape."""
     overlays = Overlays(frames)
-    square = np.asarray(Image.open(io.BytesIO(overlays.png(AvatarSpec(size=200)))))
-    circle = np.asarray(Image.open(io.BytesIO(overlays.png(AvatarSpec(size=200, shape="circle")))))
+    square = np.asarray(Image.open(io.BytesIO(overlays.png(AvatarSpec(frame="red-ribbons", size=200)))))
+    circle = np.asarray(
+        Image.open(io.BytesIO(overlays.png(AvatarSpec(frame="red-ribbons", size=200, shape="circle"))))
+    )
     assert square.shape == circle.shape == (200, 200, 4)
     assert square[80, 100, 3] == 0, "the face is free"
     assert circle[0, 0, 3] == 0, "nothing outside the circle"
     inside = np.hypot(*(np.indices((200, 200)) - 99.5)) < 98
     assert (square[inside] == circle[inside]).all()
-    assert np.array_equal(square[..., 3], np.asarray(overlays.get(AvatarSpec(size=200)).alpha))
+    assert np.array_equal(
+        square[..., 3], np.asarray(overlays.get(AvatarSpec(frame="red-ribbons", size=200)).alpha)
+    )

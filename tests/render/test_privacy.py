@@ -134,7 +134,9 @@ def test_the_canary_is_in_every_input(name: str) -> None:
 @pytest.mark.parametrize("name", INPUTS)
 def test_nothing_but_pixels_goes_out(clear_overlays: Overlays, name: str, output_format: Format) -> None:
     """No output holds the canary, nor any metadata that Pillow can find."""
-    avatar = make_avatar(INPUTS[name], AvatarSpec(size=64, format=output_format), clear_overlays)
+    avatar = make_avatar(
+        INPUTS[name], AvatarSpec(frame="red-ribbons", size=64, format=output_format), clear_overlays
+    )
     assert not _leaks(avatar.content)
     with Image.open(io.BytesIO(avatar.content)) as image:
         image.load()
@@ -158,7 +160,7 @@ def test_nothing_but_pixels_comes_back_of_a_photo_that_is_only_shown(name: str) 
 def test_a_circle_hides_nothing_outside_itself(clear_overlays: Overlays, output_format: Format) -> None:
     """Where a circle is transparent, the photo's colours are gone and not merely unseen."""
     photo = photos.save(Image.new("RGB", (64, 64), "white"), "PNG")
-    spec = AvatarSpec(size=64, shape="circle", format=output_format)
+    spec = AvatarSpec(frame="red-ribbons", size=64, shape="circle", format=output_format)
     content = make_avatar(photo, spec, clear_overlays).content
     with Image.open(io.BytesIO(content)) as image:
         red, green, blue, opacity = image.convert("RGBA").getpixel((0, 0))  # type: ignore[misc]  # 4 bands

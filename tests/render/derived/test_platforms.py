@@ -35,7 +35,7 @@ def test_every_platform_of_the_page_is_known() -> None:
     assert tuple(PLATFORMS) == NAMES
     for name, platform in PLATFORMS.items():
         assert platform.name.lower() == name
-        assert 400 <= platform.size <= AvatarSpec().size
+        assert 400 <= platform.size <= AvatarSpec(frame="red-ribbons").size
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,7 +75,7 @@ def test_quality_gives_way_to_bytes(avatar: bytes, max_bytes: int) -> None:
 
 def test_an_avatar_is_never_enlarged(frames: FrameLibrary, portrait: bytes) -> None:
     """More pixels would show no more."""
-    small = make_avatar(portrait, AvatarSpec(size=320), Overlays(frames)).content
+    small = make_avatar(portrait, AvatarSpec(frame="red-ribbons", size=320), Overlays(frames)).content
     for platform in PLATFORMS.values():
         assert draw_for(small, platform) == small
 

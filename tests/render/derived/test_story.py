@@ -49,13 +49,13 @@ LANGUAGES = tuple(PAGE_LANGUAGES)
 FRAMES = ("red-ribbons", "ribbon-loop", "january-31")
 SPECS = [
     *(AvatarSpec(frame=frame, lang=lang) for frame in FRAMES for lang in LANGUAGES),
-    AvatarSpec(slogan=ARABIC),
-    AvatarSpec(slogan=ENGLISH, lang="en"),
-    AvatarSpec(slogan=URDU, lang="ur"),
+    AvatarSpec(frame="red-ribbons", slogan=ARABIC),
+    AvatarSpec(frame="red-ribbons", slogan=ENGLISH, lang="en"),
+    AvatarSpec(frame="red-ribbons", slogan=URDU, lang="ur"),
     AvatarSpec(slogan="حرّة", frame="ribbon-loop"),
-    AvatarSpec(slogan="ا" * 60),
-    AvatarSpec(slogan="#أنقذوا_الأسرى Free them in 2026 الآن وليس غدًا"),
-    AvatarSpec(slogan="\u2067حرية للأسرى \u2066now\u2069 الآن\u2069 والآن"),
+    AvatarSpec(frame="red-ribbons", slogan="ا" * 60),
+    AvatarSpec(frame="red-ribbons", slogan="#أنقذوا_الأسرى Free them in 2026 الآن وليس غدًا"),
+    AvatarSpec(frame="red-ribbons", slogan="\u2067حرية للأسرى \u2066now\u2069 الآن\u2069 والآن"),
 ]
 
 
@@ -78,13 +78,13 @@ def test_a_story_looks_as_it_did(
     avatar: bytes, frames: FrameLibrary, golden: Callable[[Image.Image, str], None]
 ) -> None:
     """A designer has looked at this picture and found it right."""
-    card = opened(draw_story(avatar, AvatarSpec(), ADDRESS, frames.get("red-ribbons")))
+    card = opened(draw_story(avatar, AvatarSpec(frame="red-ribbons"), ADDRESS, frames.get("red-ribbons")))
     golden(card.resize((360, 640), Image.Resampling.BOX), "story")
 
 
 def test_the_circle_holds_the_avatar(avatar: bytes, frames: FrameLibrary) -> None:
     """All of the avatar that a circle shows, at the place and size that the layout says."""
-    card = opened(draw_story(avatar, AvatarSpec(), ADDRESS, frames.get("red-ribbons")))
+    card = opened(draw_story(avatar, AvatarSpec(frame="red-ribbons"), ADDRESS, frames.get("red-ribbons")))
     left = (WIDTH - CIRCLE) // 2
     shown = card.crop((left, CIRCLE_TOP, left + CIRCLE, CIRCLE_TOP + CIRCLE))
     expected = Image.open(io.BytesIO(avatar)).resize((CIRCLE, CIRCLE), Image.Resampling.LANCZOS)
@@ -132,7 +132,7 @@ def test_each_slogan_gives_its_own_card(avatar: bytes, frames: FrameLibrary) -> 
 def test_long_words_of_ones_own_are_broken_into_lines(avatar: bytes, frames: FrameLibrary) -> None:
     """Sixty characters in one line would be hard to read; in three they are not."""
     for slogan, lang in ((ARABIC, "ar"), (ENGLISH, "en")):
-        spec = AvatarSpec(slogan=slogan, lang=lang)
+        spec = AvatarSpec(frame="red-ribbons", slogan=slogan, lang=lang)
         card = opened(draw_story(avatar, spec, ADDRESS, frames.get("red-ribbons")))
         filled = ink(card, SLOGAN_TOP, SLOGAN_BOTTOM).any(axis=1)
         heights = np.nonzero(filled)[0]
@@ -155,24 +155,26 @@ def test_words_that_steer_their_own_order_are_not_broken() -> None:
 def test_an_address_is_written_as_it_is_typed(avatar: bytes, frames: FrameLibrary) -> None:
     """Without scheme and slash; and without an address the card is drawn all the same."""
     red = frames.get("red-ribbons")
-    plain = draw_story(avatar, AvatarSpec(), "ribbons.example", red)
+    plain = draw_story(avatar, AvatarSpec(frame="red-ribbons"), "ribbons.example", red)
     for address in ("https://ribbons.example", "http://ribbons.example/", "ribbons.example//"):
-        assert draw_story(avatar, AvatarSpec(), address, red) == plain
-    bare = opened(draw_story(avatar, AvatarSpec(), "", red))
+        assert draw_story(avatar, AvatarSpec(frame="red-ribbons"), address, red) == plain
+    bare = opened(draw_story(avatar, AvatarSpec(frame="red-ribbons"), "", red))
     assert not ink(bare, SLOGAN_BOTTOM + 2, 1920).any()
 
 
 def test_nothing_but_pixels_goes_out(avatar: bytes, frames: FrameLibrary) -> None:
     """What hung on the avatar does not hang on the card."""
     marked = photos.with_jpeg_segments(avatar, photos.jpeg_segment(0xFE, photos.CANARY))
-    assert photos.CANARY not in draw_story(marked, AvatarSpec(), ADDRESS, frames.get("red-ribbons"))
+    assert photos.CANARY not in draw_story(
+        marked, AvatarSpec(frame="red-ribbons"), ADDRESS, frames.get("red-ribbons")
+    )
 
 
 def test_a_damaged_avatar_is_one_of_our_errors(avatar: bytes, frames: FrameLibrary) -> None:
     """However it came apart in the store."""
     for broken in (b"", b"nothing", avatar[: len(avatar) // 2]):
         with pytest.raises(PhotoError):
-            draw_story(broken, AvatarSpec(), ADDRESS, frames.get("red-ribbons"))
+            draw_story(broken, AvatarSpec(frame="red-ribbons"), ADDRESS, frames.get("red-ribbons"))
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,7 @@ def studio(root: Path) -> Studio:
 
 def test_the_collection_holds_every_picture_and_says_nothing_else(avatar: bytes, studio: Studio) -> None:
     """The same bytes as each by itself; no date, no owner, no comment."""
-    spec = AvatarSpec(lang="en")
+    spec = AvatarSpec(frame="red-ribbons", lang="en")
     content = studio.draw_collection(avatar, spec, ADDRESS)
     assert content == studio.draw_collection(avatar, spec, ADDRESS)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -202,4 +204,4 @@ def test_the_collection_holds_every_picture_and_says_nothing_else(avatar: bytes,
 def test_a_damaged_avatar_gives_no_collection(avatar: bytes, studio: Studio) -> None:
     """Not one with some pictures in it."""
     with pytest.raises(PhotoError):
-        studio.draw_collection(avatar[:1000], AvatarSpec(), ADDRESS)
+        studio.draw_collection(avatar[:1000], AvatarSpec(frame="red-ribbons"), ADDRESS)

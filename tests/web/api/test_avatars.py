@@ -51,7 +51,9 @@ def test_both_ways_of_sending_give_the_same_bytes(
     settings = {"size": "320", "zoom": "1.5", "lang": "en"}
     as_form = client.post(AVATARS, files={"photo": ("a.jpg", photo)}, data=settings)
     as_body = client.post(AVATARS, content=photo, params=settings)
-    expected = make_avatar(photo, AvatarSpec(size=320, zoom=1.5, lang="en"), Overlays(frames))
+    expected = make_avatar(
+        photo, AvatarSpec(frame="red-ribbons", size=320, zoom=1.5, lang="en"), Overlays(frames)
+    )
     assert as_form.content == as_body.content == expected.content
 
 

@@ -44,7 +44,7 @@ def test_an_overlay_is_the_frame_alone(client: TestClient, frames: FrameLibrary)
         assert (image.mode, image.size) == ("RGBA", (300, 300))
         assert image.getchannel("A").getpixel((150, 150)) == 0
         assert image.getchannel("A").getextrema() == (0, 255)
-        assert response.content == draw(AvatarSpec(size=300))
+        assert response.content == draw(AvatarSpec(frame="red-ribbons", size=300))
 
 
 @both

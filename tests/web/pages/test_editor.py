@@ -123,7 +123,10 @@ def test_a_slogan_speaks_the_pages_language_unless_another_was_chosen(
     """A field that is empty, as forms send what was not chosen, is as good as none."""
     page = made(client, photo, "de", **fields)
     answer = client.get(page.removeprefix("/de") + "/avatar.jpg")
-    assert answer.content == make_avatar(photo, AvatarSpec(lang=lang), Overlays(frames)).content
+    assert (
+        answer.content
+        == make_avatar(photo, AvatarSpec(frame="red-ribbons", lang=lang), Overlays(frames)).content
+    )
 
 
 @pytest.mark.parametrize("lang", PAGE_LANGUAGES)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Opener = Callable[[], AbstractAsyncContextManager[Results]]
 
-SPEC = AvatarSpec(slogan="الحرية للأسرى", size=64, x=0.25)
+SPEC = AvatarSpec(frame="red-ribbons", slogan="الحرية للأسرى", size=64, x=0.25)
 RESULT = Result(b"\xff\xd8\n\x00picture\n", SPEC)
 
 NO_TOKENS = [
@@ -77,10 +77,10 @@ def test_a_token_leads_to_its_result(opened: Opener) -> None:
     async def main() -> None:
         async with opened() as results:
             token = await results.put(RESULT)
-            other = await results.put(Result(b"other", AvatarSpec()))
+            other = await results.put(Result(b"other", AvatarSpec(frame="red-ribbons")))
             assert await results.get(token) == RESULT
             assert (await results.get(token)).made == RESULT.made
-            assert await results.get(other) == Result(b"other", AvatarSpec())
+            assert await results.get(other) == Result(b"other", AvatarSpec(frame="red-ribbons"))
             assert results.lifetime == 60
 
     run(main)
