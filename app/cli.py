@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from app import __version__
-from app.errors import InvalidSpec, PhotoTooManyBytes, RibbonsError, SpecError
+from app.errors import FrameNotFound, InvalidSpec, PhotoTooManyBytes, RibbonsError, SpecError
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
 from app.render.encode import EXTENSIONS, JPEG_QUALITY
@@ -24,13 +25,13 @@ from app.render.overlay import Overlays
 from app.render.proof import check_frame, draw_sheet
 from app.settings import InvalidSettings, load_settings
 from app.spec import AvatarSpec, Format, field_choices, field_range, parse_spec
+from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pydantic.fields import FieldInfo
 
-    from app.errors import Language
     from app.frames import Frame
     from app.settings import Settings
 
@@ -43,21 +44,24 @@ _FORMATS: Mapping[str, Format] = {
 }
 
 
-def reader_language() -> Language:
+def reader_language() -> str:
     """Return the language to speak to the person at the terminal, by POSIX's own variables.
 
     Read here and not through ``locale``, which answers only for locales that the machine has installed.
     """
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(variable):
-            return "ar" if value.lower().startswith("ar") else "en"
-    return "en"
+            code = re.split("[_.@-]", value.lower())[0]
+            return code if code in PAGE_LANGUAGES else PROGRAM_LANGUAGE
+    return PROGRAM_LANGUAGE
 
 
 def fail(error: RibbonsError) -> NoReturn:
     """Say what was wrong in the reader's language; end with the exit code that says whose fault it was."""
     language = reader_language()
     click.echo(error.text(language), err=True)
+    if isinstance(error, FrameNotFound):  # the other hints speak of requests
+        click.echo(error.hint_text(language), err=True)
     if isinstance(error, InvalidSpec):
         for problem in error.problems:
             click.echo(f"  --{problem.field}: {problem.text(language)}", err=True)
@@ -132,7 +136,8 @@ def list_frames() -> None:
     """Print each frame: its id, its title, its languages."""
     language = reader_language()
     for frame in _library(read_settings()):
-        click.echo(f"{frame.id}\t{frame.title[language]}\t{' '.join(frame.languages)}")
+        title = frame.title.get(language, frame.title[PROGRAM_LANGUAGE])
+        click.echo(f"{frame.id}\t{title}\t{' '.join(frame.languages)}")
 
 
 @frames.command()

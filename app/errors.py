@@ -1,7 +1,8 @@
 """Everything that can go wrong, for people and for programs.
 
-Each error has a stable ``code`` (part of the public contract) and a text in Arabic and in English that is
-safe to show: it says what was wrong and what to do, and never holds a path, a trace or a library's words.
+Each error has a stable ``code`` (part of the public contract) and its texts: in English, marked for the
+catalogues of ``app/texts``. Every reader gets the same ones, of a page, of the API or at a terminal, in their
+own language. They say what was wrong and what to do, and never hold a path, a trace or a library's words.
 There is no HTTP in this file; ``app.web.http.problems`` maps each error to its status.
 
 ::
@@ -41,33 +42,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+from app.texts.languages import PROGRAM_LANGUAGE
+from app.texts.marking import mark
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-Language = Literal["ar", "en"]
-"""The languages that errors speak."""
-
-LANGUAGES: tuple[Language, ...] = ("ar", "en")
 
 Param = str | float | tuple[str, ...]
 """What fills a ``{name}`` in a text: a word, a number, or a list of words."""
 
 
-def _shown(value: Param, language: Language) -> str:
-    if isinstance(value, tuple):
-        return ("، " if language == "ar" else ", ").join(_shown(word, language) for word in value)
-    if isinstance(value, str) and language == "ar":
-        # First strong isolate: a Latin word keeps its own direction, and the sentence around it keeps its.
-        return f"\u2068{value}\u2069"
-    return str(value)
+def _told(text: str, params: Mapping[str, Param], language: str) -> str:
+    """Return a text in a language, filled in."""
+    # Imported here: who makes a picture well tells nothing, and need not wait 50 ms for the catalogues.
+    from app.texts.translations import translations_of  # noqa: PLC0415
 
-
-def _in_millions(number: int) -> str:
-    return f"{number / 1_000_000:g}"
-
-
-def _filled(template: str, params: Mapping[str, Param], language: Language) -> str:
-    return template.format(**{name: _shown(value, language) for name, value in params.items()})
+    return translations_of(language).filled(text, params)
 
 
 class RibbonsError(Exception):
@@ -75,22 +65,30 @@ class RibbonsError(Exception):
 
     Attributes:
         code: Stable identifier, ``snake_case``.
-        texts: What to tell the reader, by language; each with the same ``{names}``.
-        params: The values for the ``{names}``.
+        title: A short name; the same for every occurrence.
+        detail: What was wrong and what to do, for whoever sent the photo.
+        hint: What else helps whoever writes the program that sent it, or None.
+        params: The values for the ``{names}`` in detail and hint.
         retry_after: Seconds after which the same request may succeed, or None where it never will.
     """
 
     code: ClassVar[str]
-    texts: ClassVar[Mapping[Language, str]]
+    title: ClassVar[str]
+    detail: ClassVar[str]
+    hint: ClassVar[str | None] = None
     retry_after: ClassVar[int | None] = None
 
     def __init__(self, **params: Param) -> None:
         super().__init__()
         self.params = params
 
-    def text(self, language: Language = "en") -> str:
-        """Return one or two sentences for the reader."""
-        return _filled(self.texts[language], self.params, language)
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return the detail in a language, filled in: one or two sentences."""
+        return _told(self.detail, self.params, language)
+
+    def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
+        """Return the hint in a language, filled in."""
+        return _told(self.hint, self.params, language) if self.hint else None
 
     def __str__(self) -> str:
         return self.text()
@@ -115,70 +113,61 @@ class PhotoMissing(PhotoError):
     """No photo was sent, or one of zero bytes."""
 
     code = "photo_missing"
-    texts: ClassVar = {
-        "en": "No photo arrived. Send one in the field “photo”, or as the request's body.",
-        "ar": "لم تصل أي صورة. أرسل صورة في الحقل «photo» أو في متن الطلب.",
-    }
+    title = mark("No photo")
+    detail = mark("Choose a photo first.")
+    hint = mark("Send it in the field “photo”, or as the request’s body.")
 
 
 class PhotoTooManyBytes(PhotoError):
     """Params: ``limit_mb``."""
 
     code = "photo_too_many_bytes"
-    texts: ClassVar = {
-        "en": "The photo is larger than {limit_mb} MB. Send a smaller one.",
-        "ar": "حجم الصورة أكبر من {limit_mb} ميغابايت. أرسل صورة أصغر.",
-    }
+    title = mark("Photo too large")
+    detail = mark("This photo is larger than {limit_mb} MB. Choose a smaller one.")
 
     @classmethod
     def over(cls, limit: int) -> Self:
         """Return the error for a photo of more than ``limit`` bytes."""
-        return cls(limit_mb=_in_millions(limit))
+        return cls(limit_mb=limit / 1_000_000)
 
 
 class PhotoNotSupported(PhotoError):
-    """The bytes are not of an image format on the allow-list."""
+    """The bytes are of no format that is read. Params: ``formats`` (those that are)."""
 
     code = "photo_not_supported"
-    texts: ClassVar = {
-        "en": "This is not a photo we can read. Send a JPEG, PNG, WebP, AVIF, HEIC or GIF.",
-        "ar": "لا يمكننا قراءة هذا الملف. أرسل صورة بصيغة JPEG أو PNG أو WebP أو AVIF أو HEIC أو GIF.",
-    }
+    title = mark("Not a photo we can read")
+    detail = mark("This file is not a photo we can read. Choose a {formats}.")
 
 
 class PhotoDamaged(PhotoError):
     """A known format whose data is broken, cut short, or built to exhaust the decoder."""
 
     code = "photo_damaged"
-    texts: ClassVar = {
-        "en": "The photo is damaged or incomplete. Try sending it again, or choose another.",
-        "ar": "الصورة تالفة أو غير مكتملة. حاول إرسالها مرة أخرى أو اختر صورة غيرها.",
-    }
+    title = mark("Damaged photo")
+    detail = mark("This photo is damaged or incomplete. Choose another one, or a screenshot of it.")
 
 
 class PhotoTooManyPixels(PhotoError):
     """Params: ``limit_mp`` (millions of pixels, for this kind of file)."""
 
     code = "photo_too_many_pixels"
-    texts: ClassVar = {
-        "en": "The photo has more than {limit_mp} million pixels. Send a smaller copy of it.",
-        "ar": "تتجاوز الصورة {limit_mp} مليون بكسل. أرسل نسخة أصغر منها.",
-    }
+    title = mark("Too many pixels")
+    detail = mark("This photo has more than {limit_mp} million pixels. Choose a smaller copy of it.")
 
     @classmethod
     def over(cls, limit: int) -> Self:
         """Return the error for a photo of more than ``limit`` pixels."""
-        return cls(limit_mp=_in_millions(limit))
+        return cls(limit_mp=limit / 1_000_000)
 
 
 class PhotoTooSmall(PhotoError):
     """Params: ``width``, ``height``, ``minimum`` (pixels)."""
 
     code = "photo_too_small"
-    texts: ClassVar = {
-        "en": "The photo is {width} × {height} pixels. Each side needs {minimum} or more; send a larger one.",
-        "ar": "قياس الصورة {width} × {height} بكسل. يجب ألا يقل أي ضلع عن {minimum} بكسل؛ اختر صورة أكبر.",
-    }
+    title = mark("Photo too small")
+    detail = mark(
+        "This photo is only {width} × {height} pixels. Choose one with at least {minimum} on each side."
+    )
 
 
 # -- the spec --------------------------------------------------------------
@@ -196,39 +185,23 @@ FieldProblemKind = Literal[
     "needs_transparency",
 ]
 
-PROBLEM_TEXTS: Mapping[FieldProblemKind, Mapping[Language, str]] = {
-    "unknown": {
-        "en": "There is no such field. The fields are: {choices}.",
-        "ar": "لا يوجد حقل بهذا الاسم. الحقول هي: {choices}.",
-    },
-    "repeated": {
-        "en": "This was given more than once. Give it once.",
-        "ar": "ورد هذا الحقل أكثر من مرة. اكتبه مرة واحدة.",
-    },
-    "not_a_number": {"en": "This must be a number.", "ar": "يجب أن تكون القيمة عددًا."},
-    "not_an_integer": {"en": "This must be a whole number.", "ar": "يجب أن تكون القيمة عددًا صحيحًا."},
-    "out_of_range": {
-        "en": "This must be from {minimum} to {maximum}.",
-        "ar": "يجب أن تكون القيمة من {minimum} إلى {maximum}.",
-    },
-    "not_one_of": {"en": "This must be one of: {choices}.", "ar": "يجب أن تكون القيمة واحدة من: {choices}."},
-    "too_long": {
-        "en": "This may have at most {maximum} characters.",
-        "ar": "يجب ألا يتجاوز النص {maximum} حرفًا.",
-    },
-    "not_text": {
-        "en": "This holds what cannot be drawn: {characters}. Use letters, digits and punctuation.",
-        "ar": "يحتوي النص على ما لا يمكن رسمه: {characters}. استخدم الحروف والأرقام وعلامات الترقيم.",
-    },
-    "not_offered": {
-        "en": "This frame does not take a slogan of your own. Leave the field out, or choose another frame.",
-        "ar": "هذا الإطار لا يقبل شعارًا خاصًا بك. اترك الحقل فارغًا أو اختر إطارًا آخر.",
-    },
-    "needs_transparency": {
-        "en": "A circle needs a format with transparency: {choices}.",
-        "ar": "الشكل الدائري يحتاج إلى صيغة تدعم الشفافية: {choices}.",
-    },
+FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
+    "unknown": mark("There is no such field. The fields are: {choices}."),
+    "repeated": mark("This was given more than once. Give it once."),
+    "not_a_number": mark("This must be a number."),
+    "not_an_integer": mark("This must be a whole number."),
+    "out_of_range": mark("This must be from {minimum} to {maximum}."),
+    "not_one_of": mark("This must be one of: {choices}."),
+    "too_long": mark("This may have at most {maximum} characters."),
+    "not_text": mark("Your words contain characters that cannot be drawn: {characters}. Take them out."),
+    "not_offered": mark("This frame carries the campaign’s own words only. Choose another frame for yours."),
+    "needs_transparency": mark("A circle needs a format with transparency: {choices}."),
 }
+
+OWN_WORDS = "slogan"
+"""The field in which supporters write themselves: what is wrong with it is told in their terms."""
+
+_OWN_WORDS_TOO_LONG = mark("Your words may have at most {maximum} characters. Shorten them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +223,11 @@ class FieldProblem:
         """Build a problem from keywords (kept as a tuple, so that it hashes and pickles)."""
         return cls(field, kind, tuple(params.items()))
 
-    def text(self, language: Language = "en") -> str:
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return a sentence for the reader."""
-        return _filled(PROBLEM_TEXTS[self.kind][language], dict(self.params), language)
+        is_own = self.field == OWN_WORDS and self.kind == "too_long"
+        text = _OWN_WORDS_TOO_LONG if is_own else FIELD_TEXTS[self.kind]
+        return _told(text, dict(self.params), language)
 
 
 class SpecError(RibbonsError):
@@ -267,10 +242,8 @@ class InvalidSpec(SpecError):
     """
 
     code = "invalid_spec"
-    texts: ClassVar = {
-        "en": "Some settings are not right: {fields}.",
-        "ar": "بعض الإعدادات غير صحيحة: {fields}.",
-    }
+    title = mark("Invalid settings")
+    detail = mark("Some settings are not right: {fields}.")
 
     def __init__(self, problems: Iterable[FieldProblem]) -> None:
         self.problems = tuple(problems)
@@ -284,20 +257,16 @@ class SloganDoesNotFit(SpecError):
     """The text is too long or too tall for its place, even at the smallest type the frame allows."""
 
     code = "slogan_does_not_fit"
-    texts: ClassVar = {
-        "en": "The slogan does not fit this frame, even in small letters. Shorten it or change the frame.",
-        "ar": "لا يتسع هذا الإطار للشعار حتى بحروف صغيرة. اختصره أو اختر إطارًا آخر.",
-    }
+    title = mark("Slogan does not fit")
+    detail = mark("Your words do not fit this frame. Shorten them or choose another frame.")
 
 
 class MissingGlyphs(SpecError):
     """Params: ``characters`` (the ones that no font of the frame can draw)."""
 
     code = "missing_glyphs"
-    texts: ClassVar = {
-        "en": "This frame's typeface cannot draw: {characters} — remove these from the slogan.",
-        "ar": "خط هذا الإطار لا يرسم هذه الرموز: {characters} — احذفها من الشعار.",
-    }
+    title = mark("Characters without a glyph")
+    detail = mark("This frame cannot draw these characters: {characters}. Take them out.")
 
 
 # -- frames ----------------------------------------------------------------
@@ -311,20 +280,17 @@ class FrameNotFound(FrameError):
     """Params: ``choices`` (the ids there are)."""
 
     code = "frame_not_found"
-    texts: ClassVar = {
-        "en": "There is no such frame. The frames are: {choices}.",
-        "ar": "لا يوجد إطار بهذا الاسم. الإطارات هي: {choices}.",
-    }
+    title = mark("No such frame")
+    detail = mark("This frame is not offered. Choose another one.")
+    hint = mark("The frames are: {choices}.")
 
 
 class InvalidFrame(FrameError):
     """Params: ``frame`` (its id), ``reason`` (for the frame's author, English)."""
 
     code = "invalid_frame"
-    texts: ClassVar = {
-        "en": "The frame “{frame}” is not valid: {reason}",
-        "ar": "الإطار «{frame}» غير صالح: {reason}",
-    }
+    title = mark("Invalid frame")
+    detail = mark("The frame “{frame}” is not valid: {reason}")
 
 
 # -- the request -----------------------------------------------------------
@@ -338,47 +304,47 @@ class MalformedRequest(RequestError):
     """A body that is not what its headers say, or more parts than a form of ours has."""
 
     code = "malformed_request"
-    texts: ClassVar = {
-        "en": "The form could not be read. Send one photo in the field “photo”, and the settings as fields.",
-        "ar": "تعذرت قراءة النموذج. أرسل صورة واحدة في الحقل «photo» والإعدادات في حقول.",
-    }
+    title = mark("Malformed request")
+    detail = mark("The photo did not arrive as it should. Send it again.")
+    hint = mark("Send one photo in the field “photo”, and the settings as fields.")
 
 
 class UploadTimedOut(RequestError):
     """Params: ``seconds``."""
 
     code = "upload_timed_out"
-    texts: ClassVar = {
-        "en": "The photo did not arrive in time ({seconds} s). Try a better connection or a smaller photo.",
-        "ar": "لم تصل الصورة في المهلة المحددة ({seconds} ث). جرّب اتصالًا أفضل أو صورة أصغر.",
-    }
+    title = mark("Upload timed out")
+    detail = mark(
+        "The photo took too long to arrive. Try again with a better connection, or choose a smaller one."
+    )
+    hint = mark("Time for a photo to arrive: {seconds} s.")
 
 
 class NotFound(RequestError):
     """Nothing lives at this address."""
 
     code = "not_found"
-    texts: ClassVar = {"en": "There is nothing at this address.", "ar": "لا يوجد شيء في هذا العنوان."}
+    title = mark("Not found")
+    detail = mark("There is no page at this address.")
 
 
 class ResultGone(RequestError):
     """A finished avatar's time is over, or it was deleted, or there never was one: nobody is told which."""
 
     code = "result_gone"
-    texts: ClassVar = {
-        "en": "This picture is no longer kept here. Make it again; it takes a moment.",
-        "ar": "لم تعد هذه الصورة محفوظة هنا. اصنعها من جديد، فلن يستغرق ذلك سوى لحظات.",
-    }
+    title = mark("Picture gone")
+    detail = mark(
+        "This picture is no longer here: every picture is deleted after a while. You can make it again."
+    )
 
 
 class MethodNotAllowed(RequestError):
     """Params: ``allowed`` (the methods)."""
 
     code = "method_not_allowed"
-    texts: ClassVar = {
-        "en": "This address takes only: {allowed}.",
-        "ar": "هذا العنوان لا يقبل إلا: {allowed}.",
-    }
+    title = mark("Method not allowed")
+    detail = mark("This address cannot be opened like that. Start from the first page.")
+    hint = mark("This address takes only: {allowed}.")
 
 
 # -- the service -----------------------------------------------------------
@@ -393,10 +359,8 @@ class Busy(CapacityError):
 
     code = "busy"
     retry_after = 2
-    texts: ClassVar = {
-        "en": "Many people are making their picture right now. Try again in a few seconds.",
-        "ar": "يصنع كثيرون صورهم الآن. حاول مرة أخرى بعد ثوانٍ.",
-    }
+    title = mark("Busy")
+    detail = mark("Many people are making their picture right now. Try again in a few seconds.")
 
 
 class WorkerDied(CapacityError):
@@ -404,10 +368,8 @@ class WorkerDied(CapacityError):
 
     code = "worker_died"
     retry_after = 1
-    texts: ClassVar = {
-        "en": "Something went wrong while drawing your picture. Try again.",
-        "ar": "حدث خلل أثناء رسم صورتك. حاول مرة أخرى.",
-    }
+    title = mark("Drawing failed")
+    detail = mark("Something went wrong while your picture was drawn. Try again.")
 
 
 class ShuttingDown(CapacityError):
@@ -415,10 +377,8 @@ class ShuttingDown(CapacityError):
 
     code = "shutting_down"
     retry_after = 5
-    texts: ClassVar = {
-        "en": "The service is restarting. Try again in a few seconds.",
-        "ar": "يُعاد تشغيل الخدمة. حاول مرة أخرى بعد ثوانٍ.",
-    }
+    title = mark("Restarting")
+    detail = mark("The service is restarting. Try again in a few seconds.")
 
 
 class StoreUnavailable(CapacityError):
@@ -426,27 +386,22 @@ class StoreUnavailable(CapacityError):
 
     code = "unavailable"
     retry_after = 5
-    texts: ClassVar = {
-        "en": "Finished pictures cannot be reached right now. Try again in a few seconds.",
-        "ar": "لا يمكن الوصول إلى الصور الجاهزة الآن. حاول مرة أخرى بعد ثوانٍ.",
-    }
+    title = mark("Store unavailable")
+    detail = mark("Finished pictures cannot be reached right now. Try again in a few seconds.")
 
 
 class DeadlineExceeded(CapacityError):
     """Params: ``seconds``."""
 
     code = "deadline_exceeded"
-    texts: ClassVar = {
-        "en": "Drawing this photo took longer than is allowed ({seconds} s). Try a smaller copy of it.",
-        "ar": "تجاوز رسم هذه الصورة المهلة المحددة ({seconds} ث). جرّب نسخة أصغر منها.",
-    }
+    title = mark("Drawing took too long")
+    detail = mark("Making the picture took too long. Choose a smaller copy of the photo.")
+    hint = mark("Time for drawing: {seconds} s.")
 
 
 class InternalError(RibbonsError):
     """A fault of ours. Seeing one is a bug to report."""
 
     code = "internal_error"
-    texts: ClassVar = {
-        "en": "Something went wrong on our side. Try again; if it happens again, tell us.",
-        "ar": "حدث خطأ من جهتنا. حاول مرة أخرى، وإن تكرر فأخبرنا.",
-    }
+    title = mark("Internal error")
+    detail = mark("Something went wrong on our side. Try again in a moment.")

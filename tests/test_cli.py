@@ -127,7 +127,13 @@ def test_a_failure_leaves_an_earlier_avatar_as_it_was(tmp_path: Path, photo: Pat
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("ar", "يجب أن تكون القيمة من 64 إلى 2048"), ("en", "This must be from 64 to 2048")],
+    [
+        ("ar", "يجب أن تكون القيمة من ٦٤ إلى ٢٠٤٨"),
+        ("en", "This must be from 64 to 2048"),
+        ("fr", "La valeur doit être comprise entre 64 et 2048"),
+        ("ur", "یہ قدر 64 سے 2048 تک ہونی چاہیے"),
+        ("nl", "This must be from 64 to 2048"),
+    ],
 )
 def test_bad_options_are_named_all_at_once(language: str, said: str, photo: Path) -> None:
     """Each bad option is listed with what it may be; exit code 2 is bad usage."""
@@ -144,7 +150,10 @@ def test_bad_options_are_named_all_at_once(language: str, said: str, photo: Path
         ((), "Usage"),
         (("make",), "Missing argument"),
         (("make", "no-such-file.jpg", "-o", "-"), "No such file"),
-        (("frames", "check", "no-such-frame"), "There is no such frame"),
+        (
+            ("frames", "check", "no-such-frame"),
+            "This frame is not offered. Choose another one.\nThe frames are: red-ribbons, ",
+        ),
         (("make", "--colour", "red"), "No such option"),
     ],
 )

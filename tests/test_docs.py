@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 import app
+from app.render.formats import FORMAT_NAMES
 from app.settings import PREFIX, Settings, allowed
 from app.spec import AvatarSpec
+from app.texts.translations import translations_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,6 +166,11 @@ def test_readmes_tables_say_what_the_code_says(
         readme.write_text(wanted, encoding="utf-8")
         return
     assert text == wanted
+
+
+def test_readme_names_the_formats_that_are_read(root: Path) -> None:
+    """All of them, in the order in which people are told of them."""
+    assert translations_of("en").either(FORMAT_NAMES) in (root / "README.md").read_text()
 
 
 def test_links_in_the_documents_lead_somewhere(root: Path) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app import errors
-from app.errors import LANGUAGES, PROBLEM_TEXTS, FieldProblem, InvalidSpec, RibbonsError
+from app.errors import FIELD_TEXTS, FieldProblem, InvalidSpec, RibbonsError
+from app.texts.languages import PAGE_LANGUAGES
+from app.texts.translations import translations_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +38,7 @@ def example(kind: type[RibbonsError]) -> RibbonsError:
     """Return an error of that kind with every placeholder filled."""
     if kind is InvalidSpec:
         return InvalidSpec([FieldProblem.of("size", "not_an_integer")])
-    return kind(**dict.fromkeys(placeholders(kind.texts["en"]), "7"))
+    return kind(**dict.fromkeys(placeholders(kind.detail + (kind.hint or "")), "7"))
 
 
 def test_codes_are_unique_and_snake_case() -> None:
@@ -46,23 +48,41 @@ def test_codes_are_unique_and_snake_case() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
 
 
+def is_in(language: str, text: str) -> bool:
+    """Whether a text is in the script of its language, and says all that it has to."""
+    return bool(ARABIC.search(text)) == (language in {"ar", "ur"}) and "{" not in text
+
+
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
-def test_every_error_speaks_arabic_and_english(kind: type[RibbonsError]) -> None:
-    """Each text exists in both languages, with the same placeholders, and fills them all."""
-    assert set(kind.texts) == set(LANGUAGES)
-    assert placeholders(kind.texts["ar"]) == placeholders(kind.texts["en"])
+def test_every_error_speaks_every_language(kind: type[RibbonsError], language: str) -> None:
+    """Title, detail and hint are in the catalogue, and detail and hint are filled in."""
     error = example(kind)
-    assert ARABIC.search(error.text("ar"))
-    assert not ARABIC.search(error.text("en"))
-    assert "{" not in error.text("ar") + error.text("en")
+    translations = translations_of(language)
+    told = [text for text in (kind.title, kind.detail, kind.hint) if text]
+    if language != "en":
+        assert [text for text in told if translations.gettext(text) == text] == []
+    assert is_in(language, translations.gettext(kind.title))
+    assert is_in(language, error.text(language))
+    assert is_in(language, error.hint_text(language) or translations.gettext(kind.title))
 
 
-@pytest.mark.parametrize("kind", PROBLEM_TEXTS)
-def test_every_field_problem_speaks_arabic_and_english(kind: errors.FieldProblemKind) -> None:
-    """Each fault of a field has a sentence in both languages, with the same placeholders."""
-    texts = PROBLEM_TEXTS[kind]
-    assert placeholders(texts["ar"]) == placeholders(texts["en"])
-    assert ARABIC.search(texts["ar"])
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("field", ["slogan", "size"])
+@pytest.mark.parametrize("kind", FIELD_TEXTS)
+def test_every_field_problem_speaks_every_language(
+    kind: errors.FieldProblemKind, field: str, language: str
+) -> None:
+    """Each fault of a field has a sentence, filled in."""
+    params = dict.fromkeys(placeholders(FIELD_TEXTS[kind]), "7")
+    assert is_in(language, FieldProblem.of(field, kind, **params).text(language))
+
+
+def test_a_supporters_own_words_are_told_of_as_such() -> None:
+    """The field in which people write themselves is no setting to them."""
+    told = FieldProblem.of("slogan", "too_long", maximum=60).text("en")
+    assert told == "Your words may have at most 60 characters. Shorten them."
+    assert FieldProblem.of("v", "too_long", maximum=64).text("en") == "This may have at most 64 characters."
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)

@@ -28,11 +28,15 @@ from app.errors import (
     PhotoTooSmall,
     RibbonsError,
 )
-from app.render.formats import Container, UnknownContainer, gif, jpeg, png, webp
-from app.render.formats.bmff import identify_bmff, read_bmff
+from app.render.formats import FORMAT_NAMES, READ_FORMATS, Codec, Container, UnknownContainer
+from app.render.formats.bmff import read_bmff
+from app.render.formats.gif import read_gif
+from app.render.formats.jpeg import read_jpeg
+from app.render.formats.png import read_png
+from app.render.formats.webp import read_webp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from PIL.ImageFile import ImageFile
 
@@ -40,6 +44,15 @@ if TYPE_CHECKING:
 
 DRAFT_SCALES = (8, 4, 2)
 """What libjpeg can divide both sides by while it decodes."""
+
+_READERS: Mapping[Codec, Callable[[bytes], Container]] = {
+    "jpeg": read_jpeg,
+    "png": read_png,
+    "webp": read_webp,
+    "avif": read_bmff,
+    "heif": read_bmff,
+    "gif": read_gif,
+}
 
 
 @dataclass(frozen=True)
@@ -90,16 +103,9 @@ def identify(photo: bytes, limits: Limits) -> Container:
 
 
 def _read_container(photo: bytes) -> Container:
-    if photo.startswith(jpeg.SIGNATURE):
-        return jpeg.read_jpeg(photo)
-    if photo.startswith(png.SIGNATURE):
-        return png.read_png(photo)
-    if photo.startswith(gif.SIGNATURES):
-        return gif.read_gif(photo)
-    if webp.is_webp(photo):
-        return webp.read_webp(photo)
-    if codec := identify_bmff(photo):
-        return read_bmff(photo, codec)
+    for known in READ_FORMATS:
+        if known.begins(photo):
+            return _READERS[known.codec](photo)
     raise UnknownContainer
 
 
@@ -145,7 +151,7 @@ def _as_photo_errors() -> Iterator[None]:
     except RibbonsError:
         raise
     except UnknownContainer as exc:
-        raise PhotoNotSupported from exc
+        raise PhotoNotSupported(formats=FORMAT_NAMES) from exc
     except Exception as exc:
         raise PhotoDamaged from exc
 

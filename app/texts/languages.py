@@ -36,7 +36,7 @@ PAGE_LANGUAGES: dict[str, PageLanguage] = {
     for language in (
         # The campaign's own readers write ٠١٢; CLDR's plain "ar" would write 012.
         PageLanguage("ar", "العربية", "ar_PS", "ar-PS-u-nu-arab"),
-        PageLanguage("en", "English", "en", "en-u-nu-latn"),
+        PageLanguage("en", "English", "en_001", "en-u-nu-latn"),
         PageLanguage("fr", "Français", "fr", "fr-u-nu-latn"),
         PageLanguage("es", "Español", "es", "es-u-nu-latn"),
         PageLanguage("de", "Deutsch", "de", "de-u-nu-latn"),
@@ -46,3 +46,7 @@ PAGE_LANGUAGES: dict[str, PageLanguage] = {
     )
 }
 """By code, in the order of the switch; the first is what readers get who ask for none of them."""
+
+PROGRAM_LANGUAGE = "en"
+"""For whoever names none of them, to the API or at a terminal. Browsers always name one; programs, whose
+authors read the answer, seldom do."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babel import Locale
+from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -20,16 +22,13 @@ from babel.numbers import format_decimal
 from app.texts.languages import PAGE_LANGUAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from app.texts.languages import PageLanguage
 
 _DIGITS = {"arab": str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")}
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
-
-
-def mark(message: str) -> str:
-    """Mark a text for the catalogues where it stands; it is translated where it is shown."""
-    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,49 @@ class Translations:
         digits = _DIGITS.get(Locale.parse(locale).default_numbering_system)
         return text.translate(digits) if digits else text
 
+    def either(self, words: Sequence[str]) -> str:
+        """Write a list of which one is meant: a, b or c."""
+        return format_list(words, style="or", locale=self.language.locale)
 
-def load_translations() -> dict[str, Translations]:
-    """Read every language's catalogue. The order is that of :data:`~app.texts.languages.PAGE_LANGUAGES`.
+    def filled(self, message: str, values: Mapping[str, str | float | tuple[str, ...]]) -> str:
+        """Translate a text and fill in its ``{names}``: words, numbers, or lists of words.
+
+        What ``{characters}`` stands for is divided by spaces, because a comma would be read as one of them;
+        ``{formats}`` is a choice; any other list has the language's commas.
+        """
+        shown = {name: self._shown(name, value) for name, value in values.items()}
+        return self.gettext(message).format(**shown)
+
+    def _shown(self, name: str, value: str | float | tuple[str, ...]) -> str:
+        if isinstance(value, str):
+            return self._isolated(value)
+        if not isinstance(value, tuple):
+            return self.number(value, grouped=False)
+        if name == "formats":
+            return self.either(value)
+        comma = " " if name == "characters" else "، " if self.language.direction == "rtl" else ", "
+        return comma.join(map(self._isolated, value))
+
+    def _isolated(self, word: str) -> str:
+        # First strong isolate: a word of another script keeps its direction, and so does the sentence.
+        return word if self.language.direction == "ltr" and word.isascii() else f"\u2068{word}\u2069"
+
+
+@cache
+def translations_of(code: str) -> Translations:
+    """Read a language's catalogue, once.
 
     Raises:
-        OSError: A catalogue is missing. It belongs to the code, so this is a broken installation.
+        KeyError: It is no language of :data:`~app.texts.languages.PAGE_LANGUAGES`.
+        OSError: The catalogue is missing. It belongs to the code, so this is a broken installation.
     """
-    return {code: Translations(language, _messages(language)) for code, language in PAGE_LANGUAGES.items()}
+    language = PAGE_LANGUAGES[code]
+    return Translations(language, _messages(language))
+
+
+def load_translations() -> dict[str, Translations]:
+    """Read every language's catalogue. The order is that of :data:`~app.texts.languages.PAGE_LANGUAGES`."""
+    return {code: translations_of(code) for code in PAGE_LANGUAGES}
 
 
 def translations_path(code: str) -> Path:

@@ -15,6 +15,7 @@ from starlette_compress import CompressMiddleware
 
 from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
+from app.texts.languages import PAGE_LANGUAGES
 from app.web.api import avatars, docs, frames, health, overlays, problem_kinds, renditions, stats
 from app.web.api.openapi import describe_api
 from app.web.http.problems import language_of, problem_response
@@ -46,8 +47,8 @@ _NO_TELEMETRY: TelemetryConfig = {
 _DESCRIPTION = """\
 Puts a supporter's photo under the campaign's frame and returns a profile picture.
 
-Problems are `application/problem+json` (RFC 9457) with a stable `code`, in Arabic or English by
-`Accept-Language`; English where neither is asked for.
+Problems are `application/problem+json` (RFC 9457) with a stable `code`, in the language that `Accept-Language`
+asks for, of {languages}; English where it asks for none of them.
 """
 
 
@@ -61,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Red Ribbons",
         version=__version__,
-        description=_DESCRIPTION,
+        description=_DESCRIPTION.format(languages=", ".join(PAGE_LANGUAGES)),
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,

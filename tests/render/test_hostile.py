@@ -258,7 +258,7 @@ def test_pictures_whose_extents_overlap_are_refused() -> None:
         )
     )
     with pytest.raises(BrokenContainer):
-        read_bmff(overlapping, "heif")
+        read_bmff(overlapping)
 
 
 @pytest.mark.parametrize("kind", ["heif", "webp"])

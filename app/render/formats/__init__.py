@@ -1,4 +1,4 @@
-"""What a photo's file says of itself, read before any decoder sees it.
+"""The formats of photos that are read, and what a photo's file says of itself before any decoder sees it.
 
 One module per container. Each reads the headers, in bounded time and memory, and gives a :class:`Container`:
 the size, what decoding will cost, which way is up, which colours are meant, and the file again with its
@@ -8,6 +8,7 @@ frames, which is where both the private things and most of the bombs are.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,53 @@ if TYPE_CHECKING:
     from app.render.colourspace import ColourSpace
 
 Codec = Literal["jpeg", "png", "gif", "webp", "avif", "heif"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFormat:
+    """A format of photos that is read.
+
+    Attributes:
+        name: What people call it.
+        codec: What its pixels are coded with.
+        signature: What a file of it begins with: a regular expression over its first characters, read as
+            Latin-1, that Python and JavaScript understand alike.
+        endings: Of files' names, where some systems know a photo of this format by its name only.
+    """
+
+    name: str
+    codec: Codec
+    signature: str
+    endings: tuple[str, ...] = ()
+
+    def begins(self, photo: bytes) -> bool:
+        """Whether a file begins as one of this format does."""
+        return re.match(self.signature, photo[:SIGNATURE_BYTES].decode("latin-1")) is not None
+
+
+SIGNATURE_BYTES = 16
+"""More than any signature needs."""
+
+# AVIF and HEIC are brands of one container: which it is, bmff.py finds out.
+_BMFF = r"^[\s\S]{4}ftyp"
+
+READ_FORMATS: tuple[PhotoFormat, ...] = (
+    PhotoFormat("JPEG", "jpeg", r"^\xff\xd8\xff"),
+    PhotoFormat("PNG", "png", r"^\x89PNG\r\n\x1a\n"),
+    PhotoFormat("WebP", "webp", r"^RIFF[\s\S]{4}WEBP"),
+    PhotoFormat("AVIF", "avif", _BMFF, (".avif",)),
+    PhotoFormat("HEIC", "heif", _BMFF, (".heic", ".heif")),
+    PhotoFormat("GIF", "gif", "^GIF8[79]a"),
+)
+"""In the order in which people are told of them: the likeliest first."""
+
+FORMAT_NAMES = tuple(known.name for known in READ_FORMATS)
+
+PICKED_FILES = ("image/*", *(ending for known in READ_FORMATS for ending in known.endings))
+"""What systems are asked to offer where a photo is chosen, as HTML's ``accept`` has it."""
+
+PHOTO_SIGNATURE = "|".join(dict.fromkeys(known.signature for known in READ_FORMATS))
+"""What a file begins with that may be a photo of any of them."""
 
 MAX_PARTS = 20_000
 """Segments, chunks, blocks or boxes that are walked before a file is called damaged.

@@ -35,10 +35,10 @@ class _Box:
     end: int
 
 
-def identify_bmff(photo: bytes) -> Codec | None:
+def _codec_of(photo: bytes) -> Codec:
     """Tell AVIF and HEIF by the brands in the first box; the first that is known decides."""
-    if len(photo) < 16 or photo[4:8] != b"ftyp":
-        return None
+    if len(photo) < 16:
+        raise UnknownContainer
     (size,) = struct.unpack_from(">I", photo)
     minor = photo[16 : min(size, 16 + 4 * MAX_BRANDS)]
     for brand in (photo[8:12], *(minor[at : at + 4] for at in range(0, len(minor), 4))):
@@ -46,10 +46,10 @@ def identify_bmff(photo: bytes) -> Codec | None:
             return "avif"
         if brand in HEIF_BRANDS:
             return "heif"
-    return None
+    raise UnknownContainer
 
 
-def read_bmff(photo: bytes, codec: Codec) -> Container:
+def read_bmff(photo: bytes) -> Container:
     """Read the properties, and leave of the file what the picture itself is made of.
 
     An animation is its primary item, the first frame: its track is blotted out. Orientation is not read here:
@@ -58,8 +58,9 @@ def read_bmff(photo: bytes, codec: Codec) -> Container:
 
     Raises:
         BrokenContainer: Cut short, contradictory, or with more boxes than any photo.
-        UnknownContainer: A film without a still picture.
+        UnknownContainer: Neither AVIF nor HEIF, or a film without a still picture.
     """
+    codec = _codec_of(photo)
     boxes = list(_boxes(photo))
     items = _read_items(photo, boxes)
     if not items.pictures:

@@ -7,8 +7,6 @@ import struct
 from app.render.formats import MAX_PARTS, BrokenContainer, Container
 from app.render.formats.exif import UPRIGHT
 
-SIGNATURES = (b"GIF87a", b"GIF89a")
-
 EXTENSION, IMAGE = 0x21, 0x2C
 GRAPHIC_CONTROL = 0xF9
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from app.render.formats import MAX_PARTS, BrokenContainer, Container, UnknownContainer
 from app.render.formats.exif import UPRIGHT, read_orientation
 
-SIGNATURE = b"\xff\xd8\xff"
-
 MAX_SCANS = 32
 """Scans a file may have. libjpeg writes a colour photo in 10 (``jpeg_simple_progression``) and a CMYK one
 in 18; mozjpeg's optimiser ends below 20. Each scan walks over every coefficient again, so their number

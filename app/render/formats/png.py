@@ -9,7 +9,7 @@ from app.render.colourspace import ColourSpace
 from app.render.formats import MAX_PARTS, BrokenContainer, Container
 from app.render.formats.exif import UPRIGHT, read_orientation
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 MAX_PROFILE_BYTES = 4_000_000
 """Size of an unpacked ICC profile. Printers' CMYK tables, the largest in use, take about 2.7 MB."""
@@ -25,11 +25,11 @@ def read_png(photo: bytes) -> Container:
     Raises:
         BrokenContainer: Cut short, without a picture, or with more chunks than any photo.
     """
-    kept: list[bytes | memoryview] = [SIGNATURE]
+    kept: list[bytes | memoryview] = [_SIGNATURE]
     said: dict[bytes, bytes] = {}
     width, height = _read_header(photo)
     view = memoryview(photo)
-    at = len(SIGNATURE)
+    at = len(_SIGNATURE)
     for _ in range(MAX_PARTS):
         if at + 12 > len(photo):
             raise BrokenContainer

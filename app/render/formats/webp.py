@@ -13,11 +13,6 @@ FLAGS_KEPT = 0x12
 """Of the VP8X flags: has alpha, is an animation. Those for ICC, EXIF and XMP go with their chunks."""
 
 
-def is_webp(photo: bytes) -> bool:
-    """Tell a WebP by its first bytes."""
-    return photo[:4] == b"RIFF" and photo[8:12] == b"WEBP"
-
-
 def read_webp(photo: bytes) -> Container:
     """Read a WebP's chunks.
 

@@ -14,9 +14,12 @@ from app import errors
 from app.errors import FieldProblem, InvalidSpec
 from app.render import rendition
 from app.render.encode import MEDIA_TYPES
+from app.render.formats import FORMAT_NAMES
 from app.render.limits import Limits
 from app.spec import AvatarSpec, field_range
-from app.web.http.problems import MEDIA_TYPE, Problem, kind_of, problem
+from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
+from app.texts.translations import translations_of
+from app.web.http.problems import MEDIA_TYPE, Problem, problem, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +41,7 @@ _EXAMPLE_PARAMS: Mapping[str, Param] = {
     "choices": "red-ribbons",
     "seconds": 10,
     "allowed": ("GET", "HEAD"),
+    "formats": FORMAT_NAMES,
     "frame": "red-ribbons",
     "reason": "…",
 }
@@ -67,7 +71,7 @@ def example_of(error: type[RibbonsError]) -> RibbonsError:
     if error is InvalidSpec:
         minimum, maximum = field_range("size")
         return InvalidSpec([FieldProblem.of("size", "out_of_range", minimum=minimum, maximum=maximum)])
-    names = {name for _, name, _, _ in string.Formatter().parse(error.texts["en"]) if name}
+    names = {name for _, name, _, _ in string.Formatter().parse(error.detail + (error.hint or "")) if name}
     return error(**{name: _EXAMPLE_PARAMS[name] for name in names})
 
 
@@ -75,25 +79,25 @@ def problem_responses(kinds: Iterable[type[RibbonsError]]) -> dict[int | str, di
     """Return a response per status, with an example of every error that has it."""
     by_status: dict[int, list[type[RibbonsError]]] = {}
     for kind in kinds:
-        by_status.setdefault(kind_of(kind).status, []).append(kind)
+        by_status.setdefault(status_of(kind), []).append(kind)
     return {status: _problem_response(same) for status, same in sorted(by_status.items())}
 
 
 def _problem_response(kinds: list[type[RibbonsError]]) -> dict[str, Any]:
     examples = {
         kind.code: {
-            "summary": kind_of(kind).titles["en"],
-            "value": problem(example_of(kind), "en").model_dump(exclude_none=True),
+            "summary": kind.title,
+            "value": problem(example_of(kind), PROGRAM_LANGUAGE).model_dump(exclude_none=True),
         }
         for kind in kinds
     }
     headers: dict[str, Any] = {
-        "Content-Language": {"description": "ar or en.", "schema": {"type": "string"}},
+        "Content-Language": {"schema": {"type": "string", "enum": list(PAGE_LANGUAGES)}},
     }
     if any(kind.retry_after is not None for kind in kinds):
         headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
     return {
-        "description": " · ".join(kind_of(kind).titles["en"] for kind in kinds),
+        "description": " · ".join(kind.title for kind in kinds),
         "headers": headers,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
     }
@@ -159,7 +163,10 @@ _VERSION: dict[str, Any] = {
 
 def _photo_body(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of a request that brings a photo: in a form beside other fields, or by itself."""
-    photo = {**_BINARY, "description": "JPEG, PNG, WebP, AVIF, HEIC or GIF, known by its bytes."}
+    photo = {
+        **_BINARY,
+        "description": f"{translations_of(PROGRAM_LANGUAGE).either(FORMAT_NAMES)}, known by its bytes.",
+    }
     form = {"type": "object", "required": ["photo"], "properties": {"photo": photo, **fields}}
     return {
         "required": True,

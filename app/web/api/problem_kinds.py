@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from app.errors import NotFound
 from app.web.api import openapi
-from app.web.http.problems import KINDS, ProblemKind, describe
+from app.web.http.problems import STATUSES, ProblemKind, describe
 
 router = APIRouter()
 
@@ -16,7 +16,7 @@ router = APIRouter()
 @router.get("/v1/problems", summary="List the kinds of problem", tags=["problems"])
 async def list_problems() -> list[ProblemKind]:
     """Every `code` that a problem can have."""
-    return [describe(error) for error in KINDS]
+    return [describe(error) for error in STATUSES]
 
 
 @router.get(
@@ -29,7 +29,7 @@ async def show_problem(
     code: Annotated[str, Path(description="A problem's `code`.", examples=["busy"])],
 ) -> ProblemKind:
     """What the `type` of a problem points to."""
-    for error in KINDS:
+    for error in STATUSES:
         if error.code == code:
             return describe(error)
     raise NotFound

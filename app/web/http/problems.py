@@ -1,15 +1,16 @@
-"""Each error becomes an answer: a status and ``application/problem+json`` (RFC 9457) in two languages."""
+"""Each error becomes an answer: a status and a problem (RFC 9457) in the reader's language."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app import errors
-from app.errors import LANGUAGES, InternalError, InvalidSpec, Language  # pydantic reads it
+from app.errors import InternalError, InvalidSpec
+from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
+from app.texts.translations import translations_of
 from app.web.http.negotiation import negotiate
 
 if TYPE_CHECKING:
@@ -22,62 +23,44 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/v1/problems/"
 
-PROGRAM_LANGUAGE: Language = "en"
-"""For a reader who names neither language. Browsers always name one; programs, whose authors read the answer,
-seldom do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What HTTP says of one kind of error.
-
-    Attributes:
-        status: The status code.
-        titles: A short name by language; the same for every occurrence, as RFC 9457 asks.
-    """
-
-    status: int
-    titles: Mapping[Language, str]
-
-    @classmethod
-    def of(cls, status: int, en: str, ar: str) -> Kind:
-        """Build a kind from its titles."""
-        return cls(status, {"en": en, "ar": ar})
-
-
-KINDS: Mapping[type[RibbonsError], Kind] = {
-    errors.PhotoMissing: Kind.of(400, "No photo", "لا توجد صورة"),
-    errors.PhotoTooManyBytes: Kind.of(413, "Photo too large", "حجم الصورة كبير"),
-    errors.PhotoNotSupported: Kind.of(415, "Not a photo we can read", "صيغة غير مدعومة"),
-    errors.PhotoDamaged: Kind.of(422, "Damaged photo", "صورة تالفة"),
-    errors.PhotoTooManyPixels: Kind.of(422, "Too many pixels", "أبعاد الصورة كبيرة"),
-    errors.PhotoTooSmall: Kind.of(422, "Photo too small", "أبعاد الصورة صغيرة"),
-    errors.InvalidSpec: Kind.of(422, "Invalid settings", "إعدادات غير صحيحة"),
-    errors.SloganDoesNotFit: Kind.of(422, "Slogan does not fit", "الشعار لا يتسع له الإطار"),
-    errors.MissingGlyphs: Kind.of(422, "Characters without a glyph", "رموز لا يمكن رسمها"),
-    errors.FrameNotFound: Kind.of(404, "No such frame", "إطار غير موجود"),
-    errors.InvalidFrame: Kind.of(500, "Invalid frame", "إطار غير صالح"),
-    errors.MalformedRequest: Kind.of(400, "Malformed request", "طلب غير مقروء"),
-    errors.UploadTimedOut: Kind.of(408, "Upload timed out", "انتهت مهلة الإرسال"),
-    errors.NotFound: Kind.of(404, "Not found", "غير موجود"),
-    errors.ResultGone: Kind.of(404, "Picture gone", "الصورة لم تعد محفوظة"),
-    errors.MethodNotAllowed: Kind.of(405, "Method not allowed", "طريقة غير مسموحة"),
-    errors.Busy: Kind.of(503, "Busy", "الخدمة مشغولة"),
-    errors.WorkerDied: Kind.of(503, "Drawing failed", "تعذر الرسم"),
-    errors.ShuttingDown: Kind.of(503, "Restarting", "إعادة تشغيل"),
-    errors.StoreUnavailable: Kind.of(503, "Store unavailable", "المخزن غير متاح"),
-    errors.DeadlineExceeded: Kind.of(504, "Drawing took too long", "استغرق الرسم طويلًا"),
-    errors.InternalError: Kind.of(500, "Internal error", "خطأ داخلي"),
+STATUSES: Mapping[type[RibbonsError], int] = {
+    errors.PhotoMissing: 400,
+    errors.PhotoTooManyBytes: 413,
+    errors.PhotoNotSupported: 415,
+    errors.PhotoDamaged: 422,
+    errors.PhotoTooManyPixels: 422,
+    errors.PhotoTooSmall: 422,
+    errors.InvalidSpec: 422,
+    errors.SloganDoesNotFit: 422,
+    errors.MissingGlyphs: 422,
+    errors.FrameNotFound: 404,
+    errors.InvalidFrame: 500,
+    errors.MalformedRequest: 400,
+    errors.UploadTimedOut: 408,
+    errors.NotFound: 404,
+    errors.ResultGone: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Busy: 503,
+    errors.WorkerDied: 503,
+    errors.ShuttingDown: 503,
+    errors.StoreUnavailable: 503,
+    errors.DeadlineExceeded: 504,
+    errors.InternalError: 500,
 }
 """Every error that has a code. A test fails when one is missing."""
 
 
-def kind_of(error: type[RibbonsError]) -> Kind:
-    """Return what HTTP says of an error, or of the nearest ancestor that is known."""
+def status_of(error: type[RibbonsError]) -> int:
+    """Return the status of an error, or of the nearest ancestor that is known."""
     for ancestor in error.__mro__:
-        if ancestor in KINDS:
-            return KINDS[ancestor]
-    return KINDS[InternalError]
+        if ancestor in STATUSES:
+            return STATUSES[ancestor]
+    return STATUSES[InternalError]
+
+
+def shown(error: RibbonsError) -> RibbonsError:
+    """Return the error whose texts are told: a frame's fault is for its author, no supporter can mend it."""
+    return InternalError() if isinstance(error, errors.InvalidFrame) else error
 
 
 class FieldProblemMember(BaseModel):
@@ -94,7 +77,8 @@ class Problem(BaseModel):
     type: Annotated[str, Field(description="Address of a description of this kind of problem.")]
     title: Annotated[str, Field(description="The kind of problem, for the reader.")]
     status: Annotated[int, Field(description="The HTTP status.")]
-    detail: Annotated[str, Field(description="What was wrong and what to do, for the reader.")]
+    detail: Annotated[str, Field(description="What was wrong and what to do, for whoever sent the photo.")]
+    hint: Annotated[str | None, Field(description="What else helps whoever writes the program.")] = None
     code: Annotated[str, Field(description="Stable identifier, for programs.")]
     fields: Annotated[
         list[FieldProblemMember] | None,
@@ -107,16 +91,23 @@ class ProblemKind(BaseModel):
 
     code: str
     status: int
-    title: dict[Language, str]
-    detail: Annotated[dict[Language, str], Field(description="A template; words in braces vary.")]
+    title: dict[str, str]
+    detail: Annotated[dict[str, str], Field(description="A template; words in braces vary.")]
+    hint: Annotated[
+        dict[str, str] | None, Field(description="A template too, for whoever writes the program.")
+    ]
     retry_after: Annotated[int | None, Field(description="Seconds after which the same request may succeed.")]
 
 
-def problem_response(error: RibbonsError, language: Language) -> Response:
+def problem_response(error: RibbonsError, language: str) -> Response:
     """Return the answer for an error, in the reader's language."""
+    return response_of(problem(error, language), error, language)
+
+
+def response_of(told: Problem, error: RibbonsError, language: str) -> Response:
+    """Return the answer that carries a problem."""
     headers = {"Content-Language": language, "Vary": "Accept-Language", **headers_of(error)}
-    body = problem(error, language).model_dump_json(exclude_none=True)
-    return Response(body, kind_of(type(error)).status, headers, MEDIA_TYPE)
+    return Response(told.model_dump_json(exclude_none=True), told.status, headers, MEDIA_TYPE)
 
 
 def headers_of(error: RibbonsError) -> Mapping[str, str]:
@@ -130,22 +121,20 @@ def headers_of(error: RibbonsError) -> Mapping[str, str]:
     return headers
 
 
-def problem(error: RibbonsError, language: Language) -> Problem:
+def problem(error: RibbonsError, language: str) -> Problem:
     """Return the problem that an error is."""
-    kind = kind_of(type(error))
     fields = None
     if isinstance(error, InvalidSpec):
         fields = [
             FieldProblemMember(field=fault.field, code=fault.kind, detail=fault.text(language))
             for fault in error.problems
         ]
-    # A frame's fault is for its author; a supporter cannot mend it.
-    shown = InternalError() if isinstance(error, errors.InvalidFrame) else error
     return Problem(
         type=f"{TYPE_PREFIX}{error.code}",
-        title=kind.titles[language],
-        status=kind.status,
-        detail=shown.text(language),
+        title=translations_of(language).gettext(error.title),
+        status=status_of(type(error)),
+        detail=shown(error).text(language),
+        hint=shown(error).hint_text(language),
         code=error.code,
         fields=fields,
     )
@@ -153,16 +142,20 @@ def problem(error: RibbonsError, language: Language) -> Problem:
 
 def describe(error: type[RibbonsError]) -> ProblemKind:
     """Return the kind of problem that an error is."""
-    kind = kind_of(error)
     return ProblemKind(
         code=error.code,
-        status=kind.status,
-        title=dict(kind.titles),
-        detail=dict(error.texts),
+        status=status_of(error),
+        title=_in_every_language(error.title),
+        detail=_in_every_language(error.detail),
+        hint=_in_every_language(error.hint) if error.hint else None,
         retry_after=error.retry_after,
     )
 
 
-def language_of(request: HTTPConnection) -> Language:
+def _in_every_language(text: str) -> dict[str, str]:
+    return {code: translations_of(code).gettext(text) for code in PAGE_LANGUAGES}
+
+
+def language_of(request: HTTPConnection) -> str:
     """Return the language that a problem speaks to whoever sent a request."""
-    return negotiate(request.headers.get("accept-language"), LANGUAGES, PROGRAM_LANGUAGE)
+    return negotiate(request.headers.get("accept-language"), tuple(PAGE_LANGUAGES), PROGRAM_LANGUAGE)

@@ -9,13 +9,15 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from app import errors
 from app.errors import FieldProblem, RibbonsError
+from app.render.formats import FORMAT_NAMES, PHOTO_SIGNATURE, PICKED_FILES
 from app.spec import DEFAULT_SIZE, SLOGAN_CHARACTERS, AvatarSpec, field_range, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.addresses import overlay_address
-from app.web.http.problems import MEDIA_TYPE, headers_of, kind_of, problem
+from app.web.http.problems import headers_of, problem, response_of, status_of
 from app.web.orders import take_order
-from app.web.pages.error_texts import explain
+from app.web.pages.errors import explain
 from app.web.pages.languages import PageLanguageCode, lead_to_language
 from app.web.pages.site import site_of
 from app.web.service import service_of
@@ -68,16 +70,17 @@ async def _editor(
         ),
         "language_names": PAGE_LANGUAGES,
         "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
-        "error": explain(error, site_of(request).translations[site_of(request).language_of(request)])
-        if error
-        else None,
+        "error": explain(error, site_of(request).language_of(request)) if error else None,
+        "refusals": _refusals(service, site_of(request).language_of(request)),
         "deleted": "deleted" in request.query_params,
         "slogan_characters": SLOGAN_CHARACTERS,
         "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
         "limits": _limits(service),
+        "photo_signature": PHOTO_SIGNATURE,
+        "picked_files": ",".join(PICKED_FILES),
         "avatars_made": service.counter.total if site_of(request).shows_counter else None,
     }
-    status = kind_of(type(error)).status if error else 200
+    status = status_of(type(error)) if error else 200
     headers = headers_of(error) if error else {}
     return site_of(request).page(request, "editor.html", context, status=status, headers=headers)
 
@@ -93,6 +96,17 @@ def _limits(service: Service) -> Mapping[str, int | float]:
         "lifetime": service.results.lifetime,
         "upload-timeout": service.uploads.timeout,
     }
+
+
+def _refusals(service: Service, language: str) -> Mapping[str, str]:
+    """Return what the editor's script says of a file without sending it, by the error's code."""
+    refused = (
+        errors.PhotoMissing(),
+        errors.PhotoNotSupported(formats=FORMAT_NAMES),
+        errors.PhotoTooManyBytes.over(service.uploads.max_photo_bytes),
+        errors.InternalError(),
+    )
+    return {error.code: error.text(language) for error in refused}
 
 
 # -- making ----------------------------------------------------------------
@@ -159,11 +173,7 @@ def _read_form(fields: Fields, frames: FrameLibrary, page_language: str) -> Avat
 
 
 def _problem_for_script(request: Request, error: RibbonsError) -> Response:
-    """Answer as the API does, in the page's own language and words."""
-    site = site_of(request)
-    code = site.language_of(request)
-    told = problem(error, "ar" if code == "ar" else "en").model_copy(
-        update={"detail": explain(error, site.translations[code])}
-    )
-    headers = {"Content-Language": code, **headers_of(error)}
-    return Response(told.model_dump_json(exclude_none=True), told.status, headers, MEDIA_TYPE)
+    """Answer as the API does, but of a bad choice as the page does, and in the page's language."""
+    language = site_of(request).language_of(request)
+    told = problem(error, language).model_copy(update={"detail": explain(error, language)})
+    return response_of(told, error, language)

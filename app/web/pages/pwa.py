@@ -16,7 +16,9 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import Response
 
-from app.texts.translations import LOCALE_FOLDER, mark
+from app.render.formats import PICKED_FILES
+from app.texts.marking import mark
+from app.texts.translations import LOCALE_FOLDER
 from app.web.pages.languages import KnownLanguage, PageLanguageCode
 from app.web.pages.site import TEMPLATES_FOLDER, site_of
 
@@ -105,8 +107,7 @@ def manifest(site: Site, translations: Translations) -> dict[str, Any]:
             "action": f"/{language.code}/share",
             "method": "POST",
             "enctype": "multipart/form-data",
-            # Android knows some photos by their names only.
-            "params": {"files": [{"name": "photo", "accept": ["image/*", ".heic", ".heif", ".avif"]}]},
+            "params": {"files": [{"name": "photo", "accept": PICKED_FILES}]},
         },
     }
 

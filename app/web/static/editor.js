@@ -10,7 +10,7 @@ import { Panel } from "./panel.js";
 import { LIGHT_BYTES, MAX_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
 import { Refused, deliver } from "./sending.js";
 import { Stage } from "./stage.js";
-import { hasText, measure, number, percent, text } from "./texts.js";
+import { measure, number, percent, text } from "./texts.js";
 
 /** @typedef {import("./framing.js").Framing} Framing */
 /** @typedef {import("./photo.js").Photo} Photo */
@@ -104,11 +104,11 @@ async function take(file) {
 async function readElsewhere(file, isCurrent) {
   try {
     // What the picker of a phone gives for a photo that is only in its cloud.
-    if (!file.size) throw new Refused("", "photo_missing");
+    if (!file.size) throw new Refused(text("emptyFile"));
     const isPhoto = await looksLikePhoto(file);
     if (!isCurrent()) return null; // nothing is sent for nothing
-    if (!isPhoto) throw new Refused("", "photo_not_supported");
-    if (file.size > MAX_PHOTO_MB * BYTES_IN_MB) throw new Refused("", "photo_too_many_bytes");
+    if (!isPhoto) throw new Refused(text("notSupported"));
+    if (file.size > MAX_PHOTO_MB * BYTES_IN_MB) throw new Refused(text("tooManyBytes"));
     const body = new FormData();
     body.append("photo", file, "photo");
     body.append("side", EDITED_SIDE);
@@ -119,7 +119,7 @@ async function readElsewhere(file, isCurrent) {
       (photo ? stage.element : photoInput).focus({ preventScroll: true });
     }
     const next = answer && (await decode(answer));
-    if (answer && !next) throw new Refused("", "failed");
+    if (answer && !next) throw new Refused(text("failed"));
     return next;
   } catch (problem) {
     if (isCurrent()) reading.fail(wordsFor(problem));
@@ -127,12 +127,9 @@ async function readElsewhere(file, isCurrent) {
   }
 }
 
-/**
- * What an address of the API refuses, in the words of the page: the API itself speaks but two languages.
- * @param {unknown} problem
- */
+/** @param {unknown} problem */
 function wordsFor(problem) {
-  return text(problem instanceof Refused && hasText(problem.code) ? problem.code : "failed");
+  return problem instanceof Refused ? problem.message : text("failed");
 }
 
 /** @param {Photo} next */
@@ -406,7 +403,7 @@ async function make() {
   } catch (problem) {
     if (!isCurrent()) return;
     if (problem instanceof Refused && problem.code === "upload_timed_out") maxBytes = LIGHT_BYTES;
-    sending.fail(problem instanceof Refused ? problem.message : text("failed"));
+    sending.fail(wordsFor(problem));
   }
   setBusy(false);
 }

@@ -6,6 +6,9 @@ const { dataset } = /** @type {HTMLElement} */ (document.getElementById("editor"
 /** @param {string} name */
 const number = (name) => Number(dataset[name]);
 
+/** How the formats that are read begin: their first bytes, each as a character. */
+export const PHOTO_SIGNATURE = new RegExp(dataset.photoSignature ?? "");
+
 export const MAX_PHOTO_MB = number("maxPhotoMb");
 /** Pixels along the shorter side of what may be sent. */
 export const MIN_SIDE = number("minSide");

@@ -25,15 +25,21 @@ export async function load({ address, lang, slogan, size }, signal, onLate) {
   url.searchParams.set("lang", lang);
   url.searchParams.set("size", String(size));
   if (slogan) url.searchParams.set("slogan", slogan);
+  const headers = { "Accept-Language": document.documentElement.lang };
   for (;;) {
     // A supporter's own words stay in no cache of a phone that others use too.
-    const answer = await fetch(url, { signal, cache: slogan ? "no-store" : "default" });
+    const answer = await fetch(url, { signal, headers, cache: slogan ? "no-store" : "default" });
     if (answer.ok) return show(await answer.blob());
     const seconds = Number(answer.headers.get("Retry-After"));
-    if (!seconds) throw new Refused("", (await answer.json()).code);
+    if (!seconds) throw refusal(await answer.json());
     onLate();
     await pause(seconds, signal);
   }
+}
+
+/** @param {{code: string, detail: string, fields?: {detail: string}[]}} problem */
+function refusal({ code, detail, fields }) {
+  return new Refused(fields ? fields.map((field) => field.detail).join(" ") : detail, code);
 }
 
 /** @param {number} seconds @param {AbortSignal} signal */

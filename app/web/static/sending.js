@@ -25,8 +25,8 @@ const MAX_DEATHS = 2;
 
 /** The server says no, and why, in the reader's language. */
 export class Refused extends Error {
-  /** @param {string} message @param {string} code */
-  constructor(message, code) {
+  /** @param {string} message @param {string} [code] of the server's problem */
+  constructor(message, code = "") {
     super(message);
     this.code = code;
   }
@@ -99,6 +99,7 @@ function attempt({ address, body, accept }, panel) {
     request.open("POST", address);
     request.responseType = "blob";
     request.setRequestHeader("Accept", accept);
+    request.setRequestHeader("Accept-Language", document.documentElement.lang);
     panel.showSent(0, () => finish(null));
     heard();
     request.send(body);
@@ -111,6 +112,6 @@ async function refusal({ body }) {
     const problem = JSON.parse(await new Response(body).text());
     return new Refused(problem.detail, problem.code);
   } catch {
-    return new Refused(text("failed"), "failed"); // not from us, but from something between
+    return new Refused(text("failed")); // not from us, but from something between
   }
 }

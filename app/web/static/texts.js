@@ -14,11 +14,6 @@ export function text(name, values = {}) {
   return texts[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 }
 
-/** @param {string} name of a text that may not be there */
-export function hasText(name) {
-  return name in texts;
-}
-
 /** @param {number} value */
 export const number = (value) => format(value, {});
 

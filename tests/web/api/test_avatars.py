@@ -11,6 +11,7 @@ from PIL import Image
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
 from app.spec import AvatarSpec
+from app.texts.languages import PAGE_LANGUAGES
 from app.web.http.uploads import MAX_FIELDS
 
 if TYPE_CHECKING:
@@ -203,17 +204,22 @@ def assert_problem(response: httpx2.Response, status: int, code: str, language: 
     problem: dict[str, Any] = response.json()
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["type"] == f"/v1/problems/{code}"
-    texts = [problem["title"], problem["detail"], *(fault["detail"] for fault in problem.get("fields", ()))]
+    texts = [
+        problem["title"],
+        problem["detail"],
+        problem.get("hint", problem["title"]),
+        *(fault["detail"] for fault in problem.get("fields", ())),
+    ]
     for text in texts:
         assert "Traceback" not in text
-        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language == "ar")
+        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language in {"ar", "ur"})
     return problem
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
 @pytest.mark.parametrize("case", BAD_PHOTOS)
 def test_a_bad_photo_is_a_clean_answer(client: TestClient, photo: bytes, case: str, language: str) -> None:
-    """Status, code and text for each, in both languages, in well under a second."""
+    """Status, code and text for each, in every language, in well under a second."""
     send, status, code = BAD_PHOTOS[case]
     request = send(photo)
     headers = {"accept-language": language, **request.pop("headers", {})}
@@ -223,7 +229,7 @@ def test_a_bad_photo_is_a_clean_answer(client: TestClient, photo: bytes, case: s
     assert_problem(response, status, code, language)
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
 @pytest.mark.parametrize("way", ["form", "query"])
 @pytest.mark.parametrize("case", BAD_SPECS)
 def test_a_bad_spec_names_the_field(
@@ -279,7 +285,7 @@ def test_a_wrong_method_says_which_ones_are_right(client: TestClient) -> None:
         response = client.delete(path, headers={"accept-language": "ar"})
         problem = assert_problem(response, 405, "method_not_allowed", "ar")
         assert response.headers["allow"] == "GET, HEAD"
-        assert "GET" in problem["detail"]
+        assert "GET" in problem["hint"]
 
 
 # -- frames ----------------------------------------------------------------
@@ -302,7 +308,7 @@ def test_the_frames_are_listed_in_the_campaigns_order(client: TestClient, frames
 def test_an_unknown_frame(client: TestClient, suffix: str) -> None:
     """The answer names the frames there are."""
     problem = assert_problem(client.get(f"/v1/frames/nothing{suffix}"), 404, "frame_not_found", "en")
-    assert "red-ribbons" in problem["detail"]
+    assert "red-ribbons" in problem["hint"]
 
 
 @pytest.mark.parametrize(

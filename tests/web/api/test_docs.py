@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from app.settings import load_settings
 from app.spec import AvatarSpec, field_range
 from app.web.app import create_app
-from app.web.http.problems import KINDS
+from app.web.http.problems import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,13 +93,13 @@ def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> Non
     assert responses["200"]["content"].keys() == {"image/jpeg", "image/png", "image/webp", "image/avif"}
     problems = {status: answer for status, answer in responses.items() if status != "200"}
     assert problems.keys() == {"400", "408", "413", "415", "422", "500", "503", "504"}
-    by_code: dict[str, type[RibbonsError]] = {error.code: error for error in KINDS}
+    by_code: dict[str, type[RibbonsError]] = {error.code: error for error in STATUSES}
     for status, answer in problems.items():
         (content,) = answer["content"].values()
         for code, example in content["examples"].items():
             value = example["value"]
             assert value["code"] == code
-            assert value["status"] == int(status) == KINDS[by_code[code]].status
+            assert value["status"] == int(status) == STATUSES[by_code[code]]
             assert "{" not in value["detail"]
     assert "Retry-After" in problems["503"]["headers"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import Busy
 from app.render.rendition import make_rendition
+from app.texts.languages import PAGE_LANGUAGES
 from tests import photos
 from tests.web.api.test_avatars import BAD_PHOTOS, assert_problem, opened
 
@@ -43,7 +44,7 @@ def test_a_photo_is_whole_and_as_large_as_it_was(client: TestClient) -> None:
     assert opened(client.post(RENDITIONS, content=photo, params={"side": "64"})).size == (64, 43)
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
 @pytest.mark.parametrize("way", ["form", "query"])
 @pytest.mark.parametrize(
     "case",
@@ -86,7 +87,7 @@ def test_thousands_of_fields_are_one_short_answer(client: TestClient, photo: byt
     assert_problem(client.post(f"{RENDITIONS}?{query}", content=photo), 400, "malformed_request", "en")
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
 @pytest.mark.parametrize("case", BAD_PHOTOS)
 def test_a_bad_photo_is_a_clean_answer(client: TestClient, photo: bytes, case: str, language: str) -> None:
     """The same status, code and text as for an avatar."""

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import string
-
 import pytest
 
 from app import errors
-from app.errors import LANGUAGES, PROBLEM_TEXTS, FieldProblem, InvalidSpec, RibbonsError
+from app.errors import FieldProblem, InvalidSpec, RibbonsError
+from app.texts.languages import PAGE_LANGUAGES
 from app.web.api.openapi import example_of
-from app.web.http.problems import KINDS, describe, kind_of, problem, problem_response
+from app.web.http.problems import STATUSES, describe, problem, problem_response, status_of
 
 
 def tree(error: type[RibbonsError]) -> list[type[RibbonsError]]:
@@ -27,27 +26,19 @@ def test_every_error_has_its_own_code() -> None:
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.code)
 def test_no_error_is_unmapped(error: type[RibbonsError]) -> None:
     """Each error has a status of its own choosing, not one that it falls back to."""
-    assert error in KINDS
-    assert 400 <= KINDS[error].status <= 599
+    assert error in STATUSES
+    assert 400 <= STATUSES[error] <= 599
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.code)
-def test_every_error_speaks_every_language(error: type[RibbonsError], language: errors.Language) -> None:
-    """Title and detail are there, filled in, and in the language's own script."""
-    shown = problem(example_of(error), language)
-    for text in (shown.title, shown.detail):
-        assert text
+def test_every_error_speaks_every_language(error: type[RibbonsError], language: str) -> None:
+    """Title, detail and hint are there, filled in, and in the language's own script."""
+    told = problem(example_of(error), language)
+    for text in filter(None, (told.title, told.detail, told.hint)):
         assert "{" not in text
-        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language == "ar")
-
-
-@pytest.mark.parametrize("kind", PROBLEM_TEXTS)
-def test_every_field_problem_speaks_every_language(kind: errors.FieldProblemKind) -> None:
-    """Both texts of a field's problem use the same names."""
-    texts = PROBLEM_TEXTS[kind]
-    names = [{name for _, name, _, _ in string.Formatter().parse(texts[language])} for language in LANGUAGES]
-    assert names[0] == names[1]
+        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language in {"ar", "ur"})
+    assert (told.hint is None) == (error.hint is None)
 
 
 def test_a_new_error_gets_its_nearest_ancestors_status() -> None:
@@ -56,8 +47,8 @@ def test_a_new_error_gets_its_nearest_ancestors_status() -> None:
     class Blurred(errors.PhotoDamaged):
         """A kind of damage."""
 
-    assert kind_of(Blurred).status == 422
-    assert kind_of(RibbonsError).status == 500
+    assert status_of(Blurred) == 422
+    assert status_of(RibbonsError) == 500
 
 
 def test_a_bad_spec_names_every_field() -> None:
@@ -96,5 +87,8 @@ def test_an_answer_carries_what_http_asks_for() -> None:
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.code)
 def test_every_kind_of_problem_is_described(error: type[RibbonsError]) -> None:
-    """What a problem's ``type`` points to can be built for each."""
-    assert describe(error).code == error.code
+    """What a problem's ``type`` points to can be built for each, in every language."""
+    kind = describe(error)
+    assert kind.code == error.code
+    assert set(kind.title) == set(kind.detail) == set(PAGE_LANGUAGES)
+    assert kind.hint is None or set(kind.hint) == set(PAGE_LANGUAGES)

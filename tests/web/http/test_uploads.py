@@ -198,7 +198,7 @@ def test_the_largest_photo_is_taken_and_one_byte_more_is_not(content_type: str) 
     assert len(received(in_pieces(body(LIMIT), 5000), content_type).photo) == LIMIT
     with pytest.raises(PhotoTooManyBytes) as caught:
         received(in_pieces(body(LIMIT + 1), 5000), content_type)
-    assert caught.value.params == {"limit_mb": "0.1"}
+    assert caught.value.params == {"limit_mb": 0.1}
 
 
 @pytest.mark.parametrize("content_type", [FORM, "image/jpeg"])

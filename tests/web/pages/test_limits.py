@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.render.formats import FORMAT_NAMES, PHOTO_SIGNATURE, PICKED_FILES
 from app.settings import load_settings
 from app.spec import DEFAULT_SIZE, field_range
 from app.web.app import create_app
 from app.web.pages.assets import STATIC_FOLDER
+from app.web.pages.site import TEMPLATES_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +54,25 @@ def test_the_scripts_read_what_the_form_says(client: TestClient) -> None:
     """limits.js asks for just these names: one that is spelt otherwise would be NaN, unseen."""
     asked = re.findall(r'number\("(\w+)"\)', (STATIC_FOLDER / "limits.js").read_text())
     assert sorted(asked) == sorted(handed_over(client))
+
+
+def test_the_formats_that_are_read_are_handed_over(client: TestClient) -> None:
+    """The form offers and the script looks for what the server reads; so does the share sheet."""
+    form = html.unescape(client.get("/en").text)
+    assert f'data-photo-signature="{PHOTO_SIGNATURE}"' in form
+    assert f'accept="{",".join(PICKED_FILES)}"' in form
+    assert "dataset.photoSignature" in (STATIC_FOLDER / "limits.js").read_text()
+    (files,) = client.get("/en/manifest.webmanifest").json()["share_target"]["params"]["files"]
+    assert files["accept"] == list(PICKED_FILES)
+
+
+def test_no_script_or_template_names_a_format_of_photos() -> None:
+    """What is read is written down in app/render/formats, and nowhere among the pages."""
+    names = re.compile("|".join({*FORMAT_NAMES} - {"JPEG", "PNG"}))
+    sources = [*STATIC_FOLDER.glob("*.js"), *TEMPLATES_FOLDER.glob("*.html")]
+    comments = re.compile(r"//.*?$|/\*.*?\*/|{#.*?#}", re.DOTALL | re.MULTILINE)
+    code = {path.name: comments.sub("", path.read_text()) for path in sources}
+    assert not [name for name, text in code.items() if names.search(text)]
 
 
 def test_no_script_has_a_number_of_the_servers_own() -> None:

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app import errors
+from app.errors import FieldProblem, InvalidSpec, Param, PhotoTooManyBytes, PhotoTooSmall, RibbonsError
+from app.render.formats import FORMAT_NAMES
+from app.texts.languages import PAGE_LANGUAGES
+from app.web.http.problems import STATUSES, problem
+from app.web.pages.errors import explain
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+FOR_AUTHORS = {errors.InvalidFrame}
+"""A supporter cannot mend a frame."""
+
+PARAMS: dict[type[RibbonsError], dict[str, Param]] = {
+    errors.PhotoTooManyBytes: {"limit_mb": 40},
+    errors.PhotoTooManyPixels: {"limit_mp": 60},
+    errors.PhotoNotSupported: {"formats": FORMAT_NAMES},
+    errors.PhotoTooSmall: {"width": 3, "height": 4, "minimum": 64},
+    errors.MissingGlyphs: {"characters": ("漢", "字")},
+}
+
+
+@pytest.mark.parametrize("error", [error for error in STATUSES if error not in {InvalidSpec, *FOR_AUTHORS}])
+@pytest.mark.parametrize("code", PAGE_LANGUAGES)
+def test_every_error_is_told_in_every_language(error: type[RibbonsError], code: str) -> None:
+    """No error leaves a supporter with a text for programmers, or with a brace in it."""
+    text = explain(error(**PARAMS.get(error, {})), code)
+    assert text.strip()
+    assert "{" not in text
+    if error is not errors.InternalError:
+        assert text != explain(errors.InternalError(), code)
+
+
+def test_numbers_in_errors_have_the_readers_digits() -> None:
+    """Arabic readers get ٤٠ and not 40."""
+    assert "٤٠" in explain(PhotoTooManyBytes.over(40_000_000), "ar")
+    assert "٦٤" in explain(PhotoTooSmall(width=3, height=4, minimum=64), "ar")
+
+
+def test_words_that_cannot_be_drawn_are_named() -> None:
+    """The reader sees which signs to take out, each kept in its own direction."""
+    error = InvalidSpec([FieldProblem.of("slogan", "not_text", characters=("U+0007",))])
+    assert "\u2068U+0007\u2069" in explain(error, "ar")
+    assert " U+0007." in explain(error, "en")
+    assert "\u2068漢\u2069 \u2068字\u2069" in explain(errors.MissingGlyphs(characters=("漢", "字")), "en")
+    assert "60" in explain(InvalidSpec([FieldProblem.of("slogan", "too_long", maximum=60)]), "en")
+
+
+def test_several_faults_are_told_once_each() -> None:
+    """Two bad fields that mean the same to a reader make one sentence."""
+    error = InvalidSpec([FieldProblem.of("x", "not_a_number"), FieldProblem.of("y", "not_a_number")])
+    assert explain(error, "en").count(".") == 2
+
+
+@pytest.mark.parametrize("code", PAGE_LANGUAGES)
+def test_a_refused_form_is_told_in_one_language(client: TestClient, code: str) -> None:
+    """A script gets the title, the detail and the hint in the language of the page, as its headers say."""
+    answer = client.post(
+        f"/{code}/made", files={"photo": ("a.jpg", b"no photo")}, headers={"Accept": "application/json"}
+    )
+    assert (answer.status_code, answer.headers["content-language"]) == (415, code)
+    expected = problem(errors.PhotoNotSupported(formats=FORMAT_NAMES), code)
+    assert answer.json() == expected.model_dump(exclude_none=True)
+
+
+@pytest.mark.parametrize("code", PAGE_LANGUAGES)
+def test_a_script_says_what_the_server_would(client: TestClient, code: str) -> None:
+    """What the editor's script refuses by itself is told in the very words of the error."""
+    page = client.get(f"/{code}").text
+    found = re.search('<script type="application/json" id="texts"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert found
+    texts = json.loads(found[1])
+    limit = client.app.state.service.uploads.max_photo_bytes  # type: ignore[attr-defined]
+    assert texts["notSupported"] == errors.PhotoNotSupported(formats=FORMAT_NAMES).text(code)
+    assert texts["tooManyBytes"] == PhotoTooManyBytes.over(limit).text(code)
+    assert texts["photoMissing"] == errors.PhotoMissing().text(code)
+    assert texts["failed"] == errors.InternalError().text(code)
+    # Everything else comes with the answer.
+    assert not {error.code for error in STATUSES} & texts.keys() - {"busy", "unavailable"}
