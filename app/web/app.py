@@ -47,8 +47,8 @@ _NO_TELEMETRY: TelemetryConfig = {
 _DESCRIPTION = """\
 Puts a supporter's photo under the campaign's frame and returns a profile picture.
 
-Problems are `application/problem+json` (RFC 9457) with a stable `code`, in the language that `Accept-Language`
-asks for, of {languages}; English where it asks for none of them.
+Problems are `application/problem+json` (RFC 9457) with a stable `code`, in the language that
+`Accept-Language` asks for, of {languages}; English where it asks for none of them.
 """
 
 
