@@ -18,7 +18,8 @@ from app.frames import UNITS, Line, TextStyle
 from app.render.artwork import draw_circle, only_paths, path_element, rasterise
 from app.render.derived.platforms import SHARPEST, open_avatar
 from app.render.encode import JPEG_QUALITY, encode_jpeg
-from app.render.text.slogan import Outline, base_direction, set_slogan
+from app.render.text.shaping import base_direction
+from app.render.text.slogan import Outline, set_slogan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,170 +1,39 @@
-"""Slogans: the order they are read in, the fonts they take, how they fit and where they lie."""
+"""Slogans: the characters they take, how they fit and where they lie."""
 
 from __future__ import annotations
 
-import re
-from math import atan2, cos, degrees, hypot, pi, radians, sin
-from typing import TYPE_CHECKING, Any
+from math import atan2, degrees, hypot, pi
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import MissingGlyphs, SloganDoesNotFit
-from app.frames import Arc, Line, TextStyle
-from app.render.text.slogan import (
-    TOLERANCE,
-    Outline,
-    _baseline,
-    _bend_curve,
-    _compose,
-    _fit,
-    _Font,
-    _itemise,
-    _point,
-    _TypeCase,
-    set_slogan,
-)
+from app.frames import Arc, Line
+from app.render.text.slogan import set_slogan
 from app.spec import DRAWABLE_CONTROLS
+from tests.render.text.specimens import (
+    AMIRI,
+    BOTTOM,
+    CAIRO,
+    LINE,
+    NASTALIQ,
+    REEM_KUFI,
+    ROUNDING,
+    RUQAA,
+    SLOGAN,
+    TOP,
+    ends,
+    height,
+    style,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CAIRO = "cairo/Cairo_900Black.ttf"
-AMIRI = "amiri/Amiri_700Bold.ttf"
-REEM_KUFI = "reem-kufi/ReemKufi_700Bold.ttf"
-RUQAA = "aref-ruqaa/ArefRuqaa_700Bold.ttf"
-NASTALIQ = "noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf"
 
-LINE = Line(kind="line", start=(100, 500), end=(900, 500))
-TOP = Arc(kind="arc", center=(500, 500), radius=400, side="top", span=120)
-BOTTOM = Arc(kind="arc", center=(500, 500), radius=430, side="bottom", span=120)
-SLOGAN = "الحرية للأسرى"
-
-ROUNDING = 0.011
-"""Path data are written to a hundredth of a unit; a fitted edge may be off by that and the tolerance."""
-
-
-@pytest.fixture(scope="module")
-def fonts(root: Path) -> Path:
-    """The fonts that we ship."""
-    return root / "fonts"
-
-
-def style(**changes: Any) -> TextStyle:
-    """Return a roomy style with some values changed."""
-    values: dict[str, Any] = {
-        "fonts": (CAIRO,),
-        "largest": 80,
-        "smallest": 10,
-        "above": 200,
-        "below": 200,
-        "shift": 0,
-        "baseline": LINE,
-        "language": "ar",
-    }
-    return TextStyle(**(values | changes))
-
-
-def ends(outline: Outline) -> list[complex]:
-    """Return the points at which an outline's curves end."""
-    pairs = re.findall(r"(-?[\d.]+) (-?[\d.]+)(?=[MCZ])", outline.d)
-    return [complex(float(x), float(y)) for x, y in pairs]
-
-
-def names(text: str, fonts: Path, language: str = "ar", family: str = CAIRO) -> list[str]:
-    """Return the names of a text's glyphs, from left to right, without what HarfBuzz has hidden."""
-    found = []
-    for item in _itemise(text, language, _TypeCase([_Font(fonts / family)])):
-        shaped = item.font.shape(item.context, item.start, item.end, item.segment)
-        for info, position in zip(shaped.glyph_infos, shaped.glyph_positions, strict=True):
-            name = item.font._font.glyph_to_string(info.codepoint)
-            if position.x_advance or name != "space":
-                found.append(name)
-    return found
-
-
-# -- order -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "left_to_right"),
-    [
-        pytest.param("أ 2026", "ar", ["two", "zero", "two", "six", "space", "uni0623"], id="digits"),
-        pytest.param("أ (x)", "ar", ["parenleft", "x", "parenright", "space", "uni0623"], id="latin bracket"),
-        pytest.param("(أ)", "ar", ["parenleft", "uni0623", "parenright"], id="mirrored once"),
-        pytest.param("«أ»", "ar", ["guillemotleft", "uni0623", "guillemotright"], id="quotes"),
-        pytest.param("x (أ)", "en", ["x", "space", "parenleft", "uni0623", "parenright"], id="in latin"),
-        pytest.param("#أ", "ar", ["uni0623", "numbersign"], id="hashtag"),
-        pytest.param("#أ", "en", ["uni0623", "numbersign"], id="hashtag elsewhere"),
-        pytest.param("#أ!", "en", ["exclam", "uni0623", "numbersign"], id="direction of a hashtag alone"),
-        pytest.param("x #أ", "en", ["x", "space", "uni0623", "numbersign"], id="hashtag in latin"),
-        pytest.param("أ #x", "ar", ["numbersign", "x", "space", "uni0623"], id="latin hashtag"),
-        pytest.param("#x أ", "ar", ["uni0623", "space", "numbersign", "x"], id="latin hashtag first"),
-        pytest.param("أ @x!", "ar", ["exclam", "at", "x", "space", "uni0623"], id="mention"),
-        pytest.param("#1!", "ar", ["exclam", "numbersign", "one"], id="no letters, by language"),
-        pytest.param("#1!", "en", ["numbersign", "one", "exclam"], id="no letters, english"),
-        pytest.param("أ٣-٤", "ar", ["uni0664", "hyphen", "uni0663", "uni0623"], id="arabic digits"),
-    ],
-)
-def test_glyphs_stand_in_visual_order(
-    text: str, language: str, left_to_right: list[str], fonts: Path
-) -> None:
-    """Numbers, Latin, brackets, quotes, hashtags and mentions stand where a reader expects them."""
-    assert names(text, fonts, language) == left_to_right
-
-
-def test_hashtags_keep_their_harakat(fonts: Path) -> None:
-    """A vowel sign does not end a hashtag early."""
-    plain, vowelled = (names(f"x #{word}_دار y", fonts, "en") for word in ("حر", "حُر"))
-    assert [name for name in vowelled if name != "uni064F"] == plain
-
-
-@pytest.mark.parametrize(
-    ("language", "figure"), [("ur", "uni06F4.urdu"), ("fa", "uni06F4")], ids=["urdu", "persian"]
-)
-def test_language_decides_local_forms(language: str, figure: str, fonts: Path) -> None:
-    """The figure four has another shape in Urdu, as OpenType's locl feature knows it."""
-    urdu, persian = (names("ب ۴", fonts, code)[0] for code in ("ur", "fa"))
-    assert urdu != persian
-    assert {"ur": urdu, "fa": persian}[language] == figure
-
-
-def test_a_neighbours_script_is_lent_to_figures(fonts: Path) -> None:
-    """Figures after Arabic are set as Arabic, a bracket at the start like what follows it."""
-    items = _itemise("(ب) 12", "ar", _TypeCase([_Font(fonts / CAIRO)]))
-    assert {item.segment.script for item in items} == {"Arab"}
-    (alone,) = _itemise("12", "ar", _TypeCase([_Font(fonts / CAIRO)]))
-    assert alone.segment.script is None
-
-
-# -- fonts -----------------------------------------------------------------------
-
-
-def chosen(text: str, fonts: Path, *families: str) -> list[tuple[str, int]]:
-    """Return the parts of a text from left to right, each with the place of its font."""
-    case = _TypeCase([_Font(fonts / family) for family in families])
-    return [
-        (item.context[item.start : item.end], case._fonts.index(item.font))
-        for item in _itemise(text, "ar", case)
-    ]
-
-
-def test_a_word_stays_in_one_font(fonts: Path) -> None:
-    """One letter that the first font lacks takes its whole word along, and no other."""
-    assert chosen("صلوٰۃ سلام", fonts, RUQAA, CAIRO) == [("سلام", 0), ("صلوٰۃ ", 1)]
-    assert chosen("FREI STRAẞE", fonts, CAIRO, REEM_KUFI) == [("FREI ", 0), ("STRAẞE", 1)]
-
-
-def test_punctuation_keeps_to_the_font_beside_it(fonts: Path) -> None:
-    """Spaces, figures and brackets do not leave the font of the words around them."""
-    assert chosen("(STRAẞE 12!)", fonts, CAIRO, REEM_KUFI) == [("(STRAẞE 12!)", 1)]
-    assert chosen("Free (1) now", fonts, CAIRO, REEM_KUFI) == [("Free (1) now", 0)]
-
-
-def test_accents_come_from_the_font_of_their_letter(fonts: Path) -> None:
-    """An accent that is not composed is drawn with its letter, in one font."""
-    assert chosen("e\u0301te\u0301", fonts, CAIRO, AMIRI) == [("e\u0301te\u0301", 0)]
+# -- characters ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -199,19 +68,6 @@ def test_what_draws_nothing_needs_no_glyph(fonts: Path) -> None:
     assert marked == plain
     empty = set_slogan(controls, style(), fonts)
     assert (empty.d, empty.box) == ("", (500, 500, 500, 500))
-
-
-@pytest.mark.parametrize("font", [RUQAA, REEM_KUFI, CAIRO, NASTALIQ, AMIRI])
-def test_contours_of_every_font_run_alike(font: str, fonts: Path) -> None:
-    """Outer contours run clockwise, also where the font has them otherwise: overlaps must not cancel."""
-    file = _Font(fonts / font)
-    for glyph in range(0, file._face.glyph_count, 7):
-        contours = file.draw(glyph, 0j)
-        polygons = [[curve[0] for curve in contour] for contour in contours]
-        areas = [
-            sum((a.conjugate() * b).imag for a, b in zip(p, [*p[1:], p[0]], strict=True)) for p in polygons
-        ]
-        assert sum(areas) <= 1e-3
 
 
 # -- marks -----------------------------------------------------------------------
@@ -276,14 +132,6 @@ def test_ink_stays_within_the_room_whatever_the_shift(
             assert min(rises) == pytest.approx(-50, abs=ROUNDING)
 
 
-def height(point: complex, baseline: Arc | Line) -> float:
-    """Return how far a point is above a baseline (for lines: a horizontal one)."""
-    if isinstance(baseline, Line):
-        return baseline.start[1] - point.imag
-    distance = abs(point - complex(*baseline.center))
-    return distance - baseline.radius if baseline.side == "top" else baseline.radius - distance
-
-
 def test_text_is_refused_just_below_the_smallest_size(fonts: Path) -> None:
     """The size that fits is accepted as the smallest, the next larger one is not."""
     fits = set_slogan(SLOGAN, style(largest=500), fonts).size
@@ -324,61 +172,6 @@ def test_text_that_is_small_for_its_width_stays_in_the_middle_of_its_room(
     largest, *smaller = middles
     assert all(abs(middle - largest) < 10 for middle in smaller)
     assert largest > 35, "on the baseline itself, the smallest would be 20 units lower"
-
-
-def test_a_slanted_line_only_turns_the_text(fonts: Path) -> None:
-    """Text on a slanted line is the text of a level line, turned about the middle."""
-    turn = complex(cos(radians(30)), -sin(radians(30)))
-    start, end = 500 + 500j - 400 * turn, 500 + 500j + 400 * turn
-    slanted = Line(kind="line", start=(start.real, start.imag), end=(end.real, end.imag))
-    level, turned = (set_slogan(SLOGAN, style(baseline=line, shift=9), fonts) for line in (LINE, slanted))
-    for before, after in zip(ends(level), ends(turned), strict=True):
-        assert after == pytest.approx(500 + 500j + (before - 500 - 500j) * turn, abs=ROUNDING)
-
-
-def test_letters_keep_their_width_on_arcs(fonts: Path) -> None:
-    """Halfway up the ink, text on either arc is as wide as on a line."""
-    level = set_slogan(SLOGAN, style(), fonts)
-    width, middle = level.box[2] - level.box[0], 500 - (level.box[1] + level.box[3]) / 2
-    for arc, outwards in ((TOP, 1), (BOTTOM, -1)):
-        points = [z - (500 + 500j) for z in ends(set_slogan(SLOGAN, style(baseline=arc), fonts))]
-        angles = [atan2(z.real, -outwards * z.imag) for z in points]
-        assert (max(angles) - min(angles)) * (arc.radius + outwards * middle) == pytest.approx(
-            width, abs=0.05
-        )
-
-
-@pytest.mark.parametrize("radius", [90, 430])
-@pytest.mark.parametrize("side", ["top", "bottom"])
-@pytest.mark.parametrize("font", [CAIRO, AMIRI, NASTALIQ, RUQAA])
-def test_bent_curves_lie_where_they_should(radius: float, side: str, font: str, fonts: Path) -> None:
-    """Every point of every curve is within the tolerance of the place that the baseline gives it."""
-    arc = Arc(kind="arc", center=(500, 500), radius=radius, side=side, span=300)  # type: ignore[arg-type]  # parametrised
-    bent = style(fonts=(font,), baseline=arc, above=80, below=80, largest=120, smallest=1)
-    line = _compose(_itemise("الحُرِّيَّة @Sag ـــ", "ar", _TypeCase([_Font(fonts / font)])))
-    place = _baseline(bent, line.box, _fit(line.box, bent))
-    strays = 0.0
-    for curve in (curve for contour in line.contours for curve in contour):
-        pieces = _bend_curve(curve, place)
-        for index in range(len(pieces) * 8 + 1):
-            piece, t = min(index // 8, len(pieces) - 1), index / 8
-            expected, _, _ = place(_point(t / len(pieces), *curve))
-            strays = max(strays, abs(_point(t - piece, *pieces[piece]) - expected))
-    assert 0 < strays < 1.2 * TOLERANCE
-
-
-@pytest.mark.parametrize("baseline", [LINE, TOP, BOTTOM], ids=["line", "top", "bottom"])
-def test_the_box_is_the_inks(baseline: Arc | Line, fonts: Path) -> None:
-    """The box is around every point where curves end, and each side is reached by some curve."""
-    outline = set_slogan("Cœurs حرية", style(baseline=baseline), fonts)
-    xs, ys = [z.real for z in ends(outline)], [z.imag for z in ends(outline)]
-    left, top, right, bottom = outline.box
-    assert left == pytest.approx(min(xs), abs=2)
-    assert right == pytest.approx(max(xs), abs=2)
-    assert top == pytest.approx(min(ys), abs=2)
-    assert bottom == pytest.approx(max(ys), abs=2)
-    assert left - ROUNDING <= min(xs) <= max(xs) <= right + ROUNDING
-    assert top - ROUNDING <= min(ys) <= max(ys) <= bottom + ROUNDING
 
 
 # -- anything that people may write -----------------------------------------------

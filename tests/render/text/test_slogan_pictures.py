@@ -11,26 +11,16 @@ import resvg_py
 from PIL import Image
 
 from app.frames import Arc, Line, TextStyle
-from app.render.text.slogan import (
-    _baseline,
-    _compose,
-    _fit,
-    _Font,
-    _itemise,
-    _path_data,
-    _TypeCase,
-    set_slogan,
-)
+from app.render.text.bend import baseline_warp, path_data
+from app.render.text.shaping import Font, FontStack, itemise, lay_out
+from app.render.text.slogan import fit, set_slogan
+from tests.render.text.specimens import AMIRI, CAIRO, NASTALIQ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-CAIRO = "cairo/Cairo_900Black.ttf"
-AMIRI = "amiri/Amiri_700Bold.ttf"
-NASTALIQ = "noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf"
 
 TOP = Arc(kind="arc", center=(500, 500), radius=380, side="top", span=150)
 BOTTOM = Arc(kind="arc", center=(500, 500), radius=430, side="bottom", span=120)
@@ -98,10 +88,10 @@ def pieces(ink: NDArray[np.bool_]) -> int:
 
 def rigid(text: str, how: TextStyle, fonts: Path) -> str:
     """Set text as renderers do on a path: each glyph turned as a whole, about the middle of its advance."""
-    items = _itemise(text, how.language, _TypeCase([_Font(fonts / name) for name in how.fonts]))
-    line = _compose(items)
-    size = _fit(line.box, how)
-    place = _baseline(how, line.box, size)
+    items = itemise(text, how.language, FontStack([Font(fonts / name) for name in how.fonts]))
+    line = lay_out(items)
+    size = fit(line.box, how)
+    warp = baseline_warp(how, line.box, size)
     path = ""
     x = 0.0
     for item in items:
@@ -109,10 +99,10 @@ def rigid(text: str, how: TextStyle, fonts: Path) -> str:
         for info, position in zip(shaped.glyph_infos, shaped.glyph_positions, strict=True):
             advance = position.x_advance / item.font.em
             middle = complex(x + advance / 2, 0)
-            at, _, up = place(middle)
+            at, _, up = warp(middle)
             moved = complex(x + position.x_offset / item.font.em, position.y_offset / item.font.em)
             path += "".join(
-                _path_data([tuple(at + (z - middle) * up * -1j for z in curve) for curve in contour])  # type: ignore[misc]  # a tuple of four stays one
+                path_data([tuple(at + (z - middle) * up * -1j for z in curve) for curve in contour])  # type: ignore[misc]  # a tuple of four stays one
                 for contour in item.font.draw(info.codepoint, moved)
             )
             x += advance

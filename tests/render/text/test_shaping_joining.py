@@ -11,16 +11,13 @@ import uharfbuzz as hb
 from arabic_reshaper import ArabicReshaper
 
 from app.frames import Line, TextStyle
-from app.render.text.slogan import _Font, _itemise, _TypeCase, set_slogan
+from app.render.text.shaping import Font, FontStack, itemise
+from app.render.text.slogan import set_slogan
+from tests.render.text.specimens import AMIRI, CAIRO, NASTALIQ, REEM_KUFI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-CAIRO = "cairo/Cairo_900Black.ttf"
-REEM_KUFI = "reem-kufi/ReemKufi_700Bold.ttf"
-NASTALIQ = "noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf"
-AMIRI = "amiri/Amiri_700Bold.ttf"
 
 TEXT = """
 الحرية للأسرى أنقذوا اليوم العالمي للتضامن مع فلسطين القدس غزة السجن شيء بيئة مسؤول رأس آمال إنسان ماء
@@ -68,17 +65,11 @@ Joined = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
-def fonts_folder(root: Path) -> Path:
-    """The fonts that we ship."""
-    return root / "fonts"
-
-
-@pytest.fixture(scope="module")
-def presentation_forms(fonts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def presentation_forms(fonts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``forms.ttf``: Amiri's presentation forms and marks, without letters to join or rules."""
     folder = tmp_path_factory.mktemp("fonts")
     characters = {*range(0xFB50, 0xFC00), *range(0xFE80, 0xFEFD), *range(0x64B, 0x653), 0x640, 0x20}
-    font = subset(fonts_folder / AMIRI, characters, without=(b"GSUB", b"GPOS", b"GDEF"))
+    font = subset(fonts / AMIRI, characters, without=(b"GSUB", b"GPOS", b"GDEF"))
     (folder / "forms.ttf").write_bytes(font)
     return folder
 
@@ -95,7 +86,7 @@ def subset(path: Path, characters: set[int], without: tuple[bytes, ...] = ()) ->
 def glyphs(text: str, path: Path, language: str = "ar") -> list[tuple[str, int]]:
     """Return the names and numbers of the glyphs of a text, from left to right."""
     found = []
-    for item in _itemise(text, language, _TypeCase([_Font(path)])):
+    for item in itemise(text, language, FontStack([Font(path)])):
         shaped = item.font.shape(item.context, item.start, item.end, item.segment)
         found += [
             (item.font._font.glyph_to_string(info.codepoint), info.codepoint) for info in shaped.glyph_infos
@@ -135,10 +126,10 @@ def test_the_words_have_every_letter_in_every_form() -> None:
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_every_letter_takes_its_form(word: str, fonts_folder: Path) -> None:
+def test_every_letter_takes_its_form(word: str, fonts: Path) -> None:
     """Cairo, whose glyphs are named after presentation forms, gives each letter the form the oracle says."""
     found: list[Joined] = []
-    for name, _ in reversed(glyphs(word, fonts_folder / CAIRO)):
+    for name, _ in reversed(glyphs(word, fonts / CAIRO)):
         codes = re.fullmatch(r"uni((?:[0-9A-F]{4})+)", name)
         drawn = bytes.fromhex(codes[1]).decode("utf-16-be") if codes else CAIRO_LIGATURES[name]
         found += [joined for character in drawn for joined in forms_of(character)]
@@ -149,10 +140,10 @@ def test_every_letter_takes_its_form(word: str, fonts_folder: Path) -> None:
     ("font", "patterns"),
     [pytest.param(REEM_KUFI, KUFI_FORMS, id="kufi"), pytest.param(NASTALIQ, NASTALIQ_FORMS, id="nastaliq")],
 )
-def test_other_styles_join_alike(font: str, patterns: dict[str, str], fonts_folder: Path) -> None:
+def test_other_styles_join_alike(font: str, patterns: dict[str, str], fonts: Path) -> None:
     """Kufi and Nastaliq, which build letters from parts, choose the forms that the oracle says."""
     for word in WORDS:
-        names = [name for name, _ in reversed(glyphs(word, fonts_folder / font, "ur"))]
+        names = [name for name, _ in reversed(glyphs(word, fonts / font, "ur"))]
         found = []
         letter = ""
         for name in names:
@@ -179,23 +170,23 @@ def test_other_styles_join_alike(font: str, patterns: dict[str, str], fonts_fold
         ("لَا", "uniFEFB"),
     ],
 )
-def test_lam_and_alef_become_one(text: str, ligature: str, fonts_folder: Path) -> None:
+def test_lam_and_alef_become_one(text: str, ligature: str, fonts: Path) -> None:
     """All four alefs tie with lam, alone and after a letter, also across a vowel."""
-    assert ligature in [name for name, _ in glyphs(text, fonts_folder / CAIRO)]
+    assert ligature in [name for name, _ in glyphs(text, fonts / CAIRO)]
 
 
-def test_joiners_decide_joining_and_draw_nothing(fonts_folder: Path) -> None:
+def test_joiners_decide_joining_and_draw_nothing(fonts: Path) -> None:
     """ZWNJ parts two letters and ZWJ joins one to nothing, without a glyph of their own."""
-    parted = [name for name, _ in glyphs("می\u200cروم", fonts_folder / CAIRO)]
+    parted = [name for name, _ in glyphs("می\u200cروم", fonts / CAIRO)]
     assert "uniFBFD" in parted  # farsi yeh, final
-    assert [name for name, _ in glyphs("ه\u200d", fonts_folder / CAIRO) if name != "space"] == ["uniFEEB"]
+    assert [name for name, _ in glyphs("ه\u200d", fonts / CAIRO) if name != "space"] == ["uniFEEB"]
 
 
-def test_joining_reaches_across_a_change_of_font(fonts_folder: Path, tmp_path: Path) -> None:
+def test_joining_reaches_across_a_change_of_font(fonts: Path, tmp_path: Path) -> None:
     """Where no font has a whole word, its letters still take the forms that the word gives them."""
-    (tmp_path / "teh.ttf").write_bytes(subset(fonts_folder / CAIRO, {ord("ۃ")}))
-    ruqaa, teh = _Font(fonts_folder / "aref-ruqaa/ArefRuqaa_700Bold.ttf"), _Font(tmp_path / "teh.ttf")
-    items = _itemise("بۃ", "ur", _TypeCase([ruqaa, teh]))
+    (tmp_path / "teh.ttf").write_bytes(subset(fonts / CAIRO, {ord("ۃ")}))
+    ruqaa, teh = Font(fonts / "aref-ruqaa/ArefRuqaa_700Bold.ttf"), Font(tmp_path / "teh.ttf")
+    items = itemise("بۃ", "ur", FontStack([ruqaa, teh]))
     assert [item.font for item in items] == [teh, ruqaa]
     for item, same in zip(items, ("\u200dۃ", "ب\u200d"), strict=True):
         found, expected = (
@@ -241,8 +232,8 @@ def test_presentation_forms_keep_harakat(presentation_forms: Path) -> None:
     assert vowelled.d.count("M") == bare.d.count("M") + 2
 
 
-def test_every_font_we_ship_joins_by_opentype(fonts_folder: Path) -> None:
+def test_every_font_we_ship_joins_by_opentype(fonts: Path) -> None:
     """None of our fonts takes the way of presentation forms."""
-    fonts = sorted(fonts_folder.glob("*/*.ttf"))
-    assert fonts
-    assert all(_Font(path)._joins_arabic for path in fonts)
+    files = sorted(fonts.glob("*/*.ttf"))
+    assert files
+    assert all(Font(path)._joins_arabic for path in files)

@@ -1,0 +1,121 @@
+"""Shaping: the order that text is read in, and the fonts that it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.render.text.shaping import Font, FontStack, itemise
+from tests.render.text.specimens import AMIRI, CAIRO, NASTALIQ, REEM_KUFI, RUQAA
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def names(text: str, fonts: Path, language: str = "ar", family: str = CAIRO) -> list[str]:
+    """Return the names of a text's glyphs, from left to right, without what HarfBuzz has hidden."""
+    found = []
+    for item in itemise(text, language, FontStack([Font(fonts / family)])):
+        shaped = item.font.shape(item.context, item.start, item.end, item.segment)
+        for info, position in zip(shaped.glyph_infos, shaped.glyph_positions, strict=True):
+            name = item.font._font.glyph_to_string(info.codepoint)
+            if position.x_advance or name != "space":
+                found.append(name)
+    return found
+
+
+# -- order -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "left_to_right"),
+    [
+        pytest.param("أ 2026", "ar", ["two", "zero", "two", "six", "space", "uni0623"], id="digits"),
+        pytest.param("أ (x)", "ar", ["parenleft", "x", "parenright", "space", "uni0623"], id="latin bracket"),
+        pytest.param("(أ)", "ar", ["parenleft", "uni0623", "parenright"], id="mirrored once"),
+        pytest.param("«أ»", "ar", ["guillemotleft", "uni0623", "guillemotright"], id="quotes"),
+        pytest.param("x (أ)", "en", ["x", "space", "parenleft", "uni0623", "parenright"], id="in latin"),
+        pytest.param("#أ", "ar", ["uni0623", "numbersign"], id="hashtag"),
+        pytest.param("#أ", "en", ["uni0623", "numbersign"], id="hashtag elsewhere"),
+        pytest.param("#أ!", "en", ["exclam", "uni0623", "numbersign"], id="direction of a hashtag alone"),
+        pytest.param("x #أ", "en", ["x", "space", "uni0623", "numbersign"], id="hashtag in latin"),
+        pytest.param("أ #x", "ar", ["numbersign", "x", "space", "uni0623"], id="latin hashtag"),
+        pytest.param("#x أ", "ar", ["uni0623", "space", "numbersign", "x"], id="latin hashtag first"),
+        pytest.param("أ @x!", "ar", ["exclam", "at", "x", "space", "uni0623"], id="mention"),
+        pytest.param("#1!", "ar", ["exclam", "numbersign", "one"], id="no letters, by language"),
+        pytest.param("#1!", "en", ["numbersign", "one", "exclam"], id="no letters, english"),
+        pytest.param("أ٣-٤", "ar", ["uni0664", "hyphen", "uni0663", "uni0623"], id="arabic digits"),
+    ],
+)
+def test_glyphs_stand_in_visual_order(
+    text: str, language: str, left_to_right: list[str], fonts: Path
+) -> None:
+    """Numbers, Latin, brackets, quotes, hashtags and mentions stand where a reader expects them."""
+    assert names(text, fonts, language) == left_to_right
+
+
+def test_hashtags_keep_their_harakat(fonts: Path) -> None:
+    """A vowel sign does not end a hashtag early."""
+    plain, vowelled = (names(f"x #{word}_دار y", fonts, "en") for word in ("حر", "حُر"))
+    assert [name for name in vowelled if name != "uni064F"] == plain
+
+
+@pytest.mark.parametrize(
+    ("language", "figure"), [("ur", "uni06F4.urdu"), ("fa", "uni06F4")], ids=["urdu", "persian"]
+)
+def test_language_decides_local_forms(language: str, figure: str, fonts: Path) -> None:
+    """The figure four has another shape in Urdu, as OpenType's locl feature knows it."""
+    urdu, persian = (names("ب ۴", fonts, code)[0] for code in ("ur", "fa"))
+    assert urdu != persian
+    assert {"ur": urdu, "fa": persian}[language] == figure
+
+
+def test_a_neighbours_script_is_lent_to_figures(fonts: Path) -> None:
+    """Figures after Arabic are set as Arabic, a bracket at the start like what follows it."""
+    items = itemise("(ب) 12", "ar", FontStack([Font(fonts / CAIRO)]))
+    assert {item.segment.script for item in items} == {"Arab"}
+    (alone,) = itemise("12", "ar", FontStack([Font(fonts / CAIRO)]))
+    assert alone.segment.script is None
+
+
+# -- fonts -----------------------------------------------------------------------
+
+
+def chosen(text: str, fonts: Path, *families: str) -> list[tuple[str, int]]:
+    """Return the parts of a text from left to right, each with the place of its font."""
+    stack = FontStack([Font(fonts / family) for family in families])
+    return [
+        (item.context[item.start : item.end], stack._fonts.index(item.font))
+        for item in itemise(text, "ar", stack)
+    ]
+
+
+def test_a_word_stays_in_one_font(fonts: Path) -> None:
+    """One letter that the first font lacks takes its whole word along, and no other."""
+    assert chosen("صلوٰۃ سلام", fonts, RUQAA, CAIRO) == [("سلام", 0), ("صلوٰۃ ", 1)]
+    assert chosen("FREI STRAẞE", fonts, CAIRO, REEM_KUFI) == [("FREI ", 0), ("STRAẞE", 1)]
+
+
+def test_punctuation_keeps_to_the_font_beside_it(fonts: Path) -> None:
+    """Spaces, figures and brackets do not leave the font of the words around them."""
+    assert chosen("(STRAẞE 12!)", fonts, CAIRO, REEM_KUFI) == [("(STRAẞE 12!)", 1)]
+    assert chosen("Free (1) now", fonts, CAIRO, REEM_KUFI) == [("Free (1) now", 0)]
+
+
+def test_accents_come_from_the_font_of_their_letter(fonts: Path) -> None:
+    """An accent that is not composed is drawn with its letter, in one font."""
+    assert chosen("e\u0301te\u0301", fonts, CAIRO, AMIRI) == [("e\u0301te\u0301", 0)]
+
+
+@pytest.mark.parametrize("font", [RUQAA, REEM_KUFI, CAIRO, NASTALIQ, AMIRI])
+def test_contours_of_every_font_run_alike(font: str, fonts: Path) -> None:
+    """Outer contours run clockwise, also where the font has them otherwise: overlaps must not cancel."""
+    file = Font(fonts / font)
+    for glyph in range(0, file._face.glyph_count, 7):
+        contours = file.draw(glyph, 0j)
+        polygons = [[curve[0] for curve in contour] for contour in contours]
+        areas = [
+            sum((a.conjugate() * b).imag for a, b in zip(p, [*p[1:], p[0]], strict=True)) for p in polygons
+        ]
+        assert sum(areas) <= 1e-3
