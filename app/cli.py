@@ -205,7 +205,7 @@ def open_overlays(settings: Settings) -> Overlays:
 
 def _library(settings: Settings) -> FrameLibrary:
     try:
-        return FrameLibrary(settings.frames_folder, settings.fonts_folder)
+        return FrameLibrary([settings.frames_folder], settings.fonts_folder)
     except RibbonsError as error:
         fail(error)
 

@@ -50,10 +50,9 @@ class Drawing:
         Raises:
             InvalidFrame: A frame is wrong, or there is none.
         """
-        frames = FrameLibrary(settings.frames_folder, settings.fonts_folder)
-        studio = Studio(
-            settings.frames_folder, settings.fonts_folder, settings.overlay_cache_bytes, settings.limits
-        )
+        folders = (settings.frames_folder,)
+        frames = FrameLibrary(folders, settings.fonts_folder)
+        studio = Studio(folders, settings.fonts_folder, settings.overlay_cache_bytes, settings.limits)
         frame = next(iter(frames))
         specimen = AvatarSpec(frame=frame.id, lang=frame.languages[0])
         pool = WorkerPool(

@@ -91,7 +91,7 @@ class RibbonsError(Exception):
         return _told(self.hint, self.params, language) if self.hint else None
 
     def __str__(self) -> str:
-        return self.text()
+        return " ".join(filter(None, (self.text(), self.hint_text())))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross from the worker process to the web process; Exception's own pickling drops keywords.

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from app.errors import FrameNotFound, InvalidFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 UNITS = 1000
 """Side of the artwork, in its own units."""
@@ -233,21 +233,28 @@ class Frame:
 
 
 class FrameLibrary:
-    """Every frame below a folder, loaded once. Iterates in the frames' own ``order``.
+    """Every frame below some folders, loaded once. Iterates in the frames' own ``order``.
 
     Args:
-        frames_folder: Holds a folder per frame.
+        frames_folders: Each holds a folder per frame.
         fonts_folder: Holds the fonts that frames name.
 
     Raises:
-        InvalidFrame: A frame is wrong, or there is none.
+        InvalidFrame: A frame is wrong, two have one id, or a folder holds none.
     """
 
-    def __init__(self, frames_folder: Path, fonts_folder: Path) -> None:
-        folders = sorted(path.parent for path in frames_folder.glob("*/frame.toml"))
-        if not folders:
-            raise InvalidFrame(frame=frames_folder.name, reason="the folder holds no frame.toml")
-        frames = sorted((Frame(folder, fonts_folder) for folder in folders), key=lambda f: (f.order, f.id))
+    def __init__(self, frames_folders: Iterable[Path], fonts_folder: Path) -> None:
+        folders: dict[str, Path] = {}
+        for frames_folder in frames_folders:
+            found = sorted(path.parent for path in frames_folder.glob("*/frame.toml"))
+            if not found:
+                raise InvalidFrame(frame=frames_folder.name, reason="the folder holds no frame.toml")
+            for folder in found:
+                if folder.name in folders:
+                    raise InvalidFrame(frame=folder.name, reason="another folder has a frame of that name")
+                folders[folder.name] = folder
+        loaded = (Frame(folder, fonts_folder) for folder in folders.values())
+        frames = sorted(loaded, key=lambda frame: (frame.order, frame.id))
         self._frames = {frame.id: frame for frame in frames}
 
     def __iter__(self) -> Iterator[Frame]:

@@ -106,13 +106,13 @@ class Studio:
     """What a worker draws with. Small: it travels with every job.
 
     Attributes:
-        frames_folder: As for :class:`~app.frames.FrameLibrary`.
+        frames_folders: As for :class:`~app.frames.FrameLibrary`.
         fonts_folder: As for :class:`~app.frames.FrameLibrary`.
         overlay_cache_bytes: Memory for overlays that are kept.
         limits: What a photo may be.
     """
 
-    frames_folder: Path
+    frames_folders: tuple[Path, ...]
     fonts_folder: Path
     overlay_cache_bytes: int
     limits: Limits
@@ -167,7 +167,8 @@ class Studio:
         return self.draw_avatar(file.getvalue(), spec)
 
 
-@lru_cache(maxsize=1)
+# A worker draws with few studios: those of its service, and of what it does for partners beside it.
+@lru_cache(maxsize=4)
 def _overlays(studio: Studio) -> Overlays:
-    """Return this process's overlays; a worker serves one studio all its life."""
-    return Overlays(FrameLibrary(studio.frames_folder, studio.fonts_folder), studio.overlay_cache_bytes)
+    """Return this process's overlays of a studio."""
+    return Overlays(FrameLibrary(studio.frames_folders, studio.fonts_folder), studio.overlay_cache_bytes)

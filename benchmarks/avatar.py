@@ -91,7 +91,7 @@ def _pixels(photo: bytes) -> int:
 def main(arguments: list[str]) -> int:
     """Print the table; return 1 where a photo is past the budget."""
     photos = _photos(Path(arguments[0]) if arguments else None)
-    overlays = Overlays(FrameLibrary(ROOT / "frames", ROOT / "fonts"))
+    overlays = Overlays(FrameLibrary([ROOT / "frames"], ROOT / "fonts"))
     spec = AvatarSpec(frame="red-ribbons")
     print(f"CPU per avatar, {spec.size} px JPEG 4:4:4; medians of {ROUNDS}; budget {BUDGET}, aim {AIM}\n")
     print(f"{'photo':<24}{'MB':>6}{'avatar ms':>11}{'floor ms':>10}{'ratio':>7}")

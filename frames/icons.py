@@ -108,7 +108,7 @@ def _set(words: _Words, width: int) -> str:
 
 
 def _draw_avatar() -> Image.Image:
-    overlays = Overlays(FrameLibrary(ROOT / "frames", ROOT / "fonts"))
+    overlays = Overlays(FrameLibrary([ROOT / "frames"], ROOT / "fonts"))
     spec = AvatarSpec(frame="red-ribbons", lang="ar", shape="circle", size=_AVATAR)
     # Nobody's face: who can be recognised there would seem to speak for the campaign.
     nobody = _as_png(_raster((STATIC / "silhouette.svg").read_text(encoding="utf-8"), 1080))

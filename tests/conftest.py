@@ -49,7 +49,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def frames() -> FrameLibrary:
     """The frames that we ship."""
-    return FrameLibrary(ROOT / "frames", ROOT / "fonts")
+    return FrameLibrary([ROOT / "frames"], ROOT / "fonts")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from app.frames import FrameLibrary
 def test_it_names_the_innermost_line_of_ours() -> None:
     """An exception that passed our code is placed there, by a path without the machine's folders."""
     with pytest.raises(InvalidFrame) as caught:
-        FrameLibrary(Path("/no/such/folder"), Path("/no/such/folder"))
+        FrameLibrary([Path("/no/such/folder")], Path("/no/such/folder"))
     fault = Fault.of(caught.value)
     assert fault.kind == "app.errors.InvalidFrame"
     assert fault.place.startswith("app/frames.py:")

@@ -77,7 +77,29 @@ def test_an_unknown_frame_says_which_there_are(frames: FrameLibrary) -> None:
 def test_an_empty_folder_is_no_library(tmp_path: Path) -> None:
     """A wrong folder in the settings is noticed at the start, not at the first photo."""
     with pytest.raises(InvalidFrame, match=r"no frame\.toml"):
-        FrameLibrary(tmp_path, tmp_path)
+        FrameLibrary([tmp_path], tmp_path)
+
+
+def test_frames_of_several_folders_are_one_library(root: Path, tmp_path: Path) -> None:
+    """A folder of somebody's own is added to the campaign's, in the frames' own order."""
+    shutil.copytree(root / "frames" / "ribbon-loop", tmp_path / "another")
+    edit(tmp_path / "another", "order = ", "order = -")
+    library = FrameLibrary([root / "frames", tmp_path], root / "fonts")
+    assert [frame.id for frame in library][:2] == ["another", "red-ribbons"]
+    assert library.get("another").artwork == library.get("ribbon-loop").artwork
+
+
+def test_two_folders_may_not_have_one_frame(root: Path, tmp_path: Path) -> None:
+    """Which of them would be drawn is nobody's guess."""
+    shutil.copytree(root / "frames" / "ribbon-loop", tmp_path / "ribbon-loop")
+    with pytest.raises(InvalidFrame, match=r"ribbon-loop.*another folder"):
+        FrameLibrary([root / "frames", tmp_path], root / "fonts")
+
+
+def test_each_folder_has_to_hold_a_frame(root: Path, tmp_path: Path) -> None:
+    """A wrong second folder is noticed as a wrong first one is."""
+    with pytest.raises(InvalidFrame, match=r"no frame\.toml"):
+        FrameLibrary([root / "frames", tmp_path], root / "fonts")
 
 
 def test_a_misspelt_field_is_refused(folder: Path, root: Path) -> None:

@@ -181,7 +181,7 @@ def test_the_librarys_first_frame_is_the_default(root: Path, tmp_path: Path) -> 
     shutil.copytree(root / "frames" / "ribbon-loop", tmp_path / "another")
     file = tmp_path / "another" / "frame.toml"
     file.write_text(re.sub(r"(?m)^ar = \{ slogan.*\n", "", file.read_text()))
-    library = FrameLibrary(tmp_path, root / "fonts")
+    library = FrameLibrary([tmp_path], root / "fonts")
     spec = parse_spec([], library)
     assert (spec.frame, spec.lang) == ("another", library.get("another").languages[0])
 

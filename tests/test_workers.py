@@ -125,7 +125,7 @@ def test_our_errors_cross_the_process_boundary() -> None:
 
     async def main() -> None:
         async with pool_of() as pool:
-            error = await outcome(pool, partial(FrameLibrary, Path("/nowhere"), Path("/nowhere")))
+            error = await outcome(pool, partial(FrameLibrary, [Path("/nowhere")], Path("/nowhere")))
             assert isinstance(error, InvalidFrame)
             assert error.params["frame"] == "nowhere"
             assert pool.lost == {"deadline": 0, "died": 0}

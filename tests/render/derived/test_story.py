@@ -180,7 +180,7 @@ def test_a_damaged_avatar_is_one_of_our_errors(avatar: bytes, frames: FrameLibra
 @pytest.fixture(scope="module")
 def studio(root: Path) -> Studio:
     """What a worker draws with."""
-    return Studio(root / "frames", root / "fonts", 10_000_000, Limits())
+    return Studio((root / "frames",), root / "fonts", 10_000_000, Limits())
 
 
 def test_the_collection_holds_every_picture_and_says_nothing_else(avatar: bytes, studio: Studio) -> None:
