@@ -7,7 +7,6 @@ keeps what it could not add.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -31,22 +30,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 1.0
 
-# Redis may forget everything in a restart, since it keeps nothing on a disk: so each replica brings what it
-# knows, and the largest number and the earliest day count. It may also do what it was asked and its answer be
-# lost: so a batch that comes again with its number is not added again.
-_ADD = """
-local kept = redis.call('HMGET', KEYS[1], 'avatars', 'since')
-local avatars = math.max(tonumber(kept[1] or 0), tonumber(ARGV[1]))
-local since = kept[2]
-if not since or ARGV[2] < since then since = ARGV[2] end
-if redis.call('GET', KEYS[2]) ~= ARGV[4] then
-  avatars = avatars + tonumber(ARGV[3])
-  redis.call('SET', KEYS[2], ARGV[4], 'EX', 86400)
-end
-local text = string.format('%.0f', avatars)
-redis.call('HSET', KEYS[1], 'avatars', text, 'since', since)
-return {text, since}
-"""
+_KEY = "counter"
 
 _log = structlog.get_logger(__name__)
 
@@ -108,6 +92,9 @@ class CounterFile:
 class AvatarCounter:
     """Counts avatars. What it counts is lost with the process unless it is given a file or Redis.
 
+    It is a number to be glad of, not accounts: a process that is killed loses its last second, and what Redis
+    added without its answer being heard is added once more.
+
     Args:
         file: Where the number outlives the process.
         store: Where replicas add up their numbers.
@@ -123,10 +110,6 @@ class AvatarCounter:
         self._written = self._known
         self._is_written = True
         self._fresh = 0
-        # What was sent to Redis and not yet answered for.
-        self._batch = 0
-        self._batch_number = 0
-        self._name = secrets.token_hex(8)
 
     def count(self) -> None:
         """Count one avatar."""
@@ -135,7 +118,7 @@ class AvatarCounter:
     @property
     def total(self) -> int:
         """The number of avatars made; with Redis, what other replicas made a second ago included."""
-        return self._known.avatars + self._batch + self._fresh
+        return self._known.avatars + self._fresh
 
     @property
     def since(self) -> date:
@@ -153,8 +136,6 @@ class AvatarCounter:
             finally:
                 tasks.cancel_scope.cancel()
         await self._keep()
-        if self._fresh:  # a batch that had to go again went first
-            await self._keep()
 
     async def _keep_on(self) -> None:
         while True:
@@ -171,26 +152,26 @@ class AvatarCounter:
             _log.error("counter_failed", kind=fault.kind, place=fault.place)
 
     async def _add(self) -> None:
+        avatars, since, fresh = self._known.avatars, self._known.since, self._fresh
         if self._store is None:
-            self._known = Tally(avatars=self._known.avatars + self._fresh, since=self._known.since)
-            self._fresh = 0
-            return
-        if not self._batch and self._fresh:
-            self._batch, self._fresh = self._fresh, 0
-            self._batch_number += 1
-        try:
-            avatars, since = await self._store.run(
-                _ADD,
-                ("counter", f"counter:{self._name}"),
-                self._known.avatars,
-                self._known.since.isoformat(),
-                self._batch,
-                self._batch_number,
-            )
-        except StoreUnavailable:
-            return  # noted by the store; the batch goes again
-        self._known = Tally(avatars=int(avatars), since=date.fromisoformat(since.decode()))
-        self._batch = 0
+            avatars += fresh
+        else:
+            try:
+                # Asked first: a Redis that hangs does not answer this, and has been told to add nothing.
+                kept = await self._store.fields(_KEY)
+                # It may have forgotten all in a restart, since it keeps nothing on a disk. So each replica
+                # brings what it knows, and the largest number and the earliest day count.
+                avatars = max(avatars, int(kept.get("avatars", 0)))
+                since = min(since, date.fromisoformat(kept.get("since", since.isoformat())))
+                known = {"avatars": str(avatars), "since": since.isoformat()}
+                if kept != known:
+                    await self._store.set_fields(_KEY, known)
+                if fresh:
+                    avatars = await self._store.add(_KEY, "avatars", fresh)
+            except StoreUnavailable:
+                return  # noted by the store; what is fresh goes again
+        self._known = Tally(avatars=avatars, since=since)
+        self._fresh -= fresh  # and not to zero: more may have been counted while Redis was asked
 
     async def _write(self) -> None:
         if self._file is None:

@@ -24,7 +24,7 @@ from app.faults import Fault
 from app.settings import PREFIX, InvalidSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 # A Redis that is near answers in a millisecond. These are for one that hangs or is gone: nobody waits for it
 # longer than for a photo to be drawn.
@@ -39,8 +39,6 @@ _CONNECTIONS = 64
 _LOG_SECONDS = 60.0
 
 _log = structlog.get_logger(__name__)
-
-Word = bytes | str | int
 
 
 class RedisClient:
@@ -116,15 +114,31 @@ class RedisClient:
         """
         await self._call("DEL", self._prefix + name)
 
-    async def run(self, script: str, names: tuple[str, ...], *words: Word) -> list[bytes]:
-        """Run a script of Lua, which nothing else comes between, on the values of some names.
+    async def fields(self, name: str) -> dict[str, str]:
+        """Return the fields of a name; none where there is no such name.
+
+        Raises:
+            StoreUnavailable: Redis is out of reach.
+        """
+        answer = await self._call("HGETALL", self._prefix + name)
+        return {key.decode(): value.decode() for key, value in answer.items()}
+
+    async def set_fields(self, name: str, fields: Mapping[str, str]) -> None:
+        """Keep fields under a name, for ever.
 
         Raises:
             StoreUnavailable: Redis is full or out of reach.
         """
-        keys = [self._prefix + name for name in names]
-        answer: list[bytes] = await self._call("EVAL", script, len(keys), *keys, *words)
-        return answer
+        await self._call("HSET", self._prefix + name, *(word for pair in fields.items() for word in pair))
+
+    async def add(self, name: str, field: str, number: int) -> int:
+        """Add to a number in a field, and return the sum.
+
+        Raises:
+            StoreUnavailable: Redis is full or out of reach.
+        """
+        total: int = await self._call("HINCRBY", self._prefix + name, field, number)
+        return total
 
     async def ping(self) -> None:
         """Ask whether it is there.
@@ -134,7 +148,7 @@ class RedisClient:
         """
         await self._call("PING")
 
-    async def _call(self, *words: Word) -> Any:
+    async def _call(self, *words: bytes | str | int) -> Any:
         try:
             with anyio.fail_after(_CALL_SECONDS):
                 answer = await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
