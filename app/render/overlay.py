@@ -6,12 +6,12 @@ Once an overlay is kept, making an avatar touches no SVG and no font.
 from __future__ import annotations
 
 import io
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from cachetools import Cache
 from PIL import Image, ImageChops
 
 from app.render.artwork import draw_circle, draw_ground, draw_words
@@ -81,7 +81,23 @@ class _Key(NamedTuple):
         return self.slogan is None and self.size == DEFAULT_SIZE
 
 
-_Kept = TypeVar("_Kept", Overlay, Image.Image)
+_Picture = TypeVar("_Picture", Overlay, Image.Image)
+
+
+class _Kept(Cache[_Key, Overlay | Image.Image]):
+    """In the order of their last use: whoever takes one out puts it in again, at the end."""
+
+    def popitem(self) -> tuple[_Key, Overlay | Image.Image]:
+        """Take out what goes first: the least recently used, but of the campaign's own only when alone."""
+        strangers = (key for key in self if not key.is_campaigns)
+        key = next(strangers, next(iter(self)))
+        return key, self.pop(key)
+
+    def room_for(self, key: _Key) -> float:
+        """Return how large a picture may be to be kept: a stranger's pushes none of the campaign's out."""
+        if key.is_campaigns:
+            return self.maxsize
+        return self.maxsize - sum(_nbytes(kept) for other, kept in self.items() if other.is_campaigns)
 
 
 class Overlays:
@@ -101,9 +117,12 @@ class Overlays:
 
     def __init__(self, frames: FrameLibrary, max_bytes: int = OVERLAY_CACHE_BYTES) -> None:
         self.frames = frames
-        self.max_bytes = max_bytes
-        self.nbytes = 0
-        self._kept: OrderedDict[_Key, Overlay | Image.Image] = OrderedDict()
+        self._kept = _Kept(max_bytes, getsizeof=_nbytes)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that everything kept takes together."""
+        return int(self._kept.currsize)
 
     def get(self, spec: AvatarSpec) -> Overlay:
         """Return the overlay for a spec.
@@ -155,19 +174,12 @@ class Overlays:
             outside=draw_circle(spec.size) if spec.shape == "circle" else None,
         )
 
-    def _recall(self, key: _Key, draw: Callable[[], _Kept]) -> _Kept:
+    def _recall(self, key: _Key, draw: Callable[[], _Picture]) -> _Picture:
         """Return what is kept under a key; draw it, and keep it where it fits, when nothing is."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return cast("_Kept", self._kept[key])
-        drawn = draw()
-        if _nbytes(drawn) <= self.max_bytes:
-            self._kept[key] = drawn
-            self.nbytes += _nbytes(drawn)
-        while self.nbytes > self.max_bytes:
-            strangers = (kept for kept in self._kept if not kept.is_campaigns)
-            self.nbytes -= _nbytes(self._kept.pop(next(strangers, next(iter(self._kept)))))
-        return drawn
+        picture = cast("_Picture", self._kept.pop(key)) if key in self._kept else draw()
+        if _nbytes(picture) <= self._kept.room_for(key):
+            self._kept[key] = picture
+        return picture
 
 
 def _nbytes(kept: Overlay | Image.Image) -> int:
