@@ -112,12 +112,14 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# README's commands are run as written, so the tests need curl. Those in a browser or with Redis are skipped
-# without one, and say so at the end; in CI (CI=true) a skip is a failure.
+# README's commands are run as written, so the tests need curl. Those in a browser, with Redis or behind nginx are
+# skipped without one, and say so at the end; in CI (CI=true) a skip is a failure.
 .PHONY: tools
 tools:
 	@command -v curl >/dev/null || .ci/apt-get curl
 	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || \
 	  command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  .ci/apt-get chromium-headless-shell || .ci/apt-get chromium || echo "Tests in a browser will be skipped."
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null && command -v openssl >/dev/null || \
+	  .ci/apt-get nginx-light openssl || echo "Tests behind nginx will be skipped."
 	@command -v redis-server >/dev/null || .ci/apt-get redis-server || echo "Tests with Redis will be skipped."

@@ -106,6 +106,19 @@ def free_port() -> int:
         return port
 
 
+def wait_until_listening(port: int) -> None:
+    """Wait until somebody takes connections."""
+    start = time.monotonic()
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        except OSError:
+            assert time.monotonic() - start < 20
+            time.sleep(0.05)
+        else:
+            return
+
+
 def _wait_until_ready(server: Server) -> None:
     # Generous: how long a start takes says more about what else the machine does.
     start = time.monotonic()

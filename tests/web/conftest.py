@@ -6,9 +6,7 @@ import io
 import os
 import secrets
 import shutil
-import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +16,7 @@ from starlette.testclient import TestClient
 
 from app.settings import load_settings
 from app.web.app import create_app
-from tests.servers import free_port
+from tests.servers import free_port, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,22 +62,10 @@ def redis_url() -> Iterator[str]:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with subprocess.Popen([command, *options], stdout=subprocess.DEVNULL) as process:
         try:
-            _wait_until_listening(port)
+            wait_until_listening(port)
             yield f"redis://127.0.0.1:{port}/15"
         finally:
             process.kill()
-
-
-def _wait_until_listening(port: int) -> None:
-    start = time.monotonic()
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=2).close()
-        except OSError:
-            assert time.monotonic() - start < 20
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import resource
 import signal
@@ -12,34 +11,19 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING
 
-import anyio
 import httpx2
 import psutil
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
-
-from app.settings import load_settings
-from app.web import server as web_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from fastapi import FastAPI
-    from starlette.requests import Request
-    from uvicorn.server import ServerState
 
     from tests.servers import Serve, Server
 
 SMALL = {"size": "64"}
-
-# More than the system itself keeps on the way between two sockets.
-_LENGTH = 24_000_000
 
 
 @pytest.fixture
@@ -241,100 +225,6 @@ def test_a_photo_that_trickles_is_given_up(strict_server: Server) -> None:
             time.sleep(0.05)
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
     strict_server.until_metric("ribbons_uploads_arriving", 0)
-
-
-class Impatient(NamedTuple):
-    """A server in this process."""
-
-    port: int
-    state: ServerState
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Impatient]:
-    """A server that waits half a second for headers and for stalled readers."""
-    monkeypatch.setattr(web_server, "_HEADER_SECONDS", 0.5)
-    monkeypatch.setattr(web_server, "_STALL_SECONDS", 0.5)
-
-    async def answer_slowly(_request: Request) -> Response:
-        await anyio.sleep(1.5)
-        return Response("answered")
-
-    async def answer_at_length(_request: Request) -> Response:
-        return Response(bytes(_LENGTH))
-
-    app = Starlette(routes=[Route("/", answer_slowly), Route("/long", answer_at_length)])
-    running = uvicorn.Server(web_server._configuration(cast("FastAPI", app), load_settings()))
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
-        done = thread.submit(running.run, [listener])
-        yield Impatient(listener.getsockname()[1], running.server_state)
-        running.should_exit = True
-        done.result(30)
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nA: b"])
-def test_headers_that_do_not_come_are_not_waited_for(impatient: Impatient, sent: bytes) -> None:
-    """Half-sent requests would take up every connection that the system allows."""
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=30) as connection:
-        connection.sendall(sent)
-        assert connection.recv(100) == b""
-
-
-def test_an_answer_that_takes_long_is_not_cut_off(impatient: Impatient) -> None:
-    """Only headers have to hurry: the first request is answered though half of the next has come."""
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=30) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
-        assert connection.recv(1000).endswith(b"answered")
-        assert connection.recv(100) == b""
-
-
-@contextmanager
-def _long_answer(port: int) -> Iterator[socket.socket]:
-    """Ask for the long answer through a narrow window, and take nothing of it yet."""
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        connection.settimeout(60)
-        connection.connect(("127.0.0.1", port))
-        connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        yield connection
-
-
-def _read_on(connection: socket.socket, bytes_per_second: float) -> int:
-    """Read an answer no faster than that, and return how many bytes came."""
-    came = 0
-    start = time.monotonic()
-    with suppress(ConnectionResetError):
-        while part := connection.recv(500_000):
-            came += len(part)
-            time.sleep(max(0, start + came / bytes_per_second - time.monotonic()))
-    return came
-
-
-def test_an_answer_that_nobody_takes_is_given_up(impatient: Impatient) -> None:
-    """Readers who stopped would hold whole ZIPs in memory for ever."""
-    with _long_answer(impatient.port) as connection:
-        _wait_until(lambda: impatient.state.total_requests == 1)
-        _wait_until(lambda: not impatient.state.connections)
-        assert _read_on(connection, math.inf) < _LENGTH
-
-
-def test_an_answer_that_is_taken_slowly_arrives(
-    impatient: Impatient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who takes longer than the patience for a reader that stands still, but never stops, gets all of it."""
-    # The system tells the server of what was taken in steps of a megabyte: half a second may be too short.
-    monkeypatch.setattr(web_server, "_STALL_SECONDS", 3)
-    with _long_answer(impatient.port) as connection:
-        start = time.monotonic()
-        assert _read_on(connection, _LENGTH / 7) > _LENGTH
-        assert time.monotonic() - start > 6
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    start = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - start < 60
-        time.sleep(0.02)
 
 
 def test_a_service_may_open_as_many_files_as_the_system_allows(serve: Serve) -> None:
