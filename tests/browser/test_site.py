@@ -43,6 +43,29 @@ _MOTION = """() => [...document.querySelectorAll("*")].flatMap((element) => {
   return isAnimated || longest(transitionDuration) > 0.05 ? [element.outerHTML.slice(0, 80)] : [];
 })"""
 
+# Writes a page anew, in a single piece or bit by bit, and tells the typefaces that it asked for. Each bit is
+# laid out as if the network had stopped there: layout is what asks for a typeface. The class is base.js's, which
+# runs but once. Stand-ins are the device's own.
+_TYPEFACES_NEEDED = """async ([html, isBitByBit]) => {
+  const [head, body] = html.split(/(?=<body>)/);
+  document.open();
+  document.write(head);
+  document.documentElement.classList.add("has-script");
+  const sheets = [...document.querySelectorAll("link[rel=stylesheet]")];
+  await Promise.all(sheets.map((sheet) => sheet.sheet || new Promise((resolve, reject) => {
+    sheet.onload = resolve;
+    sheet.onerror = reject;
+  })));
+  for (const bit of isBitByBit ? body.split(/(?=<)/) : [body]) {
+    document.write(bit);
+    document.documentElement.getBoundingClientRect();
+  }
+  document.close();
+  return [...document.fonts]
+    .filter(({ family, status }) => status !== "unloaded" && !family.includes("stand-in"))
+    .map(({ family, weight }) => `${family} ${weight}`);
+}"""
+
 
 @pytest.fixture(scope="session")
 def token(server: Server) -> str:
@@ -209,6 +232,24 @@ def sizes_received(session: CDPSession) -> dict[str, int]:
     session.on("Network.loadingFinished", note_size)
     session.send("Network.enable")
     return sizes
+
+
+def test_a_page_that_comes_bit_by_bit_needs_no_other_typeface(
+    open_page: OpenPage, complaints: Complaints, server: Server, language: str, addresses: dict[str, str]
+) -> None:
+    """Wherever in a page a slow network or processor stops, only the whole page's typefaces are fetched.
+
+    What is seen until more has come is easily forgotten: the first option of a list in the place of the
+    chosen one, the browser's own "Details" in the place of a summary.
+    """
+    complaints.expect("status of 404")
+    page = open_page("phone", language)
+    for name, address in addresses.items():
+        html = httpx2.get(server.url + address, headers={"Accept": "text/html"}).text
+        page.goto(address)
+        whole = page.evaluate(_TYPEFACES_NEEDED, [html, False])
+        assert whole, name
+        assert page.evaluate(_TYPEFACES_NEEDED, [html, True]) == whole, name
 
 
 class Inline(HTMLParser):
