@@ -93,6 +93,12 @@ def test_the_api_and_the_pages_never_import_each_other(path: Path) -> None:
     assert other is None or not {name for name in imported(path) if f"{name}.".startswith(f"{other}.")}
 
 
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_module_takes_anothers_private_name(path: Path) -> None:
+    """What begins with an underscore is its own module's to change."""
+    assert not [name for name in imported(path) if name.startswith("app.") and "._" in name]
+
+
 def test_importing_does_nothing() -> None:
     """Importing every module starts nothing, writes nothing and says nothing."""
     names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in MODULES]

@@ -44,8 +44,8 @@ _MOTION = """() => [...document.querySelectorAll("*")].flatMap((element) => {
 })"""
 
 # Writes a page anew, in a single piece or bit by bit, and tells the typefaces that it asked for. Each bit is
-# laid out as if the network had stopped there: layout is what asks for a typeface. The class is base.js's, and
-# that runs once only. Stand-ins are the device's own.
+# laid out as if the network had stopped there: layout is what asks for a typeface. The class is base.js's,
+# which runs once only. Stand-ins are the device's own.
 _TYPEFACES_NEEDED = """async ([html, isBitByBit]) => {
   const [head, body] = html.split(/(?=<body>)/);
   document.open();
