@@ -17,7 +17,7 @@ LAYERS = (
     ("app.frames",),
     ("app.spec",),
     ("app.render",),
-    ("app.settings", "app.jobs"),
+    ("app.settings", "app.jobs", "app.lanes"),
     ("app.logs", "app.workers"),
     ("app.drawing",),
     ("app.bulk",),

@@ -1,0 +1,452 @@
+"""Whose turn it is, without a worker: what holds a slot here is a task, or nobody at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import Busy, ShuttingDown
+from app.lanes import Lane, Slots
+
+pytestmark = pytest.mark.anyio
+
+PHOTO, PAGE, BULK = Lane.PHOTO, Lane.PAGE, Lane.BULK
+NONE = dict.fromkeys(Lane, 0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """What uvicorn runs on."""
+    return "asyncio"
+
+
+class Crowd:
+    """Jobs that wait in lanes, and who of them was served in which order.
+
+    Attributes:
+        served: The lanes of the jobs that got a slot, and their numbers in order of coming.
+        refused: Those of the jobs that were told that there is none.
+    """
+
+    def __init__(self, total: int, queue: int = 100) -> None:
+        self.slots = Slots(total, queue)
+        self.served: list[tuple[Lane, int]] = []
+        self.refused: list[tuple[Lane, int]] = []
+        self.jobs: list[tuple[Lane, asyncio.Task[None]]] = []
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The lanes of the jobs that were served, in order."""
+        return [lane for lane, _ in self.served]
+
+    async def come(self, *lanes: Lane) -> None:
+        """Let jobs come, one after the other, and keep their slots."""
+        for lane in lanes:
+            self.jobs.append((lane, asyncio.create_task(self._take(lane, len(self.jobs)))))
+        await self.settle()
+
+    async def _take(self, lane: Lane, number: int) -> None:
+        try:
+            await self.slots.take(lane)
+        except ShuttingDown:
+            self.refused.append((lane, number))
+        else:
+            self.served.append((lane, number))
+
+    async def settle(self) -> None:
+        """Let everything happen that can."""
+        for _ in range(5):
+            await checkpoint()
+
+    async def serve(self, running: Lane) -> Lane:
+        """End a job of a lane, and return the lane that got its slot."""
+        before = len(self.served)
+        self.slots.give_back(running)
+        await self.settle()
+        (lane,) = self.lanes[before:]
+        return lane
+
+
+# -- turns -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_free_slots_are_taken_at_once_by_any_lane(lane: Lane) -> None:
+    """While nobody else wants a worker, each lane may have all of them: bulk does not leave one idle."""
+    crowd = Crowd(3)
+    await crowd.come(*[lane] * 5)
+    assert crowd.slots.running == {**NONE, lane: 3}
+    assert crowd.slots.waiting == {**NONE, lane: 2}
+    assert crowd.slots.free == 0
+    for _ in range(5):
+        crowd.slots.give_back(lane)
+        await crowd.settle()
+    assert crowd.served == [(lane, number) for number in range(5)]
+    assert (crowd.slots.free, crowd.slots.running, crowd.slots.waiting) == (3, NONE, NONE)
+
+
+async def test_in_a_lane_who_came_first_is_served_first() -> None:
+    """No lane is a lottery."""
+    crowd = Crowd(1)
+    await crowd.come(PHOTO, *[PHOTO, PAGE, BULK] * 4)
+    running = PHOTO
+    for _ in range(12):
+        running = await crowd.serve(running)
+    for lane in Lane:
+        numbers = [number for served, number in crowd.served if served is lane]
+        assert numbers == sorted(numbers)
+        assert len(numbers) == 4 + (lane is PHOTO)
+
+
+@pytest.mark.parametrize(("many", "few"), [(PHOTO, PAGE), (PAGE, PHOTO)])
+@pytest.mark.parametrize("total", [1, 2, 3, 8])
+async def test_a_flood_of_one_lane_does_not_hold_the_other_up(many: Lane, few: Lane, total: int) -> None:
+    """Who comes last and alone, after fifty of the others, gets the next slot."""
+    crowd = Crowd(total)
+    await crowd.come(*[many] * 50, few)
+    assert await crowd.serve(many) is few
+    assert await crowd.serve(few) is many
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4])
+async def test_two_floods_share_the_slots(total: int) -> None:
+    """Where both lanes are full each has half of the slots, and half of the turns."""
+    crowd = Crowd(total)
+    await crowd.come(*[PHOTO] * 60, *[PAGE] * 60)
+    running = [PHOTO] * total
+    for turn in range(40):
+        running.append(await crowd.serve(running.pop(0)))
+        if turn >= total:
+            assert abs(running.count(PHOTO) - running.count(PAGE)) <= total % 2
+    assert abs(crowd.lanes[total:].count(PHOTO) - 20) <= total
+
+
+async def test_the_lane_with_fewer_slots_goes_first() -> None:
+    """Long jobs of one lane leave the slots that become free to the other, until it has as many."""
+    crowd = Crowd(4)
+    await crowd.come(*[PAGE] * 10, *[PHOTO] * 10)
+    assert [await crowd.serve(PAGE) for _ in range(2)] == [PHOTO, PHOTO]
+    # Two and two. Whichever ends a job gets the slot back, because the other lane has more then.
+    assert [await crowd.serve(lane) for lane in (PHOTO, PHOTO, PAGE, PAGE)] == [PHOTO, PHOTO, PAGE, PAGE]
+
+
+async def test_of_equals_the_lane_that_was_served_longer_ago_goes_first() -> None:
+    """With one worker the lanes take turns, whoever came first; what bulk had in between changes nothing."""
+    for first, second in ((PHOTO, PAGE), (PAGE, PHOTO)):
+        crowd = Crowd(1)
+        await crowd.come(first, BULK, first, second, first, second)
+        running, order = first, []
+        for _ in range(5):
+            running = await crowd.serve(running)
+            order.append(running)
+        assert order == [second, first, second, first, BULK]
+        await crowd.come(first, second)
+        assert await crowd.serve(BULK) is second
+
+
+# -- bulk ------------------------------------------------------------------
+
+
+async def test_bulk_gets_no_slot_while_anybody_else_waits() -> None:
+    """Neither its number, nor its having come first, nor its having no slot gives it a turn."""
+    crowd = Crowd(2)
+    await crowd.come(PHOTO, PHOTO, *[BULK] * 30, *[PHOTO, PAGE] * 10)
+    running = [PHOTO, PHOTO]
+    for _ in range(20):
+        running.append(await crowd.serve(running.pop(0)))
+        assert crowd.slots.running[BULK] == 0
+    assert [await crowd.serve(lane) for lane in running] == [BULK, BULK]
+
+
+@pytest.mark.parametrize("lane", [PHOTO, PAGE])
+async def test_somebody_who_comes_during_bulk_waits_for_one_of_its_jobs(lane: Lane) -> None:
+    """Bulk has every slot; the first that it gives back is not bulk's again."""
+    crowd = Crowd(3)
+    await crowd.come(*[BULK] * 20, lane, lane)
+    assert [await crowd.serve(BULK) for _ in range(3)] == [lane, lane, BULK]
+    assert crowd.slots.running == {**NONE, lane: 2, BULK: 1}
+    await crowd.come(lane)
+    assert [await crowd.serve(BULK), await crowd.serve(lane), await crowd.serve(lane)] == [lane, BULK, BULK]
+
+
+# -- fullness --------------------------------------------------------------
+
+
+def refusing(slots: Slots) -> set[Lane]:
+    """Return the lanes that are full."""
+    full = set()
+    for lane in Lane:
+        try:
+            slots.refuse_if_full(lane)
+        except Busy:
+            full.add(lane)
+    return full
+
+
+@pytest.mark.parametrize("queue", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("coming", "full"),
+    [(PHOTO, {PHOTO, PAGE}), (PAGE, {PAGE}), (BULK, set())],
+    ids=["photos", "pages", "bulk"],
+)
+async def test_a_lane_is_full_when_those_ahead_of_it_are_many(
+    coming: Lane, full: set[Lane], queue: int
+) -> None:
+    """Photos that wait keep photos and pages out, pages that wait only pages, and bulk nobody."""
+    crowd = Crowd(2, queue)
+    await crowd.come(*[PHOTO] * 2)
+    await crowd.come(*[coming] * (queue - 1))
+    assert refusing(crowd.slots) == (set() if queue else {PHOTO, PAGE})
+    if queue:
+        await crowd.come(coming)
+        assert refusing(crowd.slots) == full
+        await crowd.serve(PHOTO)
+        assert refusing(crowd.slots) == set()
+
+
+async def test_a_page_counts_photos_and_pages_together() -> None:
+    """Two and two fill a queue of four for pages; for photos there are two places."""
+    crowd = Crowd(1, 4)
+    await crowd.come(PAGE, PHOTO, PAGE, PHOTO, PAGE)
+    assert refusing(crowd.slots) == {PAGE}
+    await crowd.come(PHOTO, PHOTO)
+    assert refusing(crowd.slots) == {PAGE, PHOTO}
+
+
+async def test_bulk_takes_nobodys_place() -> None:
+    """Slots that bulk has count as free, since those who come get the next ones."""
+    crowd = Crowd(2, 0)
+    await crowd.come(*[BULK] * 9)
+    assert refusing(crowd.slots) == set()
+    await crowd.come(PHOTO)
+    assert refusing(crowd.slots) == set()
+    await crowd.come(PAGE)
+    assert refusing(crowd.slots) == {PAGE}
+    assert [await crowd.serve(BULK) for _ in range(2)] == [PHOTO, PAGE]
+    assert refusing(crowd.slots) == {PHOTO, PAGE}
+
+
+async def test_a_full_lane_still_takes_who_does_not_ask() -> None:
+    """A photo that was let in before may come when the queue is full."""
+    crowd = Crowd(1, 1)
+    await crowd.come(*[PHOTO] * 5)
+    assert crowd.slots.waiting[PHOTO] == 4
+    assert refusing(crowd.slots) == {PHOTO, PAGE}
+
+
+# -- upkeep ----------------------------------------------------------------
+
+
+async def test_a_slot_in_upkeep_is_nobodys() -> None:
+    """It counts in no lane and fills no queue, and then goes to whoever's turn it is."""
+    crowd = Crowd(2, 0)
+    assert [crowd.slots.take_for_upkeep() for _ in range(3)] == [True, True, False]
+    assert (crowd.slots.free, crowd.slots.running, refusing(crowd.slots)) == (0, NONE, set())
+    await crowd.come(BULK, PAGE)
+    assert crowd.slots.waiting == {**NONE, BULK: 1, PAGE: 1}
+    crowd.slots.hand_over()
+    await crowd.settle()
+    assert crowd.lanes == [PAGE]
+    crowd.slots.keep_for_upkeep(PAGE)
+    assert (crowd.slots.free, crowd.slots.running) == (0, NONE)
+    crowd.slots.hand_over()
+    crowd.slots.hand_over()
+    await crowd.settle()
+    assert (crowd.lanes, crowd.slots.free) == ([PAGE, BULK], 1)
+
+
+# -- cancellation ----------------------------------------------------------
+
+# What happens within one step of the event loop, in this order: a waiter is cancelled, a slot is given back.
+MOMENTS = [
+    ["cancel"],
+    ["cancel", "give back"],
+    ["give back", "cancel"],
+    ["cancel", "step", "give back"],
+    ["give back", "step", "cancel"],
+    ["cancel", "cancel", "give back"],
+    ["give back", "cancel", "cancel"],
+]
+
+
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("moment", MOMENTS, ids=", ".join)
+async def test_a_waiter_that_is_cancelled_leaks_nothing(lane: Lane, moment: list[str]) -> None:
+    """Cancelled before, while or after it is handed a slot: it has one or another has, and none is lost."""
+    crowd = Crowd(1)
+    await crowd.come(PHOTO, lane, lane)
+    waiter = crowd.jobs[1][1]
+    for event in moment:
+        match event:
+            case "cancel":
+                waiter.cancel()
+            case "give back":
+                crowd.slots.give_back(PHOTO)
+            case _:
+                await crowd.settle()
+    await crowd.settle()
+    got_it = (lane, 1) in crowd.served
+    assert waiter.cancelled() is not got_it
+    assert got_it is (moment == ["give back", "step", "cancel"])
+    if "give back" not in moment:
+        crowd.slots.give_back(PHOTO)
+    elif got_it:
+        crowd.slots.give_back(lane)
+    await crowd.settle()
+    assert crowd.served[-1] == (lane, 2)
+    assert (crowd.slots.running, crowd.slots.waiting) == ({**NONE, lane: 1}, NONE)
+    crowd.slots.give_back(lane)
+    assert (crowd.slots.free, crowd.slots.running) == (1, NONE)
+
+
+@pytest.mark.parametrize("give_back_first", [True, False])
+async def test_a_scope_that_ends_as_a_slot_comes_leaks_nothing(*, give_back_first: bool) -> None:
+    """Deadlines and clients that leave cancel by scopes: whoever says that it has a slot has it."""
+    slots = Slots(1, 1)
+    await slots.take(PHOTO)
+    has_slot = False
+
+    async def wait() -> None:
+        nonlocal has_slot
+        await slots.take(PAGE)
+        has_slot = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        if give_back_first:
+            slots.give_back(PHOTO)
+        tasks.cancel_scope.cancel()
+        if not give_back_first:
+            slots.give_back(PHOTO)
+    assert slots.waiting == NONE
+    assert slots.running == {**NONE, PAGE: int(has_slot)}
+    assert slots.free == 1 - has_slot
+
+
+async def test_who_is_cancelled_already_takes_no_slot() -> None:
+    """Nothing is drawn for a client that has left before it asks."""
+    slots = Slots(1, 1)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await slots.take(PHOTO)
+    assert scope.cancelled_caught
+    assert (slots.free, slots.running) == (1, NONE)
+
+
+async def test_a_crowd_that_is_cancelled_as_slots_come_leaves_the_rest_in_order() -> None:
+    """Each slot goes on until it comes to somebody who is still there."""
+    crowd = Crowd(3)
+    await crowd.come(*[PAGE] * 3, *[PHOTO] * 20)
+    for _ in range(3):
+        crowd.slots.give_back(PAGE)
+    for _, waiter in crowd.jobs[3:18]:
+        waiter.cancel()
+    await crowd.settle()
+    await crowd.settle()
+    assert crowd.served[3:] == [(PHOTO, number) for number in (18, 19, 20)]
+    assert (crowd.slots.running[PHOTO], crowd.slots.waiting[PHOTO]) == (3, 2)
+
+
+# -- the end ---------------------------------------------------------------
+
+
+async def test_closing_sends_all_away_who_wait_and_who_come() -> None:
+    """In every lane; who has a slot keeps it, and gives it back as always."""
+    crowd = Crowd(1)
+    await crowd.come(PHOTO, *Lane, *Lane)
+    crowd.slots.close()
+    await crowd.settle()
+    assert (crowd.served, len(crowd.refused)) == ([(PHOTO, 0)], 6)
+    assert (crowd.slots.running, crowd.slots.waiting) == ({**NONE, PHOTO: 1}, NONE)
+    await crowd.come(*Lane)
+    assert len(crowd.refused) == 9
+    crowd.slots.give_back(PHOTO)
+    assert (crowd.slots.free, crowd.slots.running) == (1, NONE)
+    for lane in Lane:
+        with pytest.raises(ShuttingDown):
+            await crowd.slots.take(lane)
+    assert crowd.slots.free == 1
+
+
+@pytest.mark.parametrize("moment", [["close", "cancel"], ["cancel", "close"], ["give back", "close"]])
+async def test_closing_at_the_moment_of_something_else_leaks_nothing(moment: list[str]) -> None:
+    """A waiter that was handed a slot before the end has it; a cancelled one is cancelled."""
+    crowd = Crowd(1)
+    await crowd.come(PHOTO, PAGE)
+    for event in moment:
+        match event:
+            case "close":
+                crowd.slots.close()
+            case "cancel":
+                crowd.jobs[1][1].cancel()
+            case _:
+                crowd.slots.give_back(PHOTO)
+    await crowd.settle()
+    assert ((PAGE, 1) in crowd.served) is ("give back" in moment)
+    assert crowd.refused == []
+    crowd.slots.give_back(crowd.lanes[-1])
+    assert (crowd.slots.free, crowd.slots.running, crowd.slots.waiting) == (1, NONE, NONE)
+
+
+# -- all of it at once -----------------------------------------------------
+
+EVENTS = st.one_of(
+    st.tuples(st.just("come"), st.sampled_from(list(Lane))),
+    st.tuples(st.just("end"), st.integers(0, 99)),
+    st.tuples(st.just("leave"), st.integers(0, 99)),
+    st.tuples(st.just("step"), st.just(0)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(total=st.integers(1, 3), events=st.lists(EVENTS, max_size=60))
+def test_whatever_happens_the_rules_hold(total: int, events: list[tuple[str, Any]]) -> None:
+    """No slot is lost or idle while somebody waits, none is had twice, and bulk goes last."""
+    asyncio.run(_happen(total, events))
+
+
+async def _happen(total: int, events: list[tuple[str, Any]]) -> None:
+    crowd, ended = Crowd(total), 0
+    for what, which in events:
+        if what == "come":
+            crowd.jobs.append((which, asyncio.create_task(crowd._take(which, len(crowd.jobs)))))
+        elif what == "leave" and crowd.jobs:
+            crowd.jobs[which % len(crowd.jobs)][1].cancel()
+        elif what == "end" and ended < len(crowd.served):
+            _give_back(crowd.slots, crowd.lanes[ended])
+            ended += 1
+        elif what == "step":
+            await checkpoint()
+        assert crowd.slots.free + sum(crowd.slots.running.values()) == total
+        assert not crowd.slots.free or crowd.slots.waiting == NONE
+    await crowd.settle()
+    while ended < len(crowd.served):
+        _give_back(crowd.slots, crowd.lanes[ended])
+        ended += 1
+        await crowd.settle()
+    assert (crowd.slots.free, crowd.slots.running, crowd.slots.waiting) == (total, NONE, NONE)
+    left = {number for number, (_, task) in enumerate(crowd.jobs) if task.cancelled()}
+    assert {number for _, number in crowd.served} == set(range(len(crowd.jobs))) - left
+    for lane in Lane:
+        numbers = [number for served, number in crowd.served if served is lane]
+        assert numbers == sorted(numbers)
+
+
+def _give_back(slots: Slots, lane: Lane) -> None:
+    """End a job, and look at whom its slot goes to."""
+    waited = slots.waiting
+    slots.give_back(lane)
+    served = [lane for lane in Lane if slots.waiting[lane] < waited[lane]]
+    assert len(served) == any(waited.values())
+    if BULK in served:
+        assert waited[PHOTO] == waited[PAGE] == 0
+    elif served and waited[PHOTO] and waited[PAGE]:
+        other = PAGE if served == [PHOTO] else PHOTO
+        assert slots.running[served[0]] - 1 <= slots.running[other]
