@@ -1,13 +1,15 @@
 """Render jobs in processes that can be killed, with a deadline and a bounded queue.
 
 Each worker is a process of ``anyio.to_process``. A job that hangs, crashes or is killed costs its own request
-only: its process is replaced in the background, before another job needs it.
+only: its process is replaced in the background, before another job needs it. Whose turn it is to get a
+worker, ``app/lanes.py`` says.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import anyio
@@ -17,9 +19,10 @@ from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 from app.errors import Busy, DeadlineExceeded, InternalError, RibbonsError, ShuttingDown, WorkerDied
 from app.faults import Fault
 from app.jobs import Allowance, JobFailed, perform
+from app.lanes import Lane, Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from anyio.abc import TaskGroup
 
@@ -48,8 +51,8 @@ class WorkerPool:
 
     Args:
         workers: Processes.
-        queue: Jobs that may wait while all of them are busy.
-        deadline: Seconds that a job may run, and seconds that it may wait before it runs.
+        queue: Photos and pages that may wait while all of them are busy.
+        deadline: Seconds that a job may run, and seconds that a photo or a page may wait before it runs.
         memory_bytes: Memory for data that one process may take.
         warm_up: A job that loads into a fresh process what every later job needs.
     """
@@ -65,23 +68,21 @@ class WorkerPool:
     ) -> None:
         self.deadline = deadline
         self.lost: dict[Loss, int] = {"deadline": 0, "died": 0}
-        self._places = workers + queue
-        self._accepted = 0
-        self._slots = CapacityLimiter(workers)
+        self._slots = Slots(workers, queue)
         self._memory_bytes = memory_bytes
         self._warm_up = warm_up
         self._background: TaskGroup | None = None
         self._last_success = float("-inf")
 
     @property
-    def running(self) -> int:
-        """Jobs that run now."""
-        return self._slots.borrowed_tokens
+    def running(self) -> Mapping[Lane, int]:
+        """Jobs that run now, in every lane."""
+        return self._slots.running
 
     @property
-    def waiting(self) -> int:
-        """Jobs that wait for a process."""
-        return self._slots.statistics().tasks_waiting
+    def waiting(self) -> Mapping[Lane, int]:
+        """Jobs that wait for a process, in every lane."""
+        return self._slots.waiting
 
     def succeeded_within(self, seconds: float) -> bool:
         """Tell whether a job has succeeded that recently."""
@@ -102,10 +103,14 @@ class WorkerPool:
                 yield self
             finally:
                 self._background = None
+                self._slots.close()
                 tasks.cancel_scope.cancel()
 
-    def refuse_if_full(self) -> None:
-        """Say early what :meth:`run` would say now.
+    def refuse_if_full(self, lane: Lane) -> None:
+        """Refuse a job before its photo is taken in, or anything else is done for it.
+
+        A photo is refused when as many photos wait as may, a page when as many photos and pages do, and bulk
+        never: whoever sends bulk bounds it.
 
         Raises:
             Busy: The queue is full.
@@ -113,60 +118,55 @@ class WorkerPool:
         """
         if self._background is None:
             raise ShuttingDown
-        if self._accepted >= self._places:
-            raise Busy
+        self._slots.refuse_if_full(lane)
 
-    async def run(self, job: Callable[[], T], *, admitted: bool = False) -> T:
+    async def run(self, job: Callable[[], T], lane: Lane) -> T:
         """Run a job in a worker and return what it returns.
+
+        A full queue refuses nobody here: whoever has sent a whole photo is not sent away because it has
+        filled up meanwhile. Callers ask before (:meth:`refuse_if_full`), and the limits on uploads bound how
+        many photos arrive together; or callers bound by other means how many they are.
 
         A caller that is cancelled while it waits gives its place up at once. While its job runs, the job is
         left to finish: drawing takes a tenth of a second of CPU, replacing a killed process more than one.
 
         Args:
             job: What to run.
-            admitted: The queue was asked (:meth:`refuse_if_full`) before the photo was taken in. Whoever has
-                sent a whole photo is not sent away because the queue has filled up meanwhile; the limits on
-                uploads bound how many these are.
+            lane: Whom the job makes wait. Bulk waits for as long as others want the workers.
 
         Raises:
-            Busy: The queue is full, or no worker was free before the deadline.
-            ShuttingDown: The pool is closed.
+            Busy: No worker was free before the deadline; not in bulk.
+            ShuttingDown: The pool is closed, or was closed before a worker was free.
             DeadlineExceeded: The job ran longer than the deadline; its process was killed.
             WorkerDied: The process ended before the job did.
             InternalError: The job raised something that is not ours (logged).
             RibbonsError: What the job itself raised.
         """
-        if not admitted:
-            self.refuse_if_full()
-        elif self._background is None:
+        if self._background is None:
             raise ShuttingDown
-        self._accepted += 1
-        try:
-            slot = object()
-            with anyio.move_on_after(self.deadline) as wait:
-                await self._slots.acquire_on_behalf_of(slot)
-            if wait.cancelled_caught:
-                raise Busy
-            result = await self._run_in_slot(job, slot)
-        finally:
-            self._accepted -= 1
+        with anyio.move_on_after(math.inf if lane is Lane.BULK else self.deadline) as wait:
+            await self._slots.take(lane)
+        if wait.cancelled_caught:
+            raise Busy
+        result = await self._run_in_slot(job, lane)
         self._last_success = time.monotonic()
         return result
 
-    async def _run_in_slot(self, job: Callable[[], T], slot: object) -> T:
+    async def _run_in_slot(self, job: Callable[[], T], lane: Lane) -> T:
         """Run a job and give its slot back: at once, or when the process that it cost has been replaced."""
         try:
             result = await self._run_in_process(job, self.deadline)
         except (DeadlineExceeded, WorkerDied):
             if self._background is None:
-                self._slots.release_on_behalf_of(slot)
+                self._slots.give_back(lane)
             else:
-                self._background.start_soon(self._replace, slot)
+                self._slots.keep_for_upkeep(lane)
+                self._background.start_soon(self._replace)
             raise
         except BaseException:
-            self._slots.release_on_behalf_of(slot)
+            self._slots.give_back(lane)
             raise
-        self._slots.release_on_behalf_of(slot)
+        self._slots.give_back(lane)
         return result
 
     async def _run_in_process(self, job: Callable[[], T], seconds: float) -> T:
@@ -197,14 +197,14 @@ class WorkerPool:
         self.lost[loss] += 1
         _log.warning("worker_lost", reason=loss)
 
-    async def _replace(self, slot: object) -> None:
-        """Start a process for a slot that has lost its own, then give the slot back.
+    async def _replace(self) -> None:
+        """Start a process for a slot that has lost its own, then hand the slot over.
 
         So a job never waits for a start within its own deadline. (A start must not be cancelled either:
         anyio leaves a process that was not yet ready to itself.)
         """
         # Where that fails, the next job in this slot, or the next round, starts the process.
-        await self._try_to_warm_up(slot)
+        await self._try_to_warm_up(1)
 
     async def _keep_warm(self) -> None:
         """Keep idle workers from being ended, and replace those that were."""
@@ -212,36 +212,32 @@ class WorkerPool:
             await anyio.sleep(_IDLE_SECONDS)
             await self._try_to_warm_up()
 
-    async def _try_to_warm_up(self, *slots: object) -> None:
+    async def _try_to_warm_up(self, kept: int = 0) -> None:
         """Warm up in the background, where nothing that fails may end the service."""
         try:
-            await self._warm_up_all(*slots)
+            await self._warm_up_all(kept)
         except* RibbonsError:
             pass  # noted already
         except* Exception as group:  # noqa: BLE001 - logged, whatever it is
             fault = Fault.of(group)
             _log.error("warm_up_failed", kind=fault.kind, place=fault.place)
 
-    async def _warm_up_all(self, *slots: object) -> None:
-        """Use slots that are held, and all that are free, at the same moment; give each back when it is done.
+    async def _warm_up_all(self, kept: int = 0) -> None:
+        """Use slots that are kept, and all that are free, at the same moment; hand each over when it is done.
 
         Idle processes answer at once; as each can answer but one, missing ones are started.
         """
-        used = list(slots)
-        with suppress(anyio.WouldBlock):
-            while True:
-                slot = object()
-                self._slots.acquire_on_behalf_of_nowait(slot)
-                used.append(slot)
+        while self._slots.take_for_upkeep():
+            kept += 1
         async with anyio.create_task_group() as tasks:
-            for slot in used:
-                tasks.start_soon(self._warm_up_slot, slot)
+            for _ in range(kept):
+                tasks.start_soon(self._warm_up_slot)
 
-    async def _warm_up_slot(self, slot: object) -> None:
+    async def _warm_up_slot(self) -> None:
         try:
             await self._run_in_process(self._warm_up, _START_SECONDS)
         finally:
-            self._slots.release_on_behalf_of(slot)
+            self._slots.hand_over()
 
 
 def _without_past(error: Error) -> Error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import httpx2
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +45,17 @@ class Server:
         """Return its living worker processes."""
         return [child for child in self.process.children() if child.status() != psutil.STATUS_ZOMBIE]
 
-    def metric(self, name: str) -> float:
-        """Return the value of a metric without labels."""
-        lines = httpx2.get(f"{self.url}/metrics").text.splitlines()
-        return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the value of a metric with these labels and no others."""
+        page = httpx2.get(f"{self.url}/metrics").text
+        samples = (sample for family in text_string_to_metric_families(page) for sample in family.samples)
+        return next(sample.value for sample in samples if (sample.name, sample.labels) == (name, labels))
 
-    def until_metric(self, name: str, value: float) -> None:
-        """Wait until a metric has a value."""
+    def until_metric(self, name: str, value: float, **labels: str) -> None:
+        """Wait until a metric with these labels has a value."""
         start = time.monotonic()
-        while self.metric(name) != value:
-            assert time.monotonic() - start < 10, f"{name} never was {value}"
+        while self.metric(name, **labels) != value:
+            assert time.monotonic() - start < 10, f"{name} of {labels} never was {value}"
             time.sleep(0.02)
 
 

@@ -7,6 +7,7 @@ import anyio
 
 from app import drawing, render
 from app.drawing import Drawing, drawing_revision
+from app.lanes import Lane
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def test_it_draws_without_the_web() -> None:
 
     async def draw() -> bytes:
         async with parts.pool.opened():
-            return (await parts.pool.run(partial(parts.studio.draw_specimen, parts.specimen))).content
+            draw_specimen = partial(parts.studio.draw_specimen, parts.specimen)
+            return (await parts.pool.run(draw_specimen, lane=Lane.BULK)).content
 
     assert anyio.run(draw).startswith(b"\xff\xd8\xff")
     assert parts.specimen.frame == next(iter(parts.frames)).id

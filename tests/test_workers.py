@@ -33,6 +33,7 @@ from app.errors import (
     WorkerDied,
 )
 from app.frames import FrameLibrary
+from app.lanes import Lane
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
 from app.spec import AvatarSpec
@@ -61,10 +62,10 @@ def in_loop(main: Callable[[], Awaitable[None]]) -> None:
     anyio.run(main, backend_options={"use_uvloop": True})
 
 
-async def outcome(pool: WorkerPool, job: Callable[[], Any]) -> object:
+async def outcome(pool: WorkerPool, job: Callable[[], Any], lane: Lane = Lane.PHOTO) -> object:
     """Return what a job returns or raises."""
     try:
-        return await pool.run(job)
+        return await pool.run(job, lane)
     except Exception as exc:  # noqa: BLE001 - whatever it is, a test asks for it
         return exc
 
@@ -98,8 +99,8 @@ def test_it_returns_what_the_job_returns() -> None:
 
     async def main() -> None:
         async with pool_of() as pool:
-            assert await pool.run(partial(math.factorial, 5)) == 120
-            assert await pool.run(os.getpid) != os.getpid()
+            assert await pool.run(partial(math.factorial, 5), Lane.PHOTO) == 120
+            assert await pool.run(os.getpid, Lane.PHOTO) != os.getpid()
             assert pool.succeeded_within(1)
 
     in_loop(main)
@@ -114,7 +115,7 @@ def test_every_worker_is_warm_before_the_first_job(children: Callable[[], set[in
             assert len(warm) == 2
             async with anyio.create_task_group() as tasks:
                 for _ in range(4):
-                    tasks.start_soon(pool.run, partial(time.sleep, 0.05))
+                    tasks.start_soon(pool.run, partial(time.sleep, 0.05), Lane.PHOTO)
             assert children() == warm
 
     in_loop(main)
@@ -144,7 +145,7 @@ def test_a_foreign_exception_becomes_an_internal_error_without_its_words() -> No
             assert "canary" not in repr(lines) + repr(error) + repr(error.__context__)
             (line,) = lines
             assert line["kind"] == "builtins.ValueError"
-            assert await pool.run(os.getpid)
+            assert await pool.run(os.getpid, Lane.PHOTO)
 
     in_loop(main)
 
@@ -179,7 +180,7 @@ def test_a_worker_that_exits_by_itself_does_not_end_the_server() -> None:
     async def main() -> None:
         async with pool_of() as pool:
             assert isinstance(await outcome(pool, sys.exit), InternalError)
-            assert await pool.run(os.getpid)
+            assert await pool.run(os.getpid, Lane.PHOTO)
 
     in_loop(main)
 
@@ -189,17 +190,17 @@ def test_a_hung_job_is_killed_at_the_deadline(children: Callable[[], set[int]]) 
 
     async def main() -> None:
         async with pool_of(2, deadline=0.5) as pool:
-            hung = await pool.run(os.getpid)
+            hung = await pool.run(os.getpid, Lane.PHOTO)
             start = time.monotonic()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_expect, pool, partial(time.sleep, 60), DeadlineExceeded)
-                await until(lambda: pool.running == 1)
-                assert await pool.run(os.getpid)
+                await until(lambda: pool.running[Lane.PHOTO] == 1)
+                assert await pool.run(os.getpid, Lane.PHOTO)
             assert 0.4 < time.monotonic() - start < 20  # and not the minute that the job wanted
             assert pool.lost["deadline"] == 1
             await until(lambda: len(children()) == 2)
             assert hung not in children()
-            assert await pool.run(os.getpid)
+            assert await pool.run(os.getpid, Lane.PHOTO)
 
     in_loop(main)
 
@@ -221,7 +222,7 @@ def test_a_worker_that_dies_costs_its_own_job_only(job: Callable[[], Any]) -> No
             error = await outcome(pool, job)
             assert isinstance(error, WorkerDied)
             assert error.retry_after
-            assert await pool.run(partial(abs, -1)) == 1
+            assert await pool.run(partial(abs, -1), Lane.PHOTO) == 1
             assert pool.lost["died"] == 1
 
     in_loop(main)
@@ -234,7 +235,7 @@ def test_a_lost_worker_is_replaced_before_it_is_needed(children: Callable[[], se
         async with pool_of(2) as pool:
             await outcome(pool, os.abort)
             await until(lambda: len(children()) == 2)
-            await until(lambda: pool.running == 0)
+            await until(lambda: pool._slots.free == 2)
 
     in_loop(main)
 
@@ -244,9 +245,9 @@ def test_a_worker_killed_while_idle_costs_no_job(children: Callable[[], set[int]
 
     async def main() -> None:
         async with pool_of() as pool:
-            os.kill(await pool.run(os.getpid), signal.SIGKILL)
+            os.kill(await pool.run(os.getpid, Lane.PHOTO), signal.SIGKILL)
             await until(lambda: not children())
-            assert await pool.run(os.getpid)
+            assert await pool.run(os.getpid, Lane.PHOTO)
 
     in_loop(main)
 
@@ -260,7 +261,7 @@ def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch, children: Callab
         async with pool_of(2) as pool:
             before = children()
             await anyio.sleep(4)
-            await pool.run(os.getpid)
+            await pool.run(os.getpid, Lane.PHOTO)
             assert children() == before
 
     in_loop(main)
@@ -290,9 +291,9 @@ def test_a_worker_outlives_the_clock_of_its_last_job(monkeypatch: pytest.MonkeyP
 
     async def main() -> None:
         async with pool_of(deadline=0.5) as pool:
-            before = await pool.run(os.getpid)
+            before = await pool.run(os.getpid, Lane.PHOTO)
             await anyio.sleep(1.5)
-            assert await pool.run(os.getpid) == before
+            assert await pool.run(os.getpid, Lane.PHOTO) == before
             assert pool.lost == {"deadline": 0, "died": 0}
 
     in_loop(main)
@@ -315,26 +316,29 @@ def test_what_fails_in_the_background_ends_nothing(monkeypatch: pytest.MonkeyPat
                 await until(lambda: len(lines) >= 3)
             assert {line["event"] for line in lines} == {"warm_up_failed"}
             assert "canary" not in repr(lines)
-            await until(lambda: pool.running == 0)
-            assert await pool.run(os.getpid)
+            await until(lambda: pool._slots.free == 2)
+            assert await pool.run(os.getpid, Lane.PHOTO)
 
     in_loop(main)
 
 
 def test_a_full_queue_refuses() -> None:
-    """Jobs beyond those that run and those that may wait are refused at once, before and when submitted."""
+    """Who asks is refused at once when as many wait as may; whoever was let in before that is drawn."""
 
     async def main() -> None:
         async with pool_of(1, queue=1) as pool:
             async with anyio.create_task_group() as tasks:
                 for _ in range(2):
-                    tasks.start_soon(pool.run, partial(time.sleep, 0.3))
-                await until(lambda: (pool.running, pool.waiting) == (1, 1))
+                    tasks.start_soon(pool.run, partial(time.sleep, 0.3), Lane.PHOTO)
+                await until(lambda: (pool.running[Lane.PHOTO], pool.waiting[Lane.PHOTO]) == (1, 1))
                 with pytest.raises(Busy):
-                    pool.refuse_if_full()
-                assert isinstance(await outcome(pool, os.getpid), Busy)
-            pool.refuse_if_full()
-            assert await pool.run(os.getpid)
+                    pool.refuse_if_full(Lane.PHOTO)
+                with pytest.raises(Busy):
+                    pool.refuse_if_full(Lane.PAGE)
+                pool.refuse_if_full(Lane.BULK)
+                assert isinstance(await outcome(pool, os.getpid), int)
+            pool.refuse_if_full(Lane.PHOTO)
+            assert await pool.run(os.getpid, Lane.PHOTO)
 
     in_loop(main)
 
@@ -345,11 +349,67 @@ def test_nobody_waits_longer_than_the_deadline_for_a_worker() -> None:
     async def main() -> None:
         async with pool_of(1, deadline=1) as pool, anyio.create_task_group() as tasks:
             tasks.start_soon(_expect, pool, partial(time.sleep, 60), DeadlineExceeded)
-            await until(lambda: pool.running == 1)
+            await until(lambda: pool.running[Lane.PHOTO] == 1)
             # Past its deadline the only worker is replaced, with another that takes its time to warm up.
             pool._warm_up = partial(time.sleep, 3)
             assert isinstance(await outcome(pool, os.abort), Busy)
             assert pool.lost["died"] == 0
+
+    in_loop(main)
+
+
+def test_bulk_waits_longer_than_the_deadline_for_a_worker() -> None:
+    """Photos may keep bulk waiting for minutes: nothing has failed, and nothing is to be tried again."""
+
+    async def main() -> None:
+        async with pool_of(1, deadline=1) as pool, anyio.create_task_group() as tasks:
+            pool._warm_up = partial(time.sleep, 2)
+            assert isinstance(await outcome(pool, os.abort), WorkerDied)
+            tasks.start_soon(_expect, pool, os.abort, Busy)
+            assert isinstance(await outcome(pool, os.getpid, Lane.BULK), int)
+            assert pool.lost["died"] == 1
+
+    in_loop(main)
+
+
+def test_a_photo_waits_for_one_bulk_job_at_most() -> None:
+    """However much bulk there is, the next worker is for whoever waits for a picture, and none is refused."""
+
+    async def main() -> None:
+        ended: list[Lane] = []
+
+        async def send(pool: WorkerPool, lane: Lane, job: Callable[[], Any]) -> None:
+            await pool.run(job, lane)
+            ended.append(lane)
+
+        async with pool_of(1, queue=0) as pool, anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(send, pool, Lane.BULK, partial(time.sleep, 0.1))
+            await until(lambda: len(ended) == 2)
+            assert (pool.running[Lane.BULK], pool.waiting[Lane.BULK]) == (1, 7)
+            for lane in (Lane.PHOTO, Lane.PHOTO, Lane.PAGE):
+                pool.refuse_if_full(lane)
+                tasks.start_soon(send, pool, lane, os.getpid)
+            await until(lambda: len(ended) == 13)
+            assert ended[2:6] == [Lane.BULK, Lane.PHOTO, Lane.PAGE, Lane.PHOTO]
+            await until(lambda: pool._slots.free == 1)
+            assert pool.running == pool.waiting == dict.fromkeys(Lane, 0)
+
+    in_loop(main)
+
+
+def test_a_worker_that_is_replaced_runs_nobodys_job() -> None:
+    """While a process starts anew its slot is nobody's, and is counted in no lane."""
+
+    async def main() -> None:
+        async with pool_of(1, queue=0) as pool, anyio.create_task_group() as tasks:
+            pool._warm_up = partial(time.sleep, 0.5)
+            assert isinstance(await outcome(pool, os.abort, Lane.BULK), WorkerDied)
+            assert (pool._slots.free, sum(pool.running.values())) == (0, 0)
+            pool.refuse_if_full(Lane.PHOTO)
+            tasks.start_soon(_expect_result, pool, partial(abs, -1))
+            await until(lambda: pool.waiting[Lane.PHOTO] == 1)
+            await until(lambda: pool._slots.free == 1)
 
     in_loop(main)
 
@@ -359,13 +419,13 @@ def test_a_caller_that_leaves_the_queue_frees_its_place_at_once() -> None:
 
     async def main() -> None:
         async with pool_of(1, queue=1) as pool, anyio.create_task_group() as tasks:
-            tasks.start_soon(pool.run, partial(time.sleep, 0.4))
-            await until(lambda: pool.running == 1)
+            tasks.start_soon(pool.run, partial(time.sleep, 0.4), Lane.PHOTO)
+            await until(lambda: pool.running[Lane.PHOTO] == 1)
             with anyio.move_on_after(0.1):
-                await pool.run(os.abort)
-            assert pool.waiting == 0
-            pool.refuse_if_full()
-            assert await pool.run(os.getpid)
+                await pool.run(os.abort, Lane.PHOTO)
+            assert pool.waiting[Lane.PHOTO] == 0
+            pool.refuse_if_full(Lane.PHOTO)
+            assert await pool.run(os.getpid, Lane.PHOTO)
             assert pool.lost["died"] == 0
 
     in_loop(main)
@@ -376,12 +436,12 @@ def test_a_running_job_is_left_to_finish_when_its_caller_leaves() -> None:
 
     async def main() -> None:
         async with pool_of() as pool:
-            before = await pool.run(os.getpid)
+            before = await pool.run(os.getpid, Lane.PHOTO)
             start = time.monotonic()
             with anyio.move_on_after(0.05):
-                await pool.run(partial(time.sleep, 0.3))
+                await pool.run(partial(time.sleep, 0.3), Lane.PHOTO)
             assert time.monotonic() - start > 0.25
-            assert await pool.run(os.getpid) == before
+            assert await pool.run(os.getpid, Lane.PHOTO) == before
 
     in_loop(main)
 
@@ -391,9 +451,9 @@ def test_a_job_over_its_memory_is_a_damaged_photo() -> None:
 
     async def main() -> None:
         async with pool_of() as pool:
-            before = await pool.run(os.getpid)
+            before = await pool.run(os.getpid, Lane.PHOTO)
             assert isinstance(await outcome(pool, partial(bytes, 1000 * MB)), PhotoDamaged)
-            assert await pool.run(os.getpid) == before
+            assert await pool.run(os.getpid, Lane.PHOTO) == before
 
     in_loop(main)
 
@@ -405,8 +465,8 @@ def test_a_worker_that_crashes_leaves_no_dump() -> None:
 
     async def main() -> None:
         async with pool_of() as pool:
-            assert await pool.run(dumpable) == 0
-            assert await pool.run(partial(resource.getrlimit, resource.RLIMIT_CORE)) == (0, 0)
+            assert await pool.run(dumpable, Lane.PHOTO) == 0
+            assert await pool.run(partial(resource.getrlimit, resource.RLIMIT_CORE), Lane.PHOTO) == (0, 0)
 
     in_loop(main)
 
@@ -417,10 +477,33 @@ def test_a_closed_pool_refuses() -> None:
     async def main() -> None:
         pool = WorkerPool(workers=1, queue=1, deadline=1, memory_bytes=400 * MB, warm_up=os.getpid)
         with pytest.raises(ShuttingDown):
-            pool.refuse_if_full()
+            pool.refuse_if_full(Lane.PHOTO)
         async with pool.opened():
-            pool.refuse_if_full()
+            pool.refuse_if_full(Lane.PHOTO)
         assert isinstance(await outcome(pool, os.getpid), ShuttingDown)
+
+    in_loop(main)
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_who_waits_when_the_pool_closes_is_told(lane: Lane) -> None:
+    """Nobody waits for workers that are going; the job that runs is left to finish."""
+
+    async def main() -> None:
+        outcomes: list[object] = []
+
+        async def note(pool: WorkerPool, job: Callable[[], Any]) -> None:
+            outcomes.append(await outcome(pool, job, lane))
+
+        async with anyio.create_task_group() as tasks:
+            async with pool_of(1) as pool:
+                tasks.start_soon(note, pool, partial(time.sleep, 0.3))
+                tasks.start_soon(note, pool, os.getpid)
+                await until(lambda: (pool.running[lane], pool.waiting[lane]) == (1, 1))
+            with pytest.raises(ShuttingDown):
+                pool.refuse_if_full(lane)
+        told, done = outcomes
+        assert (type(told), done) == (ShuttingDown, None)
 
     in_loop(main)
 
@@ -444,13 +527,13 @@ def test_workers_outlive_a_signal_to_the_group(number: signal.Signals) -> None:
 
     async def main() -> None:
         async with pool_of() as pool:
-            before = await pool.run(os.getpid)
+            before = await pool.run(os.getpid, Lane.PHOTO)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_expect_result, pool, partial(time.sleep, 0.3))
-                await until(lambda: pool.running == 1)
+                await until(lambda: pool.running[Lane.PHOTO] == 1)
                 os.kill(before, number)
             os.kill(before, number)
-            assert await pool.run(os.getpid) == before
+            assert await pool.run(os.getpid, Lane.PHOTO) == before
 
     in_loop(main)
 
@@ -465,11 +548,12 @@ from functools import partial
 import anyio
 from app.frames import FrameLibrary
 from app import workers
+from app.lanes import Lane
 from app.workers import WorkerPool
 async def main():
     pool = WorkerPool(workers=2, queue=1, deadline=1, memory_bytes=400_000_000, warm_up=os.getpid)
     async with pool.opened(), anyio.create_task_group() as tasks:
-        tasks.start_soon(pool.run, partial(time.sleep, 60))
+        tasks.start_soon(pool.run, partial(time.sleep, 60), Lane.PHOTO)
         await anyio.sleep(0.2)
         print("running", flush=True)
         await anyio.sleep(60)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from app.lanes import Lane
     from app.web.http.uploads import UploadDesk
     from app.web.state.redis import RedisClient
     from app.web.state.results import Results
@@ -93,8 +94,8 @@ class _Gauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         pool, uploads = self._pool, self._uploads
-        yield GaugeMetricFamily("ribbons_jobs_running", "Jobs that workers run now.", pool.running)
-        yield GaugeMetricFamily("ribbons_jobs_waiting", "Jobs that wait for a worker.", pool.waiting)
+        yield _by_lane("ribbons_jobs_running", "Jobs that workers run now.", pool.running)
+        yield _by_lane("ribbons_jobs_waiting", "Jobs that wait for a worker.", pool.waiting)
         yield GaugeMetricFamily("ribbons_uploads_arriving", "Photos that are arriving.", uploads.arriving)
         yield GaugeMetricFamily(
             "ribbons_upload_held_bytes", "Memory of photos that arrive or wait.", uploads.held_bytes
@@ -105,6 +106,13 @@ class _Gauges(Collector):
         for reason, count in pool.lost.items():
             lost.add_metric([reason], count)
         yield lost
+
+
+def _by_lane(name: str, documentation: str, jobs: Mapping[Lane, int]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(name, documentation, labels=["lane"])
+    for lane, count in jobs.items():
+        gauge.add_metric([lane], count)
+    return gauge
 
 
 class _MemoryGauges(Collector):

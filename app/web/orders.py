@@ -10,6 +10,7 @@ import anyio
 from starlette.requests import ClientDisconnect
 
 from app.errors import MalformedRequest, RibbonsError
+from app.lanes import Lane
 from app.web.http.uploads import MAX_FIELDS
 from app.web.service import service_of
 
@@ -51,7 +52,7 @@ class Order:
         self.output_format = spec.output_format
         job = partial(service.drawing.studio.draw_avatar, self.photo, spec)
         avatar = await run_while_connected(
-            self._request, partial(service.drawing.pool.run, job, admitted=True)
+            self._request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO)
         )
         service.metrics.avatar_made(spec.output_format, avatar.seconds)
         return avatar
@@ -69,7 +70,7 @@ async def take_order(request: Request) -> AsyncIterator[Order]:
     service = service_of(request)
     output_format = "unknown"
     try:
-        service.drawing.pool.refuse_if_full()
+        service.drawing.pool.refuse_if_full(Lane.PHOTO)
         async with service.uploads.receive(request) as upload:
             order = Order(request, upload)
             try:

@@ -20,6 +20,7 @@ import anyio
 import httpx2
 import pytest
 
+from app.lanes import Lane
 from app.settings import load_settings
 from app.web.app import create_app
 
@@ -245,7 +246,9 @@ def test_a_photo_is_forgotten_with_its_answer(large_photo: bytes) -> None:
             for name, (expected, sent) in cases.items():
                 async with anyio.create_task_group() as tasks:
                     if expected is None:  # who leaves, leaves the queue
-                        tasks.start_soon(app.state.service.drawing.pool.run, partial(time.sleep, 1))
+                        tasks.start_soon(
+                            app.state.service.drawing.pool.run, partial(time.sleep, 1), Lane.PHOTO
+                        )
                         await anyio.sleep(0.01)
                     await status_of(app, **sent)  # what is loaded at the first use is not a photo
                     before = tracemalloc.get_traced_memory()[0]

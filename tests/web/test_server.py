@@ -17,6 +17,8 @@ import httpx2
 import psutil
 import pytest
 
+from app.lanes import Lane
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -81,7 +83,7 @@ def test_a_hung_worker_costs_its_own_request_only(
     """Past the deadline its request gets 504; others are drawn meanwhile, and by its successor after it."""
     with hanging(strict_server) as (hung, other):
         answers = [threads.submit(post, strict_server, photo) for _ in range(2)]
-        strict_server.until_metric("ribbons_jobs_running", 2)
+        strict_server.until_metric("ribbons_jobs_running", 2, lane="photo")
         other.resume()
         responses = sorted((answer.result() for answer in answers), key=lambda answer: answer.status_code)
         assert [response.status_code for response in responses] == [200, 504]
@@ -96,7 +98,7 @@ def test_a_killed_worker_costs_its_own_request_only(
     """Its request gets 503 and may be tried again at once; the next one is drawn."""
     with hanging(server) as (worker,):
         answer = threads.submit(post, server, photo)
-        server.until_metric("ribbons_jobs_running", 1)
+        server.until_metric("ribbons_jobs_running", 1, lane="photo")
         worker.kill()
         response = answer.result()
     assert (response.status_code, response.json()["code"]) == (503, "worker_died")
@@ -121,7 +123,7 @@ def test_a_full_queue_refuses_before_the_photo_is_sent(
     """503 with Retry-After, and the service is itself again when the queue has drained."""
     with hanging(server):
         answers = [threads.submit(post, server, photo) for _ in range(3)]
-        server.until_metric("ribbons_jobs_waiting", 2)
+        server.until_metric("ribbons_jobs_waiting", 2, lane="photo")
         refused = post(server, photo)
         assert (refused.status_code, refused.json()["code"]) == (503, "busy")
         assert int(refused.headers["retry-after"]) >= 1
@@ -149,7 +151,7 @@ def test_a_photo_that_was_let_in_is_not_sent_away(server: Server, photo: bytes) 
         with hanging(server):
             for connection in slow:
                 connection.sendall(photo[-10:])
-            server.until_metric("ribbons_jobs_waiting", 5)
+            server.until_metric("ribbons_jobs_waiting", 5, lane="photo")
             assert post(server, photo).status_code == 503
         for connection in slow:
             connection.settimeout(60)
@@ -162,7 +164,38 @@ def test_under_overload_every_answer_is_an_avatar_or_a_refusal(server: Server, p
         statuses = [answer.status_code for answer in many.map(lambda _: post(server, photo), range(40))]
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 3
-    assert server.metric("ribbons_jobs_waiting") == 0
+    for lane in Lane:
+        assert server.metric("ribbons_jobs_waiting", lane=lane) == 0
+
+
+def test_pages_and_photos_wait_in_lanes_of_their_own(
+    server: Server, photo: bytes, threads: ThreadPoolExecutor
+) -> None:
+    """Eight missing frames wait past a full queue and keep no photo out; /metrics has each lane's jobs."""
+
+    def until_lanes(name: str, photos: int, pages: int) -> None:
+        for lane, value in {Lane.PHOTO: photos, Lane.PAGE: pages, Lane.BULK: 0}.items():
+            server.until_metric(f"ribbons_jobs_{name}", value, lane=lane)
+
+    until_lanes("running", 0, 0)
+    with ThreadPoolExecutor(8) as many:
+        with hanging(server):
+            photos = [threads.submit(post, server, photo)]
+            server.until_metric("ribbons_jobs_running", 1, lane="photo")
+            pages = [many.submit(get_overlay, server, size) for size in range(90, 98)]
+            until_lanes("waiting", 0, 8)
+            refused = get_overlay(server, 98)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            assert refused.headers["retry-after"] == "2"
+            photos += [threads.submit(post, server, photo) for _ in range(2)]
+            until_lanes("waiting", 2, 8)
+            refused = post(server, photo)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            assert refused.headers["retry-after"] == "2"
+            until_lanes("running", 1, 0)
+        assert [answer.result().status_code for answer in (*photos, *pages)] == [200] * 11
+    until_lanes("running", 0, 0)
+    until_lanes("waiting", 0, 0)
 
 
 def test_an_overlay_waits_for_a_worker_like_an_avatar(serve: Serve, threads: ThreadPoolExecutor) -> None:
@@ -171,17 +204,17 @@ def test_an_overlay_waits_for_a_worker_like_an_avatar(serve: Serve, threads: Thr
         with hanging(server):
             sizes = range(64, 76)
             answers = [many.submit(get_overlay, server, size) for size in sizes]
-            server.until_metric("ribbons_jobs_waiting", 11)
+            server.until_metric("ribbons_jobs_waiting", 11, lane="page")
         assert [answer.result().status_code for answer in answers] == [200] * 12
         with hanging(server):
             with pytest.raises(httpx2.ReadTimeout):
                 get_overlay(server, 80, timeout=0.5)
-            server.until_metric("ribbons_jobs_running", 1)
+            server.until_metric("ribbons_jobs_running", 1, lane="page")
             waiting = threads.submit(get_overlay, server, 81, timeout=1)
-            server.until_metric("ribbons_jobs_waiting", 1)
+            server.until_metric("ribbons_jobs_waiting", 1, lane="page")
             with pytest.raises(httpx2.ReadTimeout):
                 waiting.result()
-            server.until_metric("ribbons_jobs_waiting", 0)
+            server.until_metric("ribbons_jobs_waiting", 0, lane="page")
         assert "request_failed" not in server.output
 
 
@@ -194,14 +227,14 @@ def get_overlay(server: Server, size: int, timeout: float = 60) -> httpx2.Respon
 def test_a_client_that_leaves_frees_its_place_in_the_queue(server: Server, photo: bytes) -> None:
     """The place is free at once, and what waited is never drawn."""
     with hanging(server), raw_request(server, photo) as first:
-        server.until_metric("ribbons_jobs_running", 1)
+        server.until_metric("ribbons_jobs_running", 1, lane="photo")
         second = raw_request(server, photo)
-        server.until_metric("ribbons_jobs_waiting", 1)
+        server.until_metric("ribbons_jobs_waiting", 1, lane="photo")
         held = server.metric("ribbons_upload_held_bytes")
         second.close()
-        server.until_metric("ribbons_jobs_waiting", 0)
+        server.until_metric("ribbons_jobs_waiting", 0, lane="photo")
         assert server.metric("ribbons_upload_held_bytes") == held - len(photo)
-    server.until_metric("ribbons_jobs_running", 0)
+    server.until_metric("ribbons_jobs_running", 0, lane="photo")
     assert 'status="499"' in httpx2.get(f"{server.url}/metrics").text
     assert first.fileno() == -1
 
@@ -286,7 +319,7 @@ def test_a_signal_to_stop_finishes_what_was_accepted(
         (worker,) = server.workers()
         worker.suspend()
         answers: list[Future[httpx2.Response]] = [threads.submit(post, server, photo) for _ in range(3)]
-        server.until_metric("ribbons_jobs_waiting", 2)
+        server.until_metric("ribbons_jobs_waiting", 2, lane="photo")
         # As a terminal or a supervisor does: the whole group, workers included.
         worker.send_signal(number)
         server.process.send_signal(number)
@@ -316,7 +349,7 @@ def test_stopping_takes_no_longer_than_its_timeout(serve: Serve, photo: bytes) -
         (worker,) = server.workers()
         worker.suspend()
         with raw_request(server, photo):
-            server.until_metric("ribbons_jobs_running", 1)
+            server.until_metric("ribbons_jobs_running", 1, lane="photo")
             server.process.terminate()
             start = time.monotonic()
             assert server.process.wait(20) == 0

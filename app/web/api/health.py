@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
+from app.lanes import Lane
 from app.web.api import openapi
 from app.web.service import service_of
 
@@ -37,7 +38,9 @@ async def is_ready(request: Request) -> Response:
     async with service.probing:
         if not service.drawing.pool.succeeded_within(_PROOF_SECONDS):
             spec = service.drawing.specimen.model_copy(update={"size": service.drawing.studio.smallest_side})
-            await service.drawing.pool.run(partial(service.drawing.studio.draw_specimen, spec))
+            job = partial(service.drawing.studio.draw_specimen, spec)
+            service.drawing.pool.refuse_if_full(Lane.PAGE)
+            await service.drawing.pool.run(job, lane=Lane.PAGE)
     return Response("ok\n", media_type="text/plain", headers={"Cache-Control": "no-store"})
 
 

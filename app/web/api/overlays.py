@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 from app.errors import FieldProblem
+from app.lanes import Lane
 from app.spec import AvatarSpec, parse_spec
 from app.web.addresses import VERSION_FIELD, overlay_tag, overlay_version
 from app.web.api import openapi
@@ -98,13 +99,17 @@ def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_for
 async def _draw(request: Request, spec: AvatarSpec, tag: str) -> bytes:
     """Return the picture, kept or drawn."""
     service = service_of(request)
-    job = partial(service.drawing.studio.draw_overlay, spec)
+    pool = service.drawing.pool
+    run = partial(pool.run, partial(service.drawing.studio.draw_overlay, spec), lane=Lane.PAGE)
     if spec.slogan:
-        return await run_while_connected(request, partial(service.drawing.pool.run, job))
+        pool.refuse_if_full(Lane.PAGE)
+        return await run_while_connected(request, run)
 
     async def draw() -> bytes:
         # A page without its frames is no page: a few are drawn however many photos wait. Once.
-        return await service.drawing.pool.run(job, admitted=service.overlay_cache.drawing <= _MANY_WAITING)
+        if service.overlay_cache.drawing > _MANY_WAITING:
+            pool.refuse_if_full(Lane.PAGE)
+        return await run()
 
     return await run_while_connected(request, partial(service.overlay_cache.get, tag, draw))
 

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 from app.errors import FieldProblem, InvalidSpec
+from app.lanes import Lane
 from app.render.rendition import DEFAULT, LARGEST, SMALLEST
 from app.web.api import openapi
 from app.web.orders import fields_of, run_while_connected
@@ -36,11 +37,11 @@ async def make_rendition(request: Request) -> Response:
     limits, and kept no longer.
     """
     service = service_of(request)
-    service.drawing.pool.refuse_if_full()
+    service.drawing.pool.refuse_if_full(Lane.PHOTO)
     async with service.uploads.receive(request) as upload:
         side = _read_side(fields_of(request, upload.fields))
         job = partial(service.drawing.studio.draw_rendition, upload.photo, side)
-        content = await run_while_connected(request, partial(service.drawing.pool.run, job, admitted=True))
+        content = await run_while_connected(request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO))
     # The name is ours: the photo's own often says who is on it.
     headers = {"Content-Disposition": 'inline; filename="photo.jpg"', "Cache-Control": "no-store"}
     return Response(content, headers=headers, media_type="image/jpeg")

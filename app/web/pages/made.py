@@ -12,6 +12,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from starlette.responses import RedirectResponse, Response
 
 from app.errors import NotFound
+from app.lanes import Lane
 from app.render.derived import story
 from app.render.derived.platforms import PLATFORMS
 from app.spec import DEFAULT_SIZE
@@ -86,9 +87,10 @@ async def send_made(request: Request, token: str, file: str) -> Response:
         async with service.derived_limiter.turn(token):
             # Not before: while it is waited for, nothing of it is held, and it may be deleted.
             result = await service.results.get(token)
-            return await service.drawing.pool.run(_drawing(service.drawing.studio, result, name, address))
+            job = _drawing(service.drawing.studio, result, name, address)
+            return await service.drawing.pool.run(job, lane=Lane.PAGE)
 
-    service.drawing.pool.refuse_if_full()
+    service.drawing.pool.refuse_if_full(Lane.PAGE)
     content = await run_while_connected(request, draw)
     return _download(request, content, "" if name == "all" else f"-{name}", extension)
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.lanes import Lane
 from app.web.api import health
 from app.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
     from starlette.testclient import TestClient
@@ -39,10 +43,10 @@ def test_many_probes_draw_once(client: TestClient, monkeypatch: pytest.MonkeyPat
     drawn = []
     run = WorkerPool.run
 
-    async def counted(pool: WorkerPool, job: Callable[[], Any]) -> object:
+    async def counted(pool: WorkerPool, job: Callable[[], Any], lane: Lane) -> object:
         drawn.append(job)
         await anyio.sleep(0.5)  # in which the others come
-        return await run(pool, job)
+        return await run(pool, job, lane)
 
     application: Any = client.app
     monkeypatch.setattr(application.state.service.drawing.pool, "_last_success", float("-inf"))
@@ -104,7 +108,32 @@ def test_avatars_are_counted_by_what_became_of_them(client: TestClient, photo: b
 def test_what_goes_on_now_is_shown(client: TestClient) -> None:
     """Queue, workers and uploads are there from the start, at rest."""
     found = samples(client)
-    for name in ("jobs_running", "jobs_waiting", "uploads_arriving", "upload_held_bytes"):
+    for name in ("uploads_arriving", "upload_held_bytes"):
         assert found[(f"ribbons_{name}", frozenset())] == 0
+    for name, lane in product(("jobs_running", "jobs_waiting"), ("photo", "page", "bulk")):
+        assert found[(f"ribbons_{name}", frozenset({("lane", lane)}))] == 0
     for reason in ("deadline", "died"):
         assert ("ribbons_workers_lost_total", frozenset({("reason", reason)})) in found
+
+
+def test_each_lane_shows_its_own_jobs(client: TestClient, tmp_path: Path) -> None:
+    """Whoever runs the service sees whether photos wait, pages, or bulk alone."""
+    application: Any = client.app
+    portal: Any = client.portal
+    run = application.state.service.drawing.pool.run
+
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)  # who reads it waits until somebody writes
+
+    def jobs(state: str) -> list[float]:
+        found = samples(client)
+        return [found[(f"ribbons_jobs_{state}", frozenset({("lane", lane)}))] for lane in Lane]
+
+    running = portal.start_task_soon(run, gate.read_bytes, Lane.BULK)
+    coming = [Lane.PHOTO, *[Lane.PAGE] * 2, *[Lane.BULK] * 3]
+    waiting = [portal.start_task_soon(run, os.getpid, lane) for lane in coming]
+    assert (jobs("running"), jobs("waiting")) == ([0, 0, 1], [1, 2, 3])
+    gate.write_bytes(b"go on")
+    for job in (running, *waiting):
+        assert job.result(30)
+    assert (jobs("running"), jobs("waiting")) == ([0, 0, 0], [0, 0, 0])

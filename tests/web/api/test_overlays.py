@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from app import drawing, render
 from app.errors import Busy
+from app.lanes import Lane
 from app.render.overlay import Overlays
 from app.settings import load_settings
 from app.spec import AvatarSpec
@@ -95,7 +96,7 @@ def test_other_drawing_code_has_other_tags_and_addresses(
         assert len(set(kind)) == 6
 
 
-async def no_drawing(_job: object, *, admitted: bool = False) -> bytes:  # noqa: ARG001 - as the pool's own
+async def no_drawing(_job: object, lane: Lane) -> bytes:  # noqa: ARG001 - as the pool's own
     """Draw nothing."""
     return b""
 
@@ -172,11 +173,17 @@ def test_a_pages_pictures_are_kept_for_ever(client: TestClient) -> None:
 def idle() -> TestClient:
     """The application without workers."""
     client = TestClient(create_app(load_settings()))
-    client.app.state.service.drawing.pool.run = no_worker  # type: ignore[attr-defined]
+    pool = client.app.state.service.drawing.pool  # type: ignore[attr-defined]
+    pool.run, pool.refuse_if_full = no_worker, full
     return client
 
 
-async def no_worker(_job: object, *, admitted: bool = False) -> bytes:  # noqa: ARG001 - as the pool's own
+async def no_worker(_job: object, lane: Lane) -> bytes:  # noqa: ARG001 - as the pool's own
+    """Refuse, as a pool does in which no worker becomes free."""
+    raise Busy
+
+
+def full(_lane: Lane) -> None:
     """Refuse, as a pool does whose queue is full."""
     raise Busy
 
@@ -188,17 +195,20 @@ def test_frames_are_shown_while_every_worker_is_busy(
     """What has been drawn once needs no worker; a supporter's own words do, each time."""
     pool = idle.app.state.service.drawing.pool  # type: ignore[attr-defined]
     assert_problem(idle.get(address), 503, "busy", "en")
-    drawn: list[object] = []
+    calls: list[tuple[str, Lane]] = []
 
-    async def draw(_job: object, *, admitted: bool = False) -> bytes:
-        drawn.append(admitted)
+    async def draw(_job: object, lane: Lane) -> bytes:
+        calls.append(("drawn", lane))
         return b"picture"
 
     with monkeypatch.context() as patch:
         patch.setattr(pool, "run", draw)
+        patch.setattr(pool, "refuse_if_full", lambda lane: calls.append(("asked", lane)))
         assert idle.get(address).content == b"picture"
         assert idle.get(address, params={"slogan": "حرية"}).content == b"picture"
-    assert drawn == [True, False], "a frame is let in past a full queue, own words are not"
+    let_in, asked_first = calls[:1], calls[1:]
+    assert let_in == [("drawn", Lane.PAGE)], "a frame is let in past a full queue"
+    assert asked_first == [("asked", Lane.PAGE), ("drawn", Lane.PAGE)], "own words are not"
     assert idle.get(address).content == b"picture"
     assert idle.get(address, params={"v": "any"}).content == b"picture"
     assert_problem(idle.get(address, params={"slogan": "حرية"}), 503, "busy", "en")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.errors import Busy
+from app.lanes import Lane
 from app.render.rendition import make_rendition
 from app.texts.languages import PAGE_LANGUAGES
 from tests import photos
@@ -102,7 +103,8 @@ def test_a_full_queue_refuses_before_the_photo_is_taken_in(
 ) -> None:
     """With Retry-After, as for an avatar."""
 
-    def full() -> None:
+    def full(lane: Lane) -> None:
+        assert lane is Lane.PHOTO
         raise Busy
 
     monkeypatch.setattr(client.app.state.service.drawing.pool, "refuse_if_full", full)  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.errors import Busy
+from app.lanes import Lane
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
 from app.spec import AvatarSpec
@@ -192,7 +193,8 @@ def test_a_busy_service_says_when_to_come_again(
 ) -> None:
     """503 with Retry-After, as a page or as a problem."""
 
-    def refuse() -> None:
+    def refuse(lane: Lane) -> None:
+        assert lane is Lane.PHOTO
         raise Busy
 
     monkeypatch.setattr(client.app.state.service.drawing.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]

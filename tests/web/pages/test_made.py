@@ -12,6 +12,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from app.errors import Busy
+from app.lanes import Lane
 from app.render.derived.platforms import PLATFORMS
 from app.settings import load_settings
 from app.texts.languages import PAGE_LANGUAGES
@@ -201,12 +202,12 @@ def test_one_picture_takes_one_worker_however_often_it_is_asked_for(
     running = most = 0
     run = pool.run
 
-    async def count(job: object, **options: bool) -> bytes:
+    async def count(job: object, lane: Lane) -> bytes:
         nonlocal running, most
         running += 1
         most = max(most, running)
         try:
-            drawn: bytes = await run(job, **options)
+            drawn: bytes = await run(job, lane)
         finally:
             running -= 1
         return drawn
@@ -225,7 +226,8 @@ def test_what_has_to_be_drawn_waits_behind_photos(
 ) -> None:
     """While the queue is full only the picture itself is handed out, which needs no worker."""
 
-    def refuse() -> None:
+    def refuse(lane: Lane) -> None:
+        assert lane is Lane.PAGE
         raise Busy
 
     monkeypatch.setattr(client.app.state.service.drawing.pool, "refuse_if_full", refuse)  # type: ignore[attr-defined]
