@@ -180,7 +180,7 @@ class WorkerPool:
                 )
         except TimeoutError:
             self._note_loss("deadline")
-            raise DeadlineExceeded(seconds=f"{seconds:g}") from None
+            raise DeadlineExceeded(seconds=seconds) from None
         except (BrokenWorkerProcess, OSError):
             # OSError: the system would not start a process.
             self._note_loss("died")

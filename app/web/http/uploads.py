@@ -86,7 +86,7 @@ class UploadDesk:
                             hold(len(chunk))
                             receiver.write(chunk)
                 except TimeoutError:
-                    raise UploadTimedOut(seconds=f"{self.timeout:g}") from None
+                    raise UploadTimedOut(seconds=self.timeout) from None
             upload = receiver.finish()
             del receiver
             yield upload
