@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from app import __version__
-from app.errors import FrameNotFound, InvalidSpec, PhotoTooManyBytes, RibbonsError, SpecError
+from app.errors import InvalidSpec, PhotoError, PhotoTooManyBytes, RequestError, RibbonsError, SpecError
 from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
 from app.render.encode import EXTENSIONS, JPEG_QUALITY
@@ -60,7 +60,7 @@ def fail(error: RibbonsError) -> NoReturn:
     """Say what was wrong in the reader's language; end with the exit code that says whose fault it was."""
     language = reader_language()
     click.echo(error.text(language), err=True)
-    if isinstance(error, FrameNotFound):  # the other hints speak of requests
+    if error.hint and not isinstance(error, RequestError | PhotoError):  # whose hints speak of requests
         click.echo(error.hint_text(language), err=True)
     if isinstance(error, InvalidSpec):
         for problem in error.problems:
@@ -205,7 +205,7 @@ def open_overlays(settings: Settings) -> Overlays:
 
 def _library(settings: Settings) -> FrameLibrary:
     try:
-        return FrameLibrary([settings.frames_folder], settings.fonts_folder)
+        return FrameLibrary(settings.frames_folders, settings.fonts_folder)
     except RibbonsError as error:
         fail(error)
 

@@ -50,9 +50,10 @@ class Drawing:
         Raises:
             InvalidFrame: A frame is wrong, or there is none.
         """
-        folders = (settings.frames_folder,)
-        frames = FrameLibrary(folders, settings.fonts_folder)
-        studio = Studio(folders, settings.fonts_folder, settings.overlay_cache_bytes, settings.limits)
+        frames = FrameLibrary(settings.frames_folders, settings.fonts_folder)
+        studio = Studio(
+            settings.frames_folders, settings.fonts_folder, settings.overlay_cache_bytes, settings.limits
+        )
         frame = next(iter(frames))
         specimen = AvatarSpec(frame=frame.id, lang=frame.languages[0])
         pool = WorkerPool(

@@ -54,7 +54,7 @@ Param = str | float | tuple[str, ...]
 
 def _told(text: str, params: Mapping[str, Param], language: str) -> str:
     """Return a text in a language, filled in."""
-    # Imported here: who makes a picture well tells nothing, and need not wait 50 ms for the catalogues.
+    # Imported here: a command that succeeds shows no text, and need not wait 50 ms for the catalogues.
     from app.texts.translations import translations_of  # noqa: PLC0415
 
     return translations_of(language).filled(text, params)
@@ -136,7 +136,7 @@ class PhotoNotSupported(PhotoError):
 
     code = "photo_not_supported"
     title = mark("Not a photo we can read")
-    detail = mark("This file is not a photo we can read. Choose a {formats}.")
+    detail = mark("This file is not a photo we can read. Choose a {formats:or}.")
 
 
 class PhotoDamaged(PhotoError):
@@ -193,7 +193,9 @@ FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
     "out_of_range": mark("This must be from {minimum} to {maximum}."),
     "not_one_of": mark("This must be one of: {choices}."),
     "too_long": mark("This may have at most {maximum} characters."),
-    "not_text": mark("Your words contain characters that cannot be drawn: {characters}. Take them out."),
+    "not_text": mark(
+        "Your words contain characters that cannot be drawn: {characters:spaced}. Take them out."
+    ),
     "not_offered": mark("This frame carries the campaign’s own words only. Choose another frame for yours."),
     "needs_transparency": mark("A circle needs a format with transparency: {choices}."),
 }
@@ -243,11 +245,16 @@ class InvalidSpec(SpecError):
 
     code = "invalid_spec"
     title = mark("Invalid settings")
-    detail = mark("Some settings are not right: {fields}.")
+    detail = mark("Some settings are not right: {fields}. Choose them again.")
 
     def __init__(self, problems: Iterable[FieldProblem]) -> None:
         self.problems = tuple(problems)
         super().__init__(fields=tuple(dict.fromkeys(problem.field for problem in self.problems)))
+
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return what is wrong with the supporter's own words, or else which fields are not right."""
+        told = [problem.text(language) for problem in self.problems if problem.field == OWN_WORDS]
+        return " ".join(dict.fromkeys(told)) or super().text(language)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)
@@ -266,7 +273,7 @@ class MissingGlyphs(SpecError):
 
     code = "missing_glyphs"
     title = mark("Characters without a glyph")
-    detail = mark("This frame cannot draw these characters: {characters}. Take them out.")
+    detail = mark("This frame cannot draw these characters: {characters:spaced}. Take them out.")
 
 
 # -- frames ----------------------------------------------------------------
@@ -305,7 +312,7 @@ class MalformedRequest(RequestError):
 
     code = "malformed_request"
     title = mark("Malformed request")
-    detail = mark("The photo did not arrive as it should. Send it again.")
+    detail = mark("What was sent could not be read. Choose the photo again and send it.")
     hint = mark("Send one photo in the field “photo”, and the settings as fields.")
 
 
@@ -325,7 +332,7 @@ class NotFound(RequestError):
 
     code = "not_found"
     title = mark("Not found")
-    detail = mark("There is no page at this address.")
+    detail = mark("There is nothing at this address.")
 
 
 class ResultGone(RequestError):
@@ -343,7 +350,7 @@ class MethodNotAllowed(RequestError):
 
     code = "method_not_allowed"
     title = mark("Method not allowed")
-    detail = mark("This address cannot be opened like that. Start from the first page.")
+    detail = mark("This address cannot be used like that.")
     hint = mark("This address takes only: {allowed}.")
 
 
@@ -368,7 +375,7 @@ class WorkerDied(CapacityError):
 
     code = "worker_died"
     retry_after = 1
-    title = mark("Drawing failed")
+    title = mark("Picture not made")
     detail = mark("Something went wrong while your picture was drawn. Try again.")
 
 
@@ -394,9 +401,9 @@ class DeadlineExceeded(CapacityError):
     """Params: ``seconds``."""
 
     code = "deadline_exceeded"
-    title = mark("Drawing took too long")
+    title = mark("Making the picture took too long")
     detail = mark("Making the picture took too long. Choose a smaller copy of the photo.")
-    hint = mark("Time for drawing: {seconds} s.")
+    hint = mark("Time for making a picture: {seconds} s.")
 
 
 class InternalError(RibbonsError):

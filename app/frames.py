@@ -116,14 +116,14 @@ class Text(_Table):
 
     def style(self, language: str) -> TextStyle:
         """Return how text in ``language`` is set: the text's own values under the language's overrides."""
-        wording = self.languages[language]
+        text = self.languages[language]
         return TextStyle(
-            fonts=wording.fonts or self.fonts,
-            largest=wording.largest or self.largest,
-            smallest=wording.smallest or self.smallest,
+            fonts=text.fonts or self.fonts,
+            largest=text.largest or self.largest,
+            smallest=text.smallest or self.smallest,
             above=self.above,
             below=self.below,
-            shift=wording.shift,
+            shift=text.shift,
             baseline=self.baseline,
             language=language,
         )

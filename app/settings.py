@@ -200,6 +200,11 @@ class Settings(BaseSettings):
     docs: bool = _switch("Serve the API's description at /docs.", default=True)
 
     @property
+    def frames_folders(self) -> tuple[Path, ...]:
+        """Where frames are looked for."""
+        return (self.frames_folder,)
+
+    @property
     def limits(self) -> Limits:
         """What a photo may be."""
         return Limits(

@@ -50,7 +50,7 @@ def test_codes_are_unique_and_snake_case() -> None:
 
 def is_in(language: str, text: str) -> bool:
     """Whether a text is in the script of its language, and says all that it has to."""
-    return bool(ARABIC.search(text)) == (language in {"ar", "ur"}) and "{" not in text
+    return bool(ARABIC.search(text)) == (PAGE_LANGUAGES[language].direction == "rtl") and "{" not in text
 
 
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
@@ -64,7 +64,8 @@ def test_every_error_speaks_every_language(kind: type[RibbonsError], language: s
         assert [text for text in told if translations.gettext(text) == text] == []
     assert is_in(language, translations.gettext(kind.title))
     assert is_in(language, error.text(language))
-    assert is_in(language, error.hint_text(language) or translations.gettext(kind.title))
+    hint = error.hint_text(language)
+    assert (hint is None) if kind.hint is None else is_in(language, str(hint))
 
 
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
@@ -82,7 +83,10 @@ def test_a_supporters_own_words_are_told_of_as_such() -> None:
     """The field in which people write themselves is no setting to them."""
     told = FieldProblem.of("slogan", "too_long", maximum=60).text("en")
     assert told == "Your words may have at most 60 characters. Shorten them."
-    assert FieldProblem.of("v", "too_long", maximum=64).text("en") == "This may have at most 64 characters."
+    other = FieldProblem.of("v", "too_long", maximum=64)
+    assert other.text("en") == "This may have at most 64 characters."
+    problems = [other, FieldProblem.of("slogan", "too_long", maximum=60)]
+    assert InvalidSpec(problems).text("en") == told
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
@@ -120,5 +124,5 @@ def test_invalid_spec_names_each_bad_field_once() -> None:
     """Two faults of one field are one name in the sentence, and both stay in the list."""
     problems = [FieldProblem.of("x", "repeated"), FieldProblem.of("x", "not_a_number")]
     error = InvalidSpec([*problems, FieldProblem.of("size", "not_an_integer")])
-    assert error.text("en") == "Some settings are not right: x, size."
+    assert error.text("en") == "Some settings are not right: x, size. Choose them again."
     assert error.problems[:2] == tuple(problems)

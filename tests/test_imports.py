@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# Each layer may import itself and what stands above it in this list; see "The house" in CONTRIBUTING.
+# Each layer may import itself and what stands above it in this list; see "Where things are" in CONTRIBUTING.
 LAYERS = (
     ("app", "app.faults", "app.texts"),
     ("app.errors",),

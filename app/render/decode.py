@@ -104,7 +104,9 @@ def identify(photo: bytes, limits: Limits) -> Container:
 
 def _read_container(photo: bytes) -> Container:
     for known in READ_FORMATS:
-        if known.begins(photo):
+        if known.may_begin(
+            photo
+        ):  # of AVIF and HEIC, which share a signature, the first; one reader is for both
             return _READERS[known.codec](photo)
     raise UnknownContainer
 

@@ -17,12 +17,12 @@ from babel import Locale
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_minus_sign_symbol
 
 from app.texts.languages import PAGE_LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from app.texts.languages import PageLanguage
 
@@ -50,36 +50,51 @@ class Translations:
         """Write a number; its thousands are not grouped where it is a size in pixels."""
         locale = self.language.locale
         text = format_decimal(value, locale=locale, group_separator=grouped, numbering_system="default")
-        # Babel chooses the separators of a numbering system, and leaves its digits to us.
+        # Babel chooses the separators of a numbering system, and leaves its digits and its sign to us. Right
+        # to left, that sign has a mark which keeps it before the digits.
         digits = _DIGITS.get(Locale.parse(locale).default_numbering_system)
+        sign = get_minus_sign_symbol(locale, numbering_system="default")
+        text = text.replace("-", sign)
         return text.translate(digits) if digits else text
 
-    def either(self, words: Sequence[str]) -> str:
+    def either(self, words: Iterable[str]) -> str:
         """Write a list of which one is meant: a, b or c."""
-        return format_list(words, style="or", locale=self.language.locale)
+        return format_list(tuple(map(self._isolated, words)), style="or", locale=self.language.locale)
 
     def filled(self, message: str, values: Mapping[str, str | float | tuple[str, ...]]) -> str:
         """Translate a text and fill in its ``{names}``: words, numbers, or lists of words.
 
-        What ``{characters}`` stands for is divided by spaces, because a comma would be read as one of them;
-        ``{formats}`` is a choice; any other list has the language's commas.
+        A list is written with the language's commas; ``{name:or}`` with a word before the last, and
+        ``{name:spaced}`` with spaces only: a comma between signs would be read as one of them.
         """
-        shown = {name: self._shown(name, value) for name, value in values.items()}
+        shown = {name: self._shown(value) for name, value in values.items()}
         return self.gettext(message).format(**shown)
 
-    def _shown(self, name: str, value: str | float | tuple[str, ...]) -> str:
+    def _shown(self, value: str | float | tuple[str, ...]) -> str | _List:
         if isinstance(value, str):
             return self._isolated(value)
-        if not isinstance(value, tuple):
-            return self.number(value, grouped=False)
-        if name == "formats":
-            return self.either(value)
-        comma = " " if name == "characters" else "، " if self.language.direction == "rtl" else ", "
-        return comma.join(map(self._isolated, value))
+        if isinstance(value, tuple):
+            return _List(value, self)
+        return self.number(value, grouped=False)
 
     def _isolated(self, word: str) -> str:
         # First strong isolate: a word of another script keeps its direction, and so does the sentence.
         return word if self.language.direction == "ltr" and word.isascii() else f"\u2068{word}\u2069"
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """Words, to be written as a text asks for."""
+
+    words: tuple[str, ...]
+    translations: Translations
+
+    def __format__(self, style: str) -> str:
+        if style == "or":
+            return self.translations.either(self.words)
+        comma = "، " if self.translations.language.direction == "rtl" else ", "
+        separator = " " if style == "spaced" else comma
+        return separator.join(map(self.translations._isolated, self.words))  # noqa: SLF001 - of this module
 
 
 @cache

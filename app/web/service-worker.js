@@ -1,6 +1,6 @@
 // The service worker: the editor without a network, and photos from Android's share sheet.
 //
-// The server puts `const SHELL = {version, languages, files}` before this text (app/web/installing.py).
+// The server puts `const SHELL = {version, languages, files}` before this text (app/web/pages/pwa.py).
 //
 // What is never kept, on purpose: anything that came from a photo (/made/*, results, /v1/renditions), answers
 // to POST, and frames with somebody's own words. Phones are shared, lost and searched.

@@ -36,7 +36,7 @@ def test_our_frames_are_sound(frames: FrameLibrary) -> None:
 def test_a_slogan_that_does_not_fit_is_found(folder: Path, root: Path) -> None:
     """A size that leaves no room for the words is reported with the text and the language."""
     found = findings(folder, root, r"^span = .*|span = [\d.]+", "span = 5")
-    assert "(ar): The slogan does not fit" in found
+    assert "(ar): Your words do not fit this frame" in found
 
 
 def test_a_missing_glyph_is_found(folder: Path, root: Path) -> None:

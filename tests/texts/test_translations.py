@@ -9,7 +9,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from app.texts.languages import PAGE_LANGUAGES
-from app.texts.translations import load_translations, translations_path
+from app.texts.translations import load_translations, translations_of, translations_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from babel.messages.catalog import Catalog, Message
 
 TRANSLATED = [code for code in PAGE_LANGUAGES if code != "en"]
-PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*\}|%[sd]")
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*(?::\w+)?\}|%[sd]")
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +62,8 @@ def test_there_are_messages(wanted: set[str | tuple[str, ...]]) -> None:
 def test_every_message_is_translated(code: str, wanted: set[str | tuple[str, ...]]) -> None:
     """A language has all that is asked for, nothing else, and no translation is empty or fuzzy."""
     found = {message.id for message in messages_of(code)}
-    assert wanted - found == set(), "run `make translations` and translate these"
-    assert found - wanted == set(), "run `make translations`: nobody asks for these any more"
+    assert wanted - found == set(), "run `make catalogues` and translate these"
+    assert found - wanted == set(), "run `make catalogues`: nobody asks for these any more"
     assert not [message.id for message in messages_of(code) if message.fuzzy or not all(texts_of(message))]
 
 
@@ -110,3 +110,22 @@ def test_numbers_follow_the_locale() -> None:
     assert translations["en"].number(1234.5) == "1,234.5"
     assert translations["de"].number(1234.5) == "1.234,5"
     assert translations["fr"].number(1234567) == "1\u202f234\u202f567"
+
+
+def test_a_number_keeps_its_sign_before_it() -> None:
+    """Right to left, a minus without its mark would go behind the digits."""
+    shown = {code: translations_of(code).number(-180, grouped=False) for code in ("ar", "ur", "en", "fr")}
+    assert shown == {"ar": "\u061c-١٨٠", "ur": "\u200e-180", "en": "-180", "fr": "-180"}
+
+
+def test_a_list_is_written_as_its_text_asks() -> None:
+    """With commas, with a word before the last, or with spaces only; each word in its own direction."""
+    words = ("JPEG", "PNG", "GIF")
+    text = "{words} | {words:or} | {words:spaced}"
+    assert translations_of("en").filled(text, {"words": words}) == (
+        "JPEG, PNG, GIF | JPEG, PNG or GIF | JPEG PNG GIF"
+    )
+    isolated = [f"\u2068{word}\u2069" for word in words]
+    assert translations_of("ur").filled(text, {"words": words}) == (
+        f"{'، '.join(isolated)} | {isolated[0]}، {isolated[1]}، یا {isolated[2]} | {' '.join(isolated)}"
+    )

@@ -35,8 +35,8 @@ class PhotoFormat:
     signature: str
     endings: tuple[str, ...] = ()
 
-    def begins(self, photo: bytes) -> bool:
-        """Whether a file begins as one of this format does."""
+    def may_begin(self, photo: bytes) -> bool:
+        """Whether a file begins as one of this format does, or of another with the same signature."""
         return re.match(self.signature, photo[:SIGNATURE_BYTES].decode("latin-1")) is not None
 
 

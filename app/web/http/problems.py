@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
@@ -58,7 +58,7 @@ def status_of(error: type[RibbonsError]) -> int:
     return STATUSES[InternalError]
 
 
-def shown(error: RibbonsError) -> RibbonsError:
+def for_readers(error: RibbonsError) -> RibbonsError:
     """Return the error whose texts are told: a frame's fault is for its author, no supporter can mend it."""
     return InternalError() if isinstance(error, errors.InvalidFrame) else error
 
@@ -101,13 +101,9 @@ class ProblemKind(BaseModel):
 
 def problem_response(error: RibbonsError, language: str) -> Response:
     """Return the answer for an error, in the reader's language."""
-    return response_of(problem(error, language), error, language)
-
-
-def response_of(told: Problem, error: RibbonsError, language: str) -> Response:
-    """Return the answer that carries a problem."""
     headers = {"Content-Language": language, "Vary": "Accept-Language", **headers_of(error)}
-    return Response(told.model_dump_json(exclude_none=True), told.status, headers, MEDIA_TYPE)
+    body = problem(error, language).model_dump_json(exclude_none=True)
+    return Response(body, status_of(type(error)), headers, MEDIA_TYPE)
 
 
 def headers_of(error: RibbonsError) -> Mapping[str, str]:
@@ -116,8 +112,7 @@ def headers_of(error: RibbonsError) -> Mapping[str, str]:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
-        allowed = error.params["allowed"]
-        headers["Allow"] = ", ".join(allowed) if isinstance(allowed, tuple) else str(allowed)
+        headers["Allow"] = ", ".join(cast("tuple[str, ...]", error.params["allowed"]))
     return headers
 
 
@@ -129,12 +124,13 @@ def problem(error: RibbonsError, language: str) -> Problem:
             FieldProblemMember(field=fault.field, code=fault.kind, detail=fault.text(language))
             for fault in error.problems
         ]
+    told = for_readers(error)
     return Problem(
         type=f"{TYPE_PREFIX}{error.code}",
-        title=translations_of(language).gettext(error.title),
+        title=translations_of(language).gettext(told.title),
         status=status_of(type(error)),
-        detail=shown(error).text(language),
-        hint=shown(error).hint_text(language),
+        detail=told.text(language),
+        hint=told.hint_text(language),
         code=error.code,
         fields=fields,
     )

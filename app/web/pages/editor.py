@@ -11,13 +11,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app import errors
 from app.errors import FieldProblem, RibbonsError
-from app.render.formats import FORMAT_NAMES, PHOTO_SIGNATURE, PICKED_FILES
+from app.render.formats import FORMAT_NAMES, PHOTO_SIGNATURE, PICKED_FILES, SIGNATURE_BYTES
 from app.spec import DEFAULT_SIZE, SLOGAN_CHARACTERS, AvatarSpec, field_range, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.addresses import overlay_address
-from app.web.http.problems import headers_of, problem, response_of, status_of
+from app.web.http.problems import for_readers, headers_of, problem_response, status_of
 from app.web.orders import take_order
-from app.web.pages.errors import explain
 from app.web.pages.languages import PageLanguageCode, lead_to_language
 from app.web.pages.site import site_of
 from app.web.service import service_of
@@ -70,7 +69,7 @@ async def _editor(
         ),
         "language_names": PAGE_LANGUAGES,
         "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
-        "error": explain(error, site_of(request).language_of(request)) if error else None,
+        "error": for_readers(error).text(site_of(request).language_of(request)) if error else None,
         "refusals": _refusals(service, site_of(request).language_of(request)),
         "deleted": "deleted" in request.query_params,
         "slogan_characters": SLOGAN_CHARACTERS,
@@ -89,7 +88,8 @@ def _limits(service: Service) -> Mapping[str, int | float]:
     """Return what the editor's scripts go by (static/limits.js), by the name of the form's attribute."""
     _, largest_zoom = field_range("zoom")
     return {
-        "max-photo-mb": service.uploads.max_photo_bytes // 1_000_000,
+        "max-photo-bytes": service.uploads.max_photo_bytes,
+        "signature-bytes": SIGNATURE_BYTES,
         "min-side": service.drawing.studio.smallest_side,
         "picture-side": DEFAULT_SIZE,
         "max-zoom": largest_zoom,
@@ -121,7 +121,7 @@ async def lead_to_editor(lang: PageLanguageCode) -> Response:
 
 @router.post("/{lang}/made")
 async def make_from_form(request: Request, lang: PageLanguageCode) -> Response:
-    """Make an avatar of what a form brought, keep it for a quarter of an hour, and lead to it."""
+    """Make an avatar of what a form brought, keep it for a while, and lead to it."""
     return await _make(request, lang)
 
 
@@ -148,7 +148,7 @@ async def _make(request: Request, lang: str) -> Response:
     except RibbonsError as error:
         request.state.problem = error.code
         if wants_json:
-            return _problem_for_script(request, error)
+            return problem_response(error, site_of(request).language_of(request))
         return await _editor(request, error=error, fields=dict(fields))
     address = f"/{lang}/made/{token}"
     if wants_json:
@@ -170,10 +170,3 @@ def _read_form(fields: Fields, frames: FrameLibrary, page_language: str) -> Avat
     chosen += [(name, value) for name, value in (("frame", frame.id), ("lang", lang)) if name not in names]
     not_offered = [FieldProblem.of(name, "unknown", choices=_CHOICES) for name in sorted(names & _FIXED)]
     return parse_spec(chosen, frames, not_offered)
-
-
-def _problem_for_script(request: Request, error: RibbonsError) -> Response:
-    """Answer as the API does, but of a bad choice as the page does, and in the page's language."""
-    language = site_of(request).language_of(request)
-    told = problem(error, language).model_copy(update={"detail": explain(error, language)})
-    return response_of(told, error, language)

@@ -163,19 +163,19 @@ def _load_templates(assets: Assets) -> Environment:
 
 @pass_context
 def _gettext(context: Context, message: str) -> str:
-    return _catalogue(context).gettext(message)
+    return _translations(context).gettext(message)
 
 
 @pass_context
 def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
-    return _catalogue(context).ngettext(singular, plural, number)
+    return _translations(context).ngettext(singular, plural, number)
 
 
 @pass_context
 def _number(context: Context, value: float, *, grouped: bool = True) -> str:
-    return _catalogue(context).number(value, grouped=grouped)
+    return _translations(context).number(value, grouped=grouped)
 
 
-def _catalogue(context: Context) -> Translations:
+def _translations(context: Context) -> Translations:
     translations: Translations = context["translations"]
     return translations

@@ -93,7 +93,8 @@ class AvatarCounter:
     """Counts avatars. What it counts is lost with the process unless it is given a file or Redis.
 
     It is a number to be glad of, not accounts: a process that is killed loses its last second, and what Redis
-    added without its answer being heard is added once more.
+    added without its answer being heard is added once more; what one replica adds while another tells a
+    forgetful Redis the number may be lost.
 
     Args:
         file: Where the number outlives the process.

@@ -4,7 +4,7 @@
 import { announce } from "./announce.js";
 import { WHOLE, partsOf, reframe } from "./framing.js";
 import { listenTo } from "./gestures.js";
-import { LIFETIME, MAX_PHOTO_MB, MAX_ZOOM } from "./limits.js";
+import { LIFETIME, MAX_PHOTO_BYTES, MAX_ZOOM } from "./limits.js";
 import { load, sizeFor } from "./overlays.js";
 import { Panel } from "./panel.js";
 import { LIGHT_BYTES, MAX_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
@@ -18,7 +18,6 @@ import { measure, number, percent, text } from "./texts.js";
 
 const RENDITIONS = "/v1/renditions";
 const EDITED_SIDE = "2560";
-const BYTES_IN_MB = 1_000_000;
 
 // As long as a finished picture lives: a page that comes back after that may have come to somebody else.
 const MAX_AWAY = LIFETIME;
@@ -108,7 +107,7 @@ async function readElsewhere(file, isCurrent) {
     const isPhoto = await looksLikePhoto(file);
     if (!isCurrent()) return null; // nothing is sent for nothing
     if (!isPhoto) throw new Refused(text("notSupported"));
-    if (file.size > MAX_PHOTO_MB * BYTES_IN_MB) throw new Refused(text("tooManyBytes"));
+    if (file.size > MAX_PHOTO_BYTES) throw new Refused(text("tooManyBytes"));
     const body = new FormData();
     body.append("photo", file, "photo");
     body.append("side", EDITED_SIDE);

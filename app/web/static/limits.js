@@ -7,9 +7,11 @@ const { dataset } = /** @type {HTMLElement} */ (document.getElementById("editor"
 const number = (name) => Number(dataset[name]);
 
 /** How the formats that are read begin: their first bytes, each as a character. */
-export const PHOTO_SIGNATURE = new RegExp(dataset.photoSignature ?? "");
+export const PHOTO_SIGNATURE = new RegExp(dataset.photoSignature ?? "(?!)");
 
-export const MAX_PHOTO_MB = number("maxPhotoMb");
+/** How many of its first bytes tell the format of a file. */
+export const SIGNATURE_BYTES = number("signatureBytes");
+export const MAX_PHOTO_BYTES = number("maxPhotoBytes");
 /** Pixels along the shorter side of what may be sent. */
 export const MIN_SIDE = number("minSide");
 /** Pixels along the side of the finished picture. */

@@ -31,15 +31,13 @@ export async function load({ address, lang, slogan, size }, signal, onLate) {
     const answer = await fetch(url, { signal, headers, cache: slogan ? "no-store" : "default" });
     if (answer.ok) return show(await answer.blob());
     const seconds = Number(answer.headers.get("Retry-After"));
-    if (!seconds) throw refusal(await answer.json());
+    if (!seconds) {
+      const { detail, code } = await answer.json();
+      throw new Refused(detail, code);
+    }
     onLate();
     await pause(seconds, signal);
   }
-}
-
-/** @param {{code: string, detail: string, fields?: {detail: string}[]}} problem */
-function refusal({ code, detail, fields }) {
-  return new Refused(fields ? fields.map((field) => field.detail).join(" ") : detail, code);
 }
 
 /** @param {number} seconds @param {AbortSignal} signal */

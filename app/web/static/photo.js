@@ -2,7 +2,7 @@
 // A file -> a photo to work with: upright, in sRGB, small enough for a phone. And a square of it -> a JPEG.
 
 import { squareOf } from "./framing.js";
-import { MIN_SIDE, PHOTO_SIGNATURE, PICTURE_SIDE } from "./limits.js";
+import { MIN_SIDE, PHOTO_SIGNATURE, PICTURE_SIDE, SIGNATURE_BYTES } from "./limits.js";
 
 /** @typedef {import("./framing.js").Framing} Framing */
 
@@ -61,7 +61,7 @@ export function forget({ copy, image }) {
  */
 export async function looksLikePhoto(file) {
   // The name and the type are whatever the last program chose to say.
-  const start = new Uint8Array(await new Response(file.slice(0, 16)).arrayBuffer());
+  const start = new Uint8Array(await new Response(file.slice(0, SIGNATURE_BYTES)).arrayBuffer());
   return PHOTO_SIGNATURE.test(String.fromCharCode(...start));
 }
 

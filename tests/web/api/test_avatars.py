@@ -212,7 +212,9 @@ def assert_problem(response: httpx2.Response, status: int, code: str, language: 
     ]
     for text in texts:
         assert "Traceback" not in text
-        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language in {"ar", "ur"})
+        assert any("\u0600" <= character <= "\u06ff" for character in text) == (
+            PAGE_LANGUAGES[language].direction == "rtl"
+        )
     return problem
 
 

@@ -104,6 +104,28 @@ def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> Non
     assert "Retry-After" in problems["503"]["headers"]
 
 
+# What no operation of the API answers with by itself.
+NOT_OF_AN_OPERATION = {
+    "method_not_allowed": "the answer to an operation that does not exist",
+    "result_gone": "of the pages only",
+    "invalid_frame": "a frame's fault ends the start; what is found later is told as an internal error",
+}
+
+
+def test_every_error_is_in_the_document(document: dict[str, Any]) -> None:
+    """A new error is described where it may come, with an example; or it is said why nowhere."""
+    told = {
+        code
+        for path in document["paths"].values()
+        for operation in path.values()
+        for answer in operation["responses"].values()
+        for content in answer.get("content", {}).values()
+        for code in content.get("examples", {})
+    }
+    assert told | NOT_OF_AN_OPERATION.keys() == {error.code for error in STATUSES}
+    assert not told & NOT_OF_AN_OPERATION.keys()
+
+
 class _Loads(HTMLParser):
     """Collects what a page loads."""
 

@@ -37,7 +37,9 @@ def test_every_error_speaks_every_language(error: type[RibbonsError], language: 
     told = problem(example_of(error), language)
     for text in filter(None, (told.title, told.detail, told.hint)):
         assert "{" not in text
-        assert any("\u0600" <= character <= "\u06ff" for character in text) == (language in {"ar", "ur"})
+        assert any("\u0600" <= character <= "\u06ff" for character in text) == (
+            PAGE_LANGUAGES[language].direction == "rtl"
+        )
     assert (told.hint is None) == (error.hint is None)
 
 

@@ -11,7 +11,6 @@ from app.errors import FieldProblem, InvalidSpec, Param, PhotoTooManyBytes, Phot
 from app.render.formats import FORMAT_NAMES
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.http.problems import STATUSES, problem
-from app.web.pages.errors import explain
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -32,32 +31,32 @@ PARAMS: dict[type[RibbonsError], dict[str, Param]] = {
 @pytest.mark.parametrize("code", PAGE_LANGUAGES)
 def test_every_error_is_told_in_every_language(error: type[RibbonsError], code: str) -> None:
     """No error leaves a supporter with a text for programmers, or with a brace in it."""
-    text = explain(error(**PARAMS.get(error, {})), code)
+    text = error(**PARAMS.get(error, {})).text(code)
     assert text.strip()
     assert "{" not in text
     if error is not errors.InternalError:
-        assert text != explain(errors.InternalError(), code)
+        assert text != errors.InternalError().text(code)
 
 
 def test_numbers_in_errors_have_the_readers_digits() -> None:
     """Arabic readers get ٤٠ and not 40."""
-    assert "٤٠" in explain(PhotoTooManyBytes.over(40_000_000), "ar")
-    assert "٦٤" in explain(PhotoTooSmall(width=3, height=4, minimum=64), "ar")
+    assert "٤٠" in PhotoTooManyBytes.over(40_000_000).text("ar")
+    assert "٦٤" in PhotoTooSmall(width=3, height=4, minimum=64).text("ar")
 
 
 def test_words_that_cannot_be_drawn_are_named() -> None:
     """The reader sees which signs to take out, each kept in its own direction."""
     error = InvalidSpec([FieldProblem.of("slogan", "not_text", characters=("U+0007",))])
-    assert "\u2068U+0007\u2069" in explain(error, "ar")
-    assert " U+0007." in explain(error, "en")
-    assert "\u2068漢\u2069 \u2068字\u2069" in explain(errors.MissingGlyphs(characters=("漢", "字")), "en")
-    assert "60" in explain(InvalidSpec([FieldProblem.of("slogan", "too_long", maximum=60)]), "en")
+    assert "\u2068U+0007\u2069" in error.text("ar")
+    assert " U+0007." in error.text("en")
+    assert "\u2068漢\u2069 \u2068字\u2069" in errors.MissingGlyphs(characters=("漢", "字")).text("en")
+    assert "60" in InvalidSpec([FieldProblem.of("slogan", "too_long", maximum=60)]).text("en")
 
 
 def test_several_faults_are_told_once_each() -> None:
     """Two bad fields that mean the same to a reader make one sentence."""
     error = InvalidSpec([FieldProblem.of("x", "not_a_number"), FieldProblem.of("y", "not_a_number")])
-    assert explain(error, "en").count(".") == 2
+    assert error.text("en").count(".") == 2
 
 
 @pytest.mark.parametrize("code", PAGE_LANGUAGES)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from app.texts.languages import PAGE_LANGUAGES
-from app.web.pages import pwa as installing
+from app.web.pages import pwa
 from tests import photos
 from tests.photos import QUADRANTS_HEIC
 
@@ -197,16 +197,16 @@ def test_the_version_changes_with_the_pages_texts(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A translation that was mended makes another worker: browsers would else keep the old page."""
-    before = installing.worker_script(site)
-    assert before == installing.worker_script(site)
+    before = pwa.worker_script(site)
+    assert before == pwa.worker_script(site)
     (tmp_path / "messages.po").write_text("mended")
-    monkeypatch.setattr(installing, "LOCALE_FOLDER", tmp_path)
-    assert shell_of(installing.worker_script(site))["version"] != shell_of(before)["version"]
+    monkeypatch.setattr(pwa, "LOCALE_FOLDER", tmp_path)
+    assert shell_of(pwa.worker_script(site))["version"] != shell_of(before)["version"]
 
 
 def test_the_version_changes_with_a_files_name(site: Site) -> None:
     """A style or a script that changed, and with it its hashed name, makes another worker."""
-    before = shell_of(installing.worker_script(site))
+    before = shell_of(pwa.worker_script(site))
 
     class Renamed:
         def __iter__(self) -> Any:
@@ -215,6 +215,6 @@ def test_the_version_changes_with_a_files_name(site: Site) -> None:
         def address(self, name: str) -> str:
             return f"/static/other.{name}"
 
-    changed = shell_of(installing.worker_script(replace(site, assets=Renamed())))  # type: ignore[arg-type]
+    changed = shell_of(pwa.worker_script(replace(site, assets=Renamed())))  # type: ignore[arg-type]
     assert changed["version"] != before["version"]
     assert changed["files"] == ["/static/other.base.css"]

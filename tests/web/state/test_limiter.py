@@ -22,8 +22,8 @@ def anyio_backend() -> str:
 class Crowd:
     """Takes turns, keeps them until it is told to go on, and notes who holds one."""
 
-    def __init__(self, turns: DerivedLimiter) -> None:
-        self.turns = turns
+    def __init__(self, limiter: DerivedLimiter) -> None:
+        self.limiter = limiter
         self.holding: list[str] = []
         self.most: dict[str, int] = {}
         self.most_at_once = 0
@@ -32,7 +32,7 @@ class Crowd:
     async def ask(self, token: str, go_on: anyio.Event | None = None) -> None:
         """Take a turn, and keep it."""
         try:
-            async with self.turns.turn(token):
+            async with self.limiter.turn(token):
                 self.holding.append(token)
                 self.most[token] = max(self.most.get(token, 0), self.holding.count(token))
                 self.most_at_once = max(self.most_at_once, len(self.holding))
@@ -68,16 +68,16 @@ async def test_a_crowd_for_one_avatar_is_one_among_those_who_wait() -> None:
             tasks.start_soon(crowd.ask, "greedy", go_on)
         await anyio.wait_all_tasks_blocked()
         order: list[str] = []
-        tasks.start_soon(partial(_note, crowd.turns, "other", order))
+        tasks.start_soon(partial(_note, crowd.limiter, "other", order))
         await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(partial(_note, crowd.turns, "greedy", order))
+        tasks.start_soon(partial(_note, crowd.limiter, "greedy", order))
         await anyio.wait_all_tasks_blocked()
         go_on.set()
     assert order == ["other", "greedy"]
 
 
-async def _note(turns: DerivedLimiter, token: str, order: list[str]) -> None:
-    async with turns.turn(token):
+async def _note(limiter: DerivedLimiter, token: str, order: list[str]) -> None:
+    async with limiter.turn(token):
         order.append(token)
 
 
@@ -114,11 +114,11 @@ async def test_whoever_leaves_is_not_waited_for(token: str) -> None:
 
 async def test_what_fails_gives_its_turn_back() -> None:
     """A picture that could not be drawn is no reason to draw no other."""
-    turns = DerivedLimiter(1, 60)
+    limiter = DerivedLimiter(1, 60)
     with anyio.fail_after(5):
         for _ in range(3):
             with pytest.raises(LookupError):
-                async with turns.turn("a"):
+                async with limiter.turn("a"):
                     raise LookupError
 
 
@@ -128,4 +128,4 @@ async def test_no_avatar_is_remembered() -> None:
     for number in range(10):
         await crowd.ask(str(number))
     gc.collect()
-    assert len(crowd.turns._own) == 0
+    assert len(crowd.limiter._own) == 0

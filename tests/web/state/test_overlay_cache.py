@@ -31,7 +31,7 @@ class Drawer:
 
 async def test_many_who_ask_at_once_cost_one_drawing() -> None:
     """The first view of a busy page draws each frame once."""
-    shelf, got, drawn = OverlayCache(), [], anyio.Event()
+    cache, got, drawn = OverlayCache(), [], anyio.Event()
     drawings = 0
 
     async def draw() -> bytes:
@@ -41,48 +41,48 @@ async def test_many_who_ask_at_once_cost_one_drawing() -> None:
         return b"picture"
 
     async def ask() -> None:
-        got.append(await shelf.get("a", draw))
+        got.append(await cache.get("a", draw))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(ask)
         await anyio.wait_all_tasks_blocked()
-        assert shelf.drawing == 1
+        assert cache.drawing == 1
         drawn.set()
-    assert (got, drawings, shelf.drawing) == ([b"picture"] * 20, 1, 0)
+    assert (got, drawings, cache.drawing) == ([b"picture"] * 20, 1, 0)
 
 
 async def test_pictures_do_not_wait_for_each_other() -> None:
     """A slow drawing holds up nobody who wants another one."""
-    shelf = OverlayCache()
+    cache = OverlayCache()
 
     async def never() -> bytes:
         await anyio.sleep_forever()
         raise AssertionError
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(shelf.get, "a", never)
+        tasks.start_soon(cache.get, "a", never)
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(1):
-            assert await shelf.get("b", Drawer()) == b"\0"
+            assert await cache.get("b", Drawer()) == b"\0"
         tasks.cancel_scope.cancel()
 
 
 async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
     """Nobody goes without because somebody else has closed the page."""
-    shelf, got = OverlayCache(), []
+    cache, got = OverlayCache(), []
 
     async def never() -> bytes:
         await anyio.sleep_forever()
         raise AssertionError
 
     async def ask() -> None:
-        got.append(await shelf.get("a", Drawer()))
+        got.append(await cache.get("a", Drawer()))
 
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as leaving:
             async with anyio.create_task_group() as first:
-                first.start_soon(shelf.get, "a", never)
+                first.start_soon(cache.get, "a", never)
                 await anyio.wait_all_tasks_blocked()
                 tasks.start_soon(ask)
                 await anyio.wait_all_tasks_blocked()
@@ -92,26 +92,26 @@ async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
 
 async def test_a_failure_is_not_kept() -> None:
     """What went wrong once is tried again."""
-    shelf = OverlayCache()
+    cache = OverlayCache()
 
     async def fail() -> bytes:
         raise LookupError
 
     with pytest.raises(LookupError):
-        await shelf.get("a", fail)
-    assert await shelf.get("a", Drawer()) == b"\0"
+        await cache.get("a", fail)
+    assert await cache.get("a", Drawer()) == b"\0"
 
 
 async def test_memory_is_bounded_and_what_is_asked_for_stays() -> None:
     """The least recently used goes first; what is too large is handed out and not kept."""
-    shelf = OverlayCache(max_bytes=100)
+    cache = OverlayCache(max_bytes=100)
     page, other = Drawer(30), Drawer(30)
     for number in range(50):
-        await shelf.get("page", page)
-        await shelf.get(str(number), other)
+        await cache.get("page", page)
+        await cache.get(str(number), other)
     assert (page.drawings, other.drawings) == (1, 50)
     large = Drawer(101)
-    assert await shelf.get("large", large) == await shelf.get("large", large) == bytes(101)
+    assert await cache.get("large", large) == await cache.get("large", large) == bytes(101)
     assert large.drawings == 2
-    await shelf.get("page", page)
+    await cache.get("page", page)
     assert page.drawings == 1
