@@ -71,10 +71,8 @@ class Translations:
         return self.gettext(message).format(**shown)
 
     def _shown(self, value: str | float | tuple[str, ...]) -> str | _List:
-        if isinstance(value, str):
-            return self._isolated(value)
-        if isinstance(value, tuple):
-            return _List(value, self)
+        if isinstance(value, str | tuple):
+            return _List((value,) if isinstance(value, str) else value, self)
         return self.number(value, grouped=False)
 
     def _isolated(self, word: str) -> str:
