@@ -100,6 +100,20 @@ def starter(folder: Path) -> Serve:
     return start
 
 
+@contextmanager
+def hanging(server: Server) -> Iterator[list[psutil.Process]]:
+    """Make every worker hang while the block runs."""
+    workers = server.workers()
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.resume()
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as listener:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from app.lanes import Lane
+from tests.servers import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,20 +62,6 @@ def strict_server(serve: Serve) -> Iterator[Server]:
     """A server with two workers that waits for nothing long."""
     with serve(workers=2, deadline=3, upload_timeout=1, max_photo_bytes=1_000_000) as server:
         yield server
-
-
-@contextmanager
-def hanging(server: Server) -> Iterator[list[psutil.Process]]:
-    """Make every worker hang while the block runs."""
-    workers = server.workers()
-    for worker in workers:
-        worker.suspend()
-    try:
-        yield workers
-    finally:
-        for worker in workers:
-            with suppress(psutil.NoSuchProcess):
-                worker.resume()
 
 
 def test_a_hung_worker_costs_its_own_request_only(
