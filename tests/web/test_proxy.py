@@ -6,35 +6,40 @@ import math
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import anyio
+import httpx2
+import psutil
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
 
-from app.settings import load_settings
-from app.web import server as web_server
-from tests.servers import free_port, wait_until_listening
+from tests.servers import free_port, hanging, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fastapi import FastAPI
-    from starlette.requests import Request
-    from uvicorn.server import ServerState
+    from tests.servers import Serve, Server
 
-# More than the system and the proxy themselves keep on the way.
-_LENGTH = 24_000_000
+HOST = "ribbons.example"
 
-_TIMES = {"client_header_timeout": "10s", "send_timeout": "60s"}
+_TIMES = {
+    "client_header_timeout": "10s",
+    "keepalive_timeout": "60s",
+    "client_body_timeout": "60s",
+    "send_timeout": "60s",
+}
+
+# The longest answer that needs no drawing, and so many of it that they are more than the system and the proxy
+# keep on the way to a reader.
+_LONG = "/static/docs/rapidoc-min.js"
+_TIMES_OVER = 20
+
+_UPLOAD_SECONDS = 5
 
 
 @pytest.fixture(scope="session")
@@ -51,38 +56,57 @@ def nginx() -> str:
     # Debian keeps it where only root looks.
     command = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if command is None:
-        pytest.skip("no nginx here; install nginx-light")
+        pytest.skip("no nginx here, so its configuration in docs/deploy.md is not tried; install nginx-light")
     return command
 
 
-class Changed(NamedTuple):
-    """A line of the configuration, and what a test has in its place."""
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate and its key, under the documented names."""
+    folder = tmp_path_factory.mktemp("certificates")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={HOST}"]
+    command += ["-addext", f"subjectAltName=DNS:{HOST}", "-out", str(folder / "ribbons.pem")]
+    if shutil.which(command[0]) is None:
+        pytest.skip("no openssl here, so TLS as in docs/deploy.md is not tried; install openssl")
+    subprocess.run([*command, "-keyout", folder / "ribbons-key.pem"], check=True, capture_output=True)
+    return folder
 
-    line: str
-    instead: str
 
+def write(configuration: str, folder: Path, changes: dict[str, str]) -> list[str]:
+    """Write a configuration that keeps to a folder, and return nginx' options for it.
 
-def write(configuration: str, folder: Path, changes: list[Changed]) -> list[str]:
-    """Write a configuration that keeps to a folder, and return nginx' options for it."""
-    temporary = [
-        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    ]
-    for line, instead in (*changes, Changed("http {", "http { " + " ".join(temporary))):
-        assert configuration.count(line) == 1, line
-        configuration = configuration.replace(line, instead)
+    Args:
+        configuration: The documented one.
+        folder: For all that nginx writes.
+        changes: What each part of it, which is there once, becomes.
+    """
+    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = " ".join(f"{name}_temp_path {folder}/{name};" for name in names)
+    for part, instead in {**changes, "http {": f"http {{ {temporary}"}.items():
+        assert configuration.count(part) == 1, part
+        configuration = configuration.replace(part, instead)
     path = folder / "nginx.conf"
     path.write_text(configuration)
-    return ["-c", str(path), "-p", str(folder), "-g", f"daemon off; pid {folder}/pid;"]
+    return ["-e", "stderr", "-c", str(path), "-p", str(folder), "-g", f"daemon off; pid {folder}/pid;"]
 
 
-def test_the_documented_configuration_is_valid(documented: str, nginx: str, tmp_path: Path) -> None:
-    """As it is written, with a certificate: no error and no word of warning."""
-    certificate, key = tmp_path / "ribbons.pem", tmp_path / "ribbons-key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=ribbons.example"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    changes = [Changed(f"/etc/ssl/{path.name};", f"{path};") for path in (certificate, key)]
-    options = write(documented, tmp_path, changes)
-    done = subprocess.run([nginx, "-t", *options], capture_output=True, text=True, check=False)
+def _placed(certificates: Path, port: int) -> dict[str, str]:
+    """Return the changes without which only root, and only one at a time, could start it."""
+    return {
+        "listen 443 ": f"listen 127.0.0.1:{port} ",
+        "/etc/ssl/ribbons.pem;": f"{certificates}/ribbons.pem;",
+        "/etc/ssl/ribbons-key.pem;": f"{certificates}/ribbons-key.pem;",
+    }
+
+
+def test_the_documented_configuration_is_valid(
+    documented: str, nginx: str, certificates: Path, tmp_path: Path
+) -> None:
+    """No error and no word of warning, also where the system's limit of open files is the usual one."""
+    changes = {**_placed(certificates, free_port()), "error_log /dev/null crit;": "error_log stderr warn;"}
+    command = [nginx, "-t", *write(documented, tmp_path, changes)]
+    limited = ["sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     # nginx from 1.25 on would have HTTP/2 written otherwise, and still takes it.
     assert not re.search(r"\[(?!warn.*http2)\w+\]", done.stderr), done.stderr
@@ -94,104 +118,253 @@ def test_the_documented_times_are_those_that_are_tried(documented: str) -> None:
         assert documented.count(f"{name} {seconds};") == 1
 
 
-class Proxied(NamedTuple):
-    """A server in this process behind nginx."""
+@dataclass(frozen=True)
+class Proxy:
+    """A running nginx, and the server behind it."""
 
+    process: psutil.Process
     port: int
-    state: ServerState
+    tls: ssl.SSLContext
+    server: Server
+
+    def connect(self, protocol: str = "http/1.1", window: int | None = None) -> ssl.SSLSocket:
+        """Open a connection on which a protocol is agreed, and through a narrow window if one is given."""
+        plain = socket.socket()
+        if window is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        plain.settimeout(30)
+        plain.connect(("127.0.0.1", self.port))
+        self.tls.set_alpn_protocols([protocol])
+        connection = self.tls.wrap_socket(plain, server_hostname=HOST)
+        assert connection.selected_alpn_protocol() == protocol
+        return connection
+
+    def clients(self) -> int:
+        """Return how many connections it holds for those who ask."""
+        workers = self.process.children()
+        held = [connection for worker in workers for connection in worker.net_connections("tcp")]
+        return sum(each.laddr.port == self.port and each.status == psutil.CONN_ESTABLISHED for each in held)
+
+
+@pytest.fixture(scope="module")
+def server(serve: Serve) -> Iterator[Server]:
+    """A server that waits longer for a photo than the proxy does for the next part of it."""
+    with serve(deadline=60, upload_timeout=_UPLOAD_SECONDS) as server:
+        yield server
 
 
 @pytest.fixture
-def proxied(request: pytest.FixtureRequest, documented: str, nginx: str, tmp_path: Path) -> Iterator[Proxied]:
-    """A server behind a proxy that waits, as documented but shorter, for headers and for stalled readers."""
+def proxy(
+    request: pytest.FixtureRequest,
+    *,
+    documented: str,
+    nginx: str,
+    certificates: Path,
+    tmp_path: Path,
+    server: Server,
+) -> Iterator[Proxy]:
+    """The documented proxy, but for a patience of a second, or of as many as the test names."""
     patience: int = getattr(request, "param", 1)
-
-    async def answer_slowly(_request: Request) -> Response:
-        await anyio.sleep(patience * 2)
-        return Response("answered")
-
-    async def answer_at_length(_request: Request) -> Response:
-        return Response(bytes(_LENGTH))
-
-    app = Starlette(routes=[Route("/", answer_slowly), Route("/long", answer_at_length)])
-    running = uvicorn.Server(web_server._configuration(cast("FastAPI", app), load_settings()))
     port = free_port()
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
-        changes = [
-            Changed("server 127.0.0.1:8001;", f"server 127.0.0.1:{listener.getsockname()[1]};"),
-            Changed("server 127.0.0.1:8002;", ""),
-            Changed("listen 443 ssl http2;", f"listen 127.0.0.1:{port};"),
-            Changed("ssl_certificate     /etc/ssl/ribbons.pem;", ""),
-            Changed("ssl_certificate_key /etc/ssl/ribbons-key.pem;", ""),
-            *(Changed(f"{name} {seconds};", f"{name} {patience}s;") for name, seconds in _TIMES.items()),
-        ]
-        done = thread.submit(running.run, [listener])
-        with subprocess.Popen([nginx, *write(documented, tmp_path, changes)]) as process:
+    changes = {
+        **_placed(certificates, port),
+        "127.0.0.1:8001;": f"127.0.0.1:{server.port};",
+        "127.0.0.1:8002;": f"127.0.0.1:{server.port};",
+        **{f"{name} {seconds};": f"{name} {patience}s;" for name, seconds in _TIMES.items()},
+    }
+    tls = ssl.create_default_context(cafile=certificates / "ribbons.pem")
+    with subprocess.Popen([nginx, *write(documented, tmp_path, changes)]) as process:
+        try:
             wait_until_listening(port)
-            yield Proxied(port, running.server_state)
+            yield Proxy(psutil.Process(process.pid), port, tls, server)
+        finally:
             process.terminate()
-        running.should_exit = True
-        done.result(30)
+
+
+# -- HTTP/2, as much of it as it takes to stand still (RFC 9113) --------------
+
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _WINDOW_UPDATE = 0, 1, 3, 4, 8
+_END_STREAM, _END_HEADERS = 1, 4
+_FIRST_WINDOW, _LARGEST_WINDOW = 65_535, 2**31 - 1
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def _start(window: int = _FIRST_WINDOW) -> bytes:
+    """Return what a client says first: how much it takes unasked, of each answer and of all together."""
+    settings = (4).to_bytes(2, "big") + window.to_bytes(4, "big")
+    start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0, 0, settings)
+    if more := window - _FIRST_WINDOW:
+        start += _frame(_WINDOW_UPDATE, 0, 0, more.to_bytes(4, "big"))
+    return start
+
+
+def _head(path: str) -> bytes:
+    # In HPACK's table (RFC 7541, appendix A) GET is 2, https 7, the names :path and :authority 4 and 1.
+    return bytes([0x82, 0x87, 4, len(path)]) + path.encode() + bytes([1, len(HOST)]) + HOST.encode()
+
+
+def _get(stream: int) -> bytes:
+    return _frame(_HEADERS, _END_STREAM | _END_HEADERS, stream, _head(_LONG))
+
+
+def _frames(connection: ssl.SSLSocket) -> Iterator[tuple[int, bytes]]:
+    """Yield kind and payload of each frame until the connection ends."""
+    with connection.makefile("rb") as file:
+        while start := file.read(9):
+            yield start[3], file.read(int.from_bytes(start[:3], "big"))
+
+
+# -- headers -----------------------------------------------------------------
+
+
+def test_a_handshake_that_does_not_come_is_not_waited_for(proxy: Proxy) -> None:
+    """TLS comes before the headers, and is no way around their time."""
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as connection:
+        assert connection.recv(100) == b""
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nA: b"])
-def test_headers_that_do_not_come_are_not_waited_for(proxied: Proxied, sent: bytes) -> None:
+def test_headers_that_do_not_come_are_not_waited_for(proxy: Proxy, sent: bytes) -> None:
     """Half-sent requests would take up every connection that the system allows."""
-    with socket.create_connection(("127.0.0.1", proxied.port), timeout=30) as connection:
+    with proxy.connect() as connection:
         connection.sendall(sent)
         assert connection.recv(100) == b""
 
 
-def test_an_answer_that_takes_long_is_not_cut_off(proxied: Proxied) -> None:
+def test_headers_of_http2_that_do_not_come_are_not_waited_for(proxy: Proxy) -> None:
+    """There nginx goes by keepalive_timeout, whatever client_header_timeout says."""
+    with proxy.connect("h2") as connection:
+        connection.sendall(_start() + _frame(_HEADERS, 0, 1, _head("/")[:10]))
+        assert _HEADERS not in {kind for kind, _ in _frames(connection)}
+
+
+def test_an_answer_that_takes_long_is_not_cut_off(proxy: Proxy) -> None:
     """Only headers have to hurry: the first request is answered though half of the next has come."""
-    with socket.create_connection(("127.0.0.1", proxied.port), timeout=30) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
-        assert connection.recv(1000).endswith(b"answered")
+    with proxy.connect() as connection:
+        with hanging(proxy.server):
+            path = "/v1/frames/red-ribbons/overlay.png?size=65"
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\nGET / HT".encode())
+            time.sleep(2)
+        answer = _read_on(connection)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"IEND\xaeB`\x82")
+
+
+# -- photos ------------------------------------------------------------------
+
+
+def _post(length: int) -> bytes:
+    return f"POST /v1/avatars?size=64 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def test_a_photo_that_stands_still_is_given_up(proxy: Proxy, photo: bytes) -> None:
+    """The service's own time for a photo is not over yet: to it, the client has left."""
+    with proxy.connect() as connection:
+        connection.sendall(_post(len(photo)) + photo[:-10])
+        proxy.server.until_metric("ribbons_uploads_arriving", 1)
+        proxy.server.until_metric("ribbons_uploads_arriving", 0)
         assert connection.recv(100) == b""
+    _wait_until(lambda: 'status="499"' in httpx2.get(f"{proxy.server.url}/metrics").text)
+    assert proxy.server.metric("ribbons_upload_held_bytes") == 0
+
+
+@pytest.mark.parametrize("proxy", [2], indirect=True)
+def test_a_photo_that_comes_slowly_is_drawn(proxy: Proxy, photo: bytes) -> None:
+    """Who takes longer than the patience for a sender that stands still, but never stops, gets an avatar."""
+    with proxy.connect() as connection:
+        connection.sendall(_post(len(photo)) + photo[:-10])
+        for byte in photo[-10:]:
+            time.sleep(0.25)
+            connection.sendall(bytes([byte]))
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_a_photo_that_trickles_is_given_up_by_the_service(proxy: Proxy) -> None:
+    """The proxy has no time for a whole photo; the service has, and its answer comes through."""
+    with proxy.connect() as connection:
+        connection.sendall(_post(1000))
+        for _ in range(_UPLOAD_SECONDS * 5 + 3):
+            connection.sendall(b"x")
+            time.sleep(0.2)
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+
+
+# -- answers -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def length(root: Path) -> int:
+    """The bytes of the long answers, without their headers."""
+    return (root / "app" / "web" / _LONG.removeprefix("/")).stat().st_size * _TIMES_OVER
 
 
 @contextmanager
-def _long_answer(port: int) -> Iterator[socket.socket]:
-    """Ask for the long answer through a narrow window, and take nothing of it yet."""
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        connection.settimeout(60)
-        connection.connect(("127.0.0.1", port))
-        connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+def _long_answers(proxy: Proxy) -> Iterator[ssl.SSLSocket]:
+    """Ask for the long answers through a narrow window, and take nothing of them yet."""
+    with proxy.connect(window=65_536) as connection:
+        head = f"GET {_LONG} HTTP/1.1\r\nHost: {HOST}\r\n"
+        requests = [head] * (_TIMES_OVER - 1) + [f"{head}Connection: close\r\n"]
+        connection.sendall("".join(f"{request}\r\n" for request in requests).encode())
         yield connection
 
 
-def _read_on(connection: socket.socket, bytes_per_second: float) -> int:
-    """Read an answer no faster than that, and return how many bytes came."""
-    came = 0
+def _read_on(connection: socket.socket, bytes_per_second: float = math.inf) -> bytes:
+    """Read no faster than that until the connection ends, and return what came."""
+    came = bytearray()
     start = time.monotonic()
     with suppress(ConnectionResetError):
         while part := connection.recv(500_000):
-            came += len(part)
-            time.sleep(max(0, start + came / bytes_per_second - time.monotonic()))
-    return came
+            came += part
+            time.sleep(max(0, start + len(came) / bytes_per_second - time.monotonic()))
+    return bytes(came)
 
 
-def test_an_answer_that_nobody_takes_is_given_up(proxied: Proxied) -> None:
+def test_an_answer_that_nobody_takes_is_given_up(proxy: Proxy, length: int) -> None:
     """Readers who stopped would hold whole ZIPs in memory for ever."""
-    with _long_answer(proxied.port) as connection:
-        _wait_until(lambda: proxied.state.total_requests == 1)
-        _wait_until(lambda: not proxied.state.connections)
-        assert _read_on(connection, math.inf) < _LENGTH
+    with _long_answers(proxy) as connection:
+        assert proxy.clients() == 1
+        _wait_until(lambda: proxy.clients() == 0)
+        assert len(_read_on(connection)) < length
 
 
 # The system tells the proxy of what was taken in steps of a megabyte: a second may be too short.
-@pytest.mark.parametrize("proxied", [3], indirect=True)
-def test_an_answer_that_is_taken_slowly_arrives(proxied: Proxied) -> None:
+@pytest.mark.parametrize("proxy", [3], indirect=True)
+def test_an_answer_that_is_taken_slowly_arrives(proxy: Proxy, length: int) -> None:
     """Who takes longer than the patience for a reader that stands still, but never stops, gets all of it."""
-    with _long_answer(proxied.port) as connection:
+    with _long_answers(proxy) as connection:
         start = time.monotonic()
-        assert _read_on(connection, _LENGTH / 7) > _LENGTH
+        assert len(_read_on(connection, length / 7)) > length
         assert time.monotonic() - start > 6
+
+
+def test_an_answer_of_http2_that_nobody_asks_on_for_is_given_up(proxy: Proxy) -> None:
+    """A client may say how much it takes, and then say no more."""
+    came = 0
+    with proxy.connect("h2") as connection:
+        connection.sendall(_start() + _get(1))
+        for kind, payload in _frames(connection):
+            came += len(payload) if kind == _DATA else 0
+            if kind == _RST_STREAM:
+                break
+        else:
+            pytest.fail("the connection ended, and not the answer")
+    assert came == _FIRST_WINDOW
+
+
+def test_answers_of_http2_that_nobody_takes_are_given_up(proxy: Proxy, length: int) -> None:
+    """Nor does it help to say that one takes everything, and to take nothing."""
+    with proxy.connect("h2", window=65_536) as connection:
+        connection.sendall(_start(_LARGEST_WINDOW) + b"".join(_get(2 * n + 1) for n in range(_TIMES_OVER)))
+        assert proxy.clients() == 1
+        _wait_until(lambda: proxy.clients() == 0)
+        assert len(_read_on(connection)) < length
 
 
 def _wait_until(is_so: Callable[[], bool]) -> None:
     start = time.monotonic()
     while not is_so():
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 30
         time.sleep(0.02)
