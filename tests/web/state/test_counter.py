@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from app.web.state.redis import RedisClient
 from tests.web.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 LONG_AGO = date(2025, 11, 22)
@@ -308,6 +309,16 @@ def test_what_redis_did_not_hear_is_added_later(redis_url: str, redis_prefix: st
     run(main)
 
 
+@asynccontextmanager
+async def relayed(redis_url: str, prefix: str) -> AsyncIterator[tuple[Relay, RedisClient, AvatarCounter]]:
+    """Open a counter with Redis behind a relay that may lose answers."""
+    relay = Relay(redis_url)
+    async with relay.opened(), RedisClient(relay.url, prefix).opened() as store:
+        counter = AvatarCounter(store=store)
+        async with counter.opened():
+            yield relay, store, counter
+
+
 @pytest.mark.usefixtures("often")
 def test_an_answer_that_is_lost_loses_nothing(
     redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
@@ -316,19 +327,16 @@ def test_an_answer_that_is_lost_loses_nothing(
     monkeypatch.setattr("app.web.state.redis._ANSWER_SECONDS", 0.1)
 
     async def main() -> None:
-        relay = Relay(redis_url)
-        async with relay.opened(), RedisClient(relay.url, redis_prefix).opened() as store:
-            counter = AvatarCounter(store=store)
-            async with counter.opened():
-                count(counter, 5)
-                await anyio.sleep(0.5)
-                relay.loses = b"HINCRBY"
-                count(counter, 7)
-                with anyio.fail_after(5):
-                    while not store.failures:  # noqa: ASYNC110 - there is no event to wait for
-                        await anyio.sleep(0.01)
-                relay.loses = None
-                count(counter, 8)
+        async with relayed(redis_url, redis_prefix) as (relay, store, counter):
+            count(counter, 5)
+            await anyio.sleep(0.5)
+            relay.loses = b"HINCRBY"
+            count(counter, 7)
+            with anyio.fail_after(5):
+                while not store.failures:  # noqa: ASYNC110 - there is no event to wait for
+                    await anyio.sleep(0.01)
+            relay.loses = None
+            count(counter, 8)
         with Redis.from_url(redis_url) as redis:
             avatars = int(redis.hget(f"{redis_prefix}counter", "avatars") or 0)
         assert avatars >= 20
@@ -346,16 +354,13 @@ def test_a_redis_that_hangs_is_told_nothing(
     monkeypatch.setattr("app.web.state.redis._ANSWER_SECONDS", 0.1)
 
     async def main() -> None:
-        relay = Relay(redis_url)
-        async with relay.opened(), RedisClient(relay.url, redis_prefix).opened() as store:
-            counter = AvatarCounter(store=store)
-            async with counter.opened():
-                relay.loses = b"HGETALL"
-                count(counter, 7)
-                await anyio.sleep(0.6)
-                assert store.failures > 1
-                assert counter.total == 7
-                relay.loses = None
+        async with relayed(redis_url, redis_prefix) as (relay, store, counter):
+            relay.loses = b"HGETALL"
+            count(counter, 7)
+            await anyio.sleep(0.6)
+            assert store.failures > 1
+            assert counter.total == 7
+            relay.loses = None
         with Redis.from_url(redis_url) as redis:
             assert redis.hget(f"{redis_prefix}counter", "avatars") == b"7"
 
