@@ -104,9 +104,8 @@ def identify(photo: bytes, limits: Limits) -> Container:
 
 def _read_container(photo: bytes) -> Container:
     for known in READ_FORMATS:
-        if known.may_begin(
-            photo
-        ):  # of AVIF and HEIC, which share a signature, the first; one reader is for both
+        # AVIF and HEIC share a signature, so the first of them is found for both; they have one reader.
+        if known.may_begin(photo):
             return _READERS[known.codec](photo)
     raise UnknownContainer
 
