@@ -50,11 +50,12 @@ def set_slogan(text: str, style: TextStyle, fonts_folder: Path) -> Outline:
     The ink is centred on the baseline. Its size is the largest, up to ``style.largest``, at which
 
     - it is no wider than the line is long, or takes no more than the arc's ``span``; and
-    - moved by ``style.shift``, it rises no more than ``above`` and falls no more than ``below`` from the
-      baseline where the frame drew it: the room belongs to the artwork and does not move with the words.
+    - it is no higher than the room, which reaches from ``above`` to ``below`` the baseline where the frame
+      drew it: the room belongs to the artwork and does not move with the words.
 
-    Text that has to be smaller for its width shrinks towards its :data:`AXIS`, and so stays in the middle of
-    the room.
+    The words stand where ``style.shift`` puts them. Those that would leave the room there, such as ones with
+    signs far below or above, stand as near to that place as the room allows. Text that has to be smaller for
+    its width shrinks towards its :data:`AXIS`, and so stays in the middle of the room.
 
     Text without ink, such as a lone joiner, gives an empty path.
 
@@ -71,13 +72,11 @@ def set_slogan(text: str, style: TextStyle, fonts_folder: Path) -> Outline:
     """
     stack = FontStack([Font(fonts_folder / name) for name in style.fonts])
     line = lay_out(itemise(text, style.language, stack))
-    size = fit(line.box, style)
+    placed = place(line.box, style)
+    size = fit(line.box, placed)
     if size < style.smallest:
         raise SloganDoesNotFit
-    raised = _raise(style, line.box, size)
-    if (raised_size := fit(line.box, raised)) >= style.smallest:
-        style, size = raised, raised_size
-    return _bend(line, style, size)
+    return _bend(line, placed, size)
 
 
 def _bend(line: StraightLine, style: TextStyle, size: float) -> Outline:
@@ -93,8 +92,36 @@ def _bend(line: StraightLine, style: TextStyle, size: float) -> Outline:
 # -- the fit -----------------------------------------------------------------------
 
 
+def place(box: Box, style: TextStyle) -> TextStyle:
+    """Return the style with the shift at which ink is largest in its room.
+
+    Args:
+        box: The ink on the straight line: left, bottom, right and top, in ems.
+        style: Gives the room, and the shift to keep to where the ink allows it.
+    """
+    _, bottom, _, top = box
+    tallest = min(style.largest, _largest(top - bottom, style.above + style.below))
+    placed = _moved(style, _into_room(style.shift, box, style, tallest))
+    size = fit(box, placed)
+    # Towards the letters' heads, by what their axis sank when width made them smaller.
+    raised = _moved(style, _into_room(placed.shift - AXIS * (tallest - size), box, style, size))
+    return raised if fit(box, raised) >= style.smallest else placed
+
+
+def _into_room(shift: float, box: Box, style: TextStyle, size: float) -> float:
+    """Return the shift nearest to a given one that keeps ink, no higher than the room, inside it."""
+    _, bottom, _, top = box
+    return min(max(shift, size * top - style.above), size * bottom + style.below)
+
+
+def _moved(style: TextStyle, shift: float) -> TextStyle:
+    return style.model_copy(update={"shift": shift})
+
+
 def fit(box: Box, style: TextStyle) -> float:
-    """Return the largest size that the room allows, in units per em. Closed form: each limit is linear.
+    """Return the largest size that the room allows at the style's own shift, in units per em.
+
+    Closed form: each limit is linear.
 
     Args:
         box: The ink on the straight line: left, bottom, right and top, in ems.
@@ -104,15 +131,12 @@ def fit(box: Box, style: TextStyle) -> float:
         At most ``style.largest``; zero or less where the shift has used up the room. It may be less than
         ``style.smallest``: that is for the caller to refuse.
     """
-    return min(_fit_height(box, style), _fit_width(box, style))
-
-
-def _fit_height(box: Box, style: TextStyle) -> float:
     _, bottom, _, top = box
     return min(
         style.largest,
         _largest(top, style.above + style.shift),
         _largest(-bottom, style.below - style.shift),
+        _fit_width(box, style),
     )
 
 
@@ -126,11 +150,6 @@ def _fit_width(box: Box, style: TextStyle) -> float:
     span, outwards = radians(baseline.span), outward_sign(baseline)
     radius = baseline.radius - outwards * style.shift
     return _largest(right - left - outwards * span * neutral_height(box), span * radius)
-
-
-def _raise(style: TextStyle, box: Box, size: float) -> TextStyle:
-    """Move the baseline towards the letters' heads, by what their axis sank when width made them smaller."""
-    return style.model_copy(update={"shift": style.shift - AXIS * (_fit_height(box, style) - size)})
 
 
 def _largest(extent: float, room: float) -> float:

@@ -32,6 +32,8 @@ from tests.render.text.specimens import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from app.frames import FrameLibrary
+
 
 # -- characters ------------------------------------------------------------------
 
@@ -117,19 +119,55 @@ def test_long_text_fills_the_arc(side: str, span: float, fonts: Path) -> None:
     assert (min(angles), max(angles)) == pytest.approx((-span / 2, span / 2), abs=0.05)
 
 
+TALL = {
+    "deep-marks": ("عِيشِي حُرَّةً", CAIRO),
+    "only-deep": ("قِفِي", CAIRO),
+    "only-high": ("رُكَّع", CAIRO),
+    "stacked-marks": ("الحُرِّيَّةُ لِلْأَسْرَى", AMIRI),
+    "nastaliq": ("کی", NASTALIQ),
+    "latin": ("Ågång", CAIRO),
+}
+
+
+@pytest.mark.parametrize("words", TALL)
 @pytest.mark.parametrize("baseline", [LINE, TOP, BOTTOM], ids=["line", "top", "bottom"])
 @pytest.mark.parametrize("shift", [-20, 0, 20])
-def test_ink_stays_within_the_room_whatever_the_shift(
-    baseline: Arc | Line, shift: float, fonts: Path
+@pytest.mark.parametrize(("above", "below"), [(50, 15), (15, 50), (30, 30)])
+def test_tall_ink_fills_its_room_from_edge_to_edge(  # what is crossed
+    *, words: str, baseline: Arc | Line, shift: float, above: float, below: float, fonts: Path
 ) -> None:
-    """Tall text just reaches the edge of the room, which does not move with the text."""
-    for room in ({"above": 50.0, "below": 900.0}, {"above": 900.0, "below": 50.0}):
-        roomy = style(fonts=(NASTALIQ,), baseline=baseline, shift=shift, largest=900, **room)
-        rises = [height(z, baseline) for z in ends(set_slogan("کی", roomy, fonts))]
-        if room["above"] == 50:
-            assert max(rises) == pytest.approx(50, abs=ROUNDING)
-        else:
-            assert min(rises) == pytest.approx(-50, abs=ROUNDING)
+    """Ink that the room's height makes smaller fills the room: it has no edge near and the other far.
+
+    The room does not move with the shift, and neither does such text.
+    """
+    text, font = TALL[words]
+    case = style(fonts=(font,), baseline=baseline, shift=shift, largest=900, above=above, below=below)
+    rises = [height(z, baseline) for z in ends(set_slogan(text, case, fonts))]
+    assert (min(rises), max(rises)) == pytest.approx((-below, above), abs=2 * ROUNDING)
+
+
+@pytest.mark.parametrize("words", TALL)
+def test_ink_that_fits_where_the_frame_wants_it_stays_there(words: str, fonts: Path) -> None:
+    """The baseline is the frame's: words move only if they would leave the room, and no further than that."""
+    text, font = TALL[words]
+    roomy, low, high = (
+        [height(z, LINE) for z in ends(set_slogan(text, style(fonts=(font,), **room), fonts))]
+        for room in ({}, {"below": 5.0}, {"above": 40.0})
+    )
+    assert min(low) == pytest.approx(max(min(roomy), -5), abs=2 * ROUNDING)
+    assert max(low) - min(low) == pytest.approx(max(roomy) - min(roomy), abs=2 * ROUNDING)
+    assert max(high) == pytest.approx(min(max(roomy), 40), abs=2 * ROUNDING)
+    assert max(high) - min(high) == pytest.approx(max(roomy) - min(roomy), abs=2 * ROUNDING)
+
+
+def test_deep_marks_do_not_shrink_words_in_a_shipped_frame(frames: FrameLibrary, fonts: Path) -> None:
+    """A supporter's own words with signs below them fill the band: 85 units became 108."""
+    (place,) = (text for text in frames.get("red-ribbons").texts if text.custom)
+    case = place.style("ar")
+    outline = set_slogan("عِيشِي حُرَّةً", case, fonts)
+    rises = [height(z, case.baseline) for z in ends(outline)]
+    assert outline.size > 105
+    assert (min(rises), max(rises)) == pytest.approx((-case.below, case.above), abs=2 * ROUNDING)
 
 
 def test_text_is_refused_just_below_the_smallest_size(fonts: Path) -> None:
@@ -140,10 +178,21 @@ def test_text_is_refused_just_below_the_smallest_size(fonts: Path) -> None:
         set_slogan(SLOGAN, style(largest=500, smallest=fits + 1e-6), fonts)
 
 
-def test_a_shift_beyond_the_room_is_refused(fonts: Path) -> None:
-    """Where the shift has used up the room, nothing fits."""
+def test_a_room_that_is_too_low_is_refused(fonts: Path) -> None:
+    """No shift makes room where there is none."""
     with pytest.raises(SloganDoesNotFit):
-        set_slogan(SLOGAN, style(below=30, shift=30), fonts)
+        set_slogan(SLOGAN, style(above=5, below=5), fonts)
+
+
+@pytest.mark.parametrize("shift", [-300, 300])
+def test_a_shift_beyond_the_room_ends_at_its_edge(shift: float, fonts: Path) -> None:
+    """Words are as large as anywhere in the room, and inside it."""
+    case = style(above=100, below=30, shift=shift)
+    outline = set_slogan(SLOGAN, case, fonts)
+    rises = [height(z, LINE) for z in ends(outline)]
+    assert outline.size == 80
+    assert min(rises) >= -30 - ROUNDING
+    assert max(rises) <= 100 + ROUNDING
 
 
 # -- place -----------------------------------------------------------------------

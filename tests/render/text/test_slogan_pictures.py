@@ -56,7 +56,7 @@ GOLDENS = {
     "arc-bottom": ("الحرية للأسرى", style(BOTTOM)),
     "arc-top": ("#اليوم_العالمي_للتضامن_مع_الأسرى", style(TOP)),
     "line": ("الحُرِّيَّةُ لِلْأَسْرَى", style(RISING, (AMIRI,))),
-    "nastaliq": ("قیدیوں کی آزادی", style(BOTTOM, (NASTALIQ, CAIRO), "ur")),
+    "nastaliq": ("قیدیوں کی آزادی", style(BOTTOM, (NASTALIQ, CAIRO), "ur").model_copy(update={"below": 50})),
     "mixed": ("الحرية (Free) للأسرى «١٩٤٨»!", style(LEVEL)),
     "mixed-latin": ("Free #أنقذوا_الأسرى [2026] now!", style(TOP, language="en")),
     "accents": ("Esirlere özgürlük, İstanbul’da", style(BOTTOM, language="tr")),
