@@ -6,10 +6,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Literal
 
 Transfer = Literal["srgb", "gamma", "pq", "hlg"]
 Vector = Sequence[float]
@@ -17,13 +14,14 @@ Matrix = Sequence[Vector]
 
 D65 = (0.3127, 0.3290)
 BT709 = (*D65, 0.640, 0.330, 0.300, 0.600, 0.150, 0.060)
+BT2020 = (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
 CICP_PRIMARIES = {
     1: BT709,
     4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),  # BT.470 M
     5: (*D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),  # BT.470 BG
     6: (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),  # BT.601, 525 lines
     7: (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),  # SMPTE 240M
-    9: (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),  # BT.2020
+    9: BT2020,
     11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),  # DCI-P3
     12: (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),  # Display P3
     22: (*D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),  # EBU 3213
@@ -39,13 +37,10 @@ CICP_TRANSFERS: dict[int, tuple[Transfer, float]] = {
 """By number (H.273, table 3). All others, the camera curves of BT.601, 709 and 2020 among them, are shown on
 screens as sRGB is, and taken for it, as browsers do."""
 
+MAX_TAGS = 100
+"""Tags of an ICC profile that are looked at. Profiles have ten to thirty."""
 D50: Vector = (0.96422, 1.0, 0.82521)
 BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
-CURVE_POINTS = 1024
-REFERENCE_WHITE = 203.0
-"""Luminance of white paper in an HDR picture, cd/m2 (ITU-R BT.2408): it becomes the white of sRGB."""
-SHOULDER = 0.7
-"""HDR above this part of the reference white is compressed instead of clipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,18 @@ class ColourSpace:
         return None if space == cls(BT709, "srgb", 0.0) else space
 
     @classmethod
+    def from_profile(cls, profile: bytes) -> ColourSpace | None:
+        """Return the PQ or HLG that an ICC profile names by numbers (tag ``cicp``); None for all others."""
+        tags = int.from_bytes(profile[128:132])
+        for at in range(132, 132 + 12 * min(tags, MAX_TAGS), 12):
+            if profile[at : at + 4] == b"cicp":
+                start = int.from_bytes(profile[at + 4 : at + 8])
+                tag = profile[start : start + 12]
+                space = cls.from_cicp(tag[8], tag[9]) if len(tag) == 12 and tag[:4] == b"cicp" else None
+                return space if space and space.is_high_range else None
+        return None
+
+    @classmethod
     def from_png(cls, gamma: float | None, chromaticities: Sequence[float] | None) -> ColourSpace | None:
         """Return the space of PNG's gAMA and cHRM; None where that is sRGB, absent or absurd.
 
@@ -89,28 +96,21 @@ class ColourSpace:
             return None
         return cls(primaries, "gamma", 1 / gamma)
 
+    @property
+    def is_high_range(self) -> bool:
+        """Whether its light goes beyond paper white, which no curve for each channel can bring into range."""
+        return self.transfer in {"pq", "hlg"}
+
     def profile(self) -> bytes:
-        """Return the space as an ICC profile (version 4.3, a matrix and one curve for all three channels)."""
-        red, green, blue = _transposed(_to_d50(self.primaries))
+        """Return the space as an ICC profile (version 4.3, a matrix and one curve for all three channels).
+
+        Raises:
+            ValueError: The space is of high range: :mod:`app.render.tone` converts those.
+        """
+        red, green, blue = _transposed(xyz_matrix(self.primaries))
         curve = self._curve()
-        tags = {b"wtpt": _xyz(D50), b"rXYZ": _xyz(red), b"gXYZ": _xyz(green), b"bXYZ": _xyz(blue)}
-        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
-        table, body = struct.pack(">I", len(tags)), b""
-        start = 128 + 4 + 12 * len(tags)
-        for signature, tag in tags.items():
-            table += struct.pack(">4sII", signature, start + len(body), len(tag))
-            body += tag + b"\0" * (-len(tag) % 4)
-        header = struct.pack(
-            ">I4xI4s4s4s12x4s28x3i48x",
-            start + len(body),
-            0x04300000,
-            b"mntr",
-            b"RGB ",
-            b"XYZ ",
-            b"acsp",
-            *_fixed(D50),
-        )
-        return header + table + body
+        tags = {b"rXYZ": _xyz(red), b"gXYZ": _xyz(green), b"bXYZ": _xyz(blue)}
+        return _profile(tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 
     def _curve(self) -> bytes:
         match self.transfer:
@@ -119,10 +119,42 @@ class ColourSpace:
                 return struct.pack(">4s4xHxx5i", b"para", 3, *_fixed(numbers))
             case "gamma":
                 return struct.pack(">4s4xHxxi", b"para", 0, *_fixed((self.gamma,)))
-            case "pq":
-                return _sampled(_pq)
-            case "hlg":
-                return _sampled(_hlg)
+            case "pq" | "hlg":
+                raise ValueError(self.transfer)
+
+
+def table_profile(nodes: int, table: bytes, curve: Sequence[int]) -> bytes:
+    """Return an ICC profile (version 4.3) of a table from RGB to XYZ under D50, for every intent.
+
+    Args:
+        nodes: How many a side.
+        table: For each node X, Y and Z as big-endian 16 bits; blue varies fastest (ICC.1, 10.10).
+        curve: From those to the XYZ that is meant, 32768 for 1; 2 to 4096 points.
+    """
+    unit = struct.pack(">9i", *_fixed((1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    head = struct.pack(">4s4x4B", b"mft2", 3, 3, nodes, 0) + unit + struct.pack(">2H", 2, len(curve))
+    after = struct.pack(f">{len(curve)}H", *curve)
+    return _profile({b"A2B0": head + struct.pack(">2H", 0, 65535) * 3 + table + after * 3})
+
+
+def _profile(tags: dict[bytes, bytes]) -> bytes:
+    tags = {b"wtpt": _xyz(D50), **tags}
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for signature, tag in tags.items():
+        table += struct.pack(">4sII", signature, start + len(body), len(tag))
+        body += tag + b"\0" * (-len(tag) % 4)
+    header = struct.pack(
+        ">I4xI4s4s4s12x4s28x3i48x",
+        start + len(body),
+        0x04300000,
+        b"mntr",
+        b"RGB ",
+        b"XYZ ",
+        b"acsp",
+        *_fixed(D50),
+    )
+    return header + table + body
 
 
 def _plausible(chromaticities: Sequence[float]) -> bool:
@@ -135,7 +167,7 @@ def _plausible(chromaticities: Sequence[float]) -> bool:
     return abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) > 0.01
 
 
-def _to_d50(primaries: Sequence[float]) -> Matrix:
+def xyz_matrix(primaries: Sequence[float]) -> Matrix:
     """Return the matrix from linear RGB to XYZ, its white adapted to D50 (ICC.1, annex E; Bradford)."""
     white, *rest = (
         (x / y, 1.0, (1 - x - y) / y) for x, y in zip(primaries[::2], primaries[1::2], strict=True)
@@ -146,6 +178,11 @@ def _to_d50(primaries: Sequence[float]) -> Matrix:
     here, there = _apply(BRADFORD, white), _apply(BRADFORD, D50)
     scaled = [[n * there[i] / here[i] for n in BRADFORD[i]] for i in range(3)]
     return _product(_product(_inverse(BRADFORD), scaled), rgb_to_xyz)
+
+
+def light_matrix(source: Sequence[float], target: Sequence[float]) -> Matrix:
+    """Return the matrix from linear RGB of some primaries to that of others, white to white."""
+    return _product(_inverse(xyz_matrix(target)), xyz_matrix(source))
 
 
 def _transposed(m: Matrix) -> Matrix:
@@ -178,30 +215,3 @@ def _fixed(numbers: Sequence[float]) -> list[int]:
 
 def _xyz(v: Vector) -> bytes:
     return struct.pack(">4s4x3i", b"XYZ ", *_fixed(v))
-
-
-def _sampled(curve: Callable[[float], float]) -> bytes:
-    points = [curve(i / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)]
-    top = points[-1]
-    values = (round(65535 * min(p / top, 1)) for p in points)
-    return struct.pack(f">4s4xI{CURVE_POINTS}H", b"curv", CURVE_POINTS, *values)
-
-
-def _pq(signal: float) -> float:
-    """SMPTE ST 2084, code value to light, as sRGB's screen shows it."""
-    power = signal ** (1 / 78.84375)
-    nits = 10_000 * (max(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
-    return _shoulder(nits / REFERENCE_WHITE)
-
-
-def _hlg(signal: float) -> float:
-    """ARIB STD-B67, code value to light on a screen of 1000 cd/m2, as sRGB's screen shows it."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = signal**2 / 3 if signal <= 0.5 else (math.exp((signal - c) / a) + b) / 12
-    return _shoulder(1000 * scene**1.2 / REFERENCE_WHITE)
-
-
-def _shoulder(light: float) -> float:
-    """Bend what is brighter than SHOULDER towards 1, without a corner."""
-    room = 1 - SHOULDER
-    return light if light <= SHOULDER else SHOULDER + room * (1 - math.exp((SHOULDER - light) / room))

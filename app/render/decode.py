@@ -28,12 +28,14 @@ from app.errors import (
     PhotoTooSmall,
     RibbonsError,
 )
+from app.render.colourspace import ColourSpace
 from app.render.formats import FORMAT_NAMES, READ_FORMATS, Codec, Container, UnknownContainer
 from app.render.formats.bmff import read_bmff
 from app.render.formats.gif import read_gif
 from app.render.formats.jpeg import read_jpeg
 from app.render.formats.png import read_png
 from app.render.formats.webp import read_webp
+from app.render.tone import HighRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +66,7 @@ class Photo:
         width: Pixels of the stored picture at full scale.
         height: Pixels of the stored picture at full scale.
         orientation: How it is to be turned, 1-8 as in EXIF.
-        profile: Its ICC profile, as found, or None.
+        profile: Its ICC profile, as found or made of what it names by numbers, or None.
     """
 
     image: Image.Image
@@ -165,14 +167,26 @@ def _decode_pillow(container: Container, enough: float, limits: Limits) -> Photo
             divisor = _draft_divisor(width * height, enough, limits)
             file.draft(None, (-(-width // divisor), -(-height // divisor)))
         orientation = container.orientation
-        profile = container.profile or (container.space.profile() if container.space else None)
+        profile = container.profile
         if isinstance(file, AvifImageFile):
             # EXIF is out of the file by now: this is irot and imir, which libavif leaves to its caller.
             orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
-            profile = file.info.get("icc_profile") or profile
+            profile = file.info.get("icc_profile")
         file.load()
         in_plain_mode(file.crop((0, 0, 1, 1)))  # whether it can be done, while errors are still the photo's
-        return Photo(file, width, height, orientation, profile)
+        return Photo(file, width, height, orientation, _colours(file, profile, container.space))
+
+
+def _colours(image: Image.Image, profile: bytes | None, space: ColourSpace | None) -> bytes | None:
+    """Return the profile of a decoded photo: its own, or one made of what it names by numbers.
+
+    PQ and HLG are named inside profiles too (ICC.1:2022, 9.2.17). What else such a profile holds is for
+    programs that do not know the numbers.
+    """
+    named = ColourSpace.from_profile(profile) if profile else space
+    if named and named.is_high_range:
+        return HighRange.measured(named, image).profile()
+    return profile or (named.profile() if named else None)
 
 
 def _open(container: Container) -> ImageFile:
@@ -224,5 +238,4 @@ def _decode_heif(container: Container, limits: Limits) -> Photo:
     data = file.data
     width, height = file.size
     image = Image.frombuffer(file.mode, file.size, data, "raw", file.mode, file.stride, 1)
-    profile = file.info.get("icc_profile") or (container.space.profile() if container.space else None)
-    return Photo(image, width, height, 1, profile)
+    return Photo(image, width, height, 1, _colours(image, file.info.get("icc_profile"), container.space))

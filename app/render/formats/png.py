@@ -48,7 +48,10 @@ def read_png(photo: bytes) -> Container:
         at = end
     else:
         raise BrokenContainer
-    profile = _unpack_profile(said[b"iCCP"]) if b"iCCP" in said else None
+    space = _space(said)
+    # cICP comes first (PNG, 4.3, table 8); the profile beside it is for programs that do not know it.
+    named = b"cICP" in said and space is not None
+    profile = _unpack_profile(said[b"iCCP"]) if b"iCCP" in said and not named else None
     return Container(
         codec="png",
         width=width,
@@ -56,7 +59,7 @@ def read_png(photo: bytes) -> Container:
         streams=False,
         orientation=read_orientation(said[b"eXIf"]) if b"eXIf" in said else UPRIGHT,
         profile=profile,
-        space=_space(said),
+        space=space,
         data=b"".join(kept),
     )
 
