@@ -28,7 +28,7 @@ of all but the brightest thousandth of its points. It is what ``clli`` (MaxCLL, 
 is absent from most files and wrong after an edit; ``mdcv`` tells of a screen, not of the photo.
 
 **Depth.** Decoders hand over 8 bits, of 10 or 12 in the file. From one of PQ's 255 steps to the next the
-result moves by at most 3 levels (4 in a photo with nothing above white). The noise of a photo hides that; a
+result moves by at most 3 levels of 255 (4 in a photo with nothing above white). The noise of a photo hides that; a
 smooth drawn gradient shows it.
 """
 
@@ -64,8 +64,8 @@ BRIGHTEST = 0.001
 SAMPLE_SIDE = 256
 """The peak is looked for in as many points each way: enough for the share, and 1 ms."""
 NODES = 33
-"""Points along each side of the table: as many as the colour engine keeps of any. Greys between them are off by
-at most 1 level where the peak is 1000 cd/m2, by 8 at the white of a photo with nothing above it."""
+"""Points along each side of the table: as many as the colour engine keeps of any. Greys between them are off
+by at most 1 level where the peak is 1000 cd/m2, by 8 at the white of a photo with nothing above it."""
 
 LUMINANCE_2020 = (0.2627, 0.6780, 0.0593)
 LUMINANCE_709 = (0.2126, 0.7152, 0.0722)
@@ -171,8 +171,8 @@ def _to_linear() -> list[int]:
 # -- arithmetic on pictures of floats, a point for each node ------------------
 
 Planes = list[Image.Image]
-"""Red, green and blue of all nodes, as pictures of floats. Blue runs along x, green and then red along y: in a
-profile's table the first channel varies least."""
+"""Red, green and blue of all nodes, as pictures of floats. Blue runs along x, green and then red along y: in
+a profile's table the first channel varies least."""
 
 
 def _nodes(to_light: Callable[[float], float]) -> Planes:

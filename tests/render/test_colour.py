@@ -264,20 +264,6 @@ def test_numbers_that_mean_srgb_or_nothing_need_no_conversion(primaries: int, tr
     assert ColourSpace.from_cicp(primaries, transfer) is None
 
 
-@pytest.mark.parametrize("transfer", [16, 18])
-def test_hdr_is_brought_into_range(transfer: int) -> None:
-    """PQ and HLG rise steadily, keep black and white, and show their paper white as a light grey or white."""
-    space = ColourSpace.from_cicp(9, transfer)
-    assert space is not None
-    ramp = Image.merge("RGB", [Image.linear_gradient("L")] * 3)
-    found = np.asarray(to_srgb(ramp, space.profile())).astype(int)[:, 0, 1]
-    assert found[0] == 0
-    assert found[255] == 255
-    assert (np.diff(found) >= 0).all()
-    paper_white = {16: 148, 18: 191}[transfer]  # 203 cd/m2: 0.58 in PQ, 0.75 in HLG (BT.2408)
-    assert 215 <= found[paper_white] <= 250
-
-
 P3_PHOTOS = {
     "HEIC, nclx": photos.heic(photos.nclx(12, 13)),
     "HEIC, ICC": photos.heic(photos.box(b"colr", b"prof" + photos.display_p3())),
@@ -299,6 +285,16 @@ def test_every_way_to_say_display_p3(name: str) -> None:
     found = np.asarray(to_srgb(photo.image.convert("RGB"), photo.profile)).astype(float)[8, [8, -8]]
     expected = _reference(np.array([photos.RED, photos.GREEN]), DISPLAY_P3, None)
     assert np.abs(found - expected).max() <= 5  # of which 3 are the lossy codecs'
+
+
+def test_cicp_in_a_png_comes_before_a_profile_beside_it() -> None:
+    """The profile is for programs that do not know cICP."""
+    plain = photos.save(PICTURE, "PNG", icc_profile=photos.adobe_rgb())
+    named = photos.with_png_chunks(plain, photos.png_chunk(b"cICP", b"\x0c\x0d\0\1"))
+    found = decode(identify(named, Limits()), 1, Limits()).profile
+    space = ColourSpace.from_cicp(12, 13)
+    assert space is not None
+    assert found == space.profile()
 
 
 def _png(*chunks: bytes) -> bytes | None:
