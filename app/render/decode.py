@@ -180,7 +180,7 @@ def _decode_pillow(container: Container, enough: float, limits: Limits) -> Photo
 def _colours(image: Image.Image, profile: bytes | None, space: ColourSpace | None) -> bytes | None:
     """Return the profile of a decoded photo: its own, or one made of what it names by numbers.
 
-    PQ and HLG are named inside profiles too (ICC.1:2022, 9.2.17). What else such a profile holds is for
+    PQ and HLG are named inside profiles too (ICC.1:2022). What else such a profile holds is for
     programs that do not know the numbers.
     """
     named = ColourSpace.from_profile(profile) if profile else space

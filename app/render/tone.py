@@ -28,8 +28,8 @@ of all but the brightest thousandth of its points. It is what ``clli`` (MaxCLL, 
 is absent from most files and wrong after an edit; ``mdcv`` tells of a screen, not of the photo.
 
 **Depth.** Decoders hand over 8 bits, of 10 or 12 in the file. From one of PQ's 255 steps to the next the
-result moves by at most 3 levels of 255 (4 in a photo with nothing above white). The noise of a photo hides that; a
-smooth drawn gradient shows it.
+result moves by at most 3 levels (4 in a photo with nothing above white). The noise of a photo hides that; a
+smooth gradient, drawn or a blurred sky, shows it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _curve(peak: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=4)
 def _profile(colours: HighRange) -> bytes:
-    # Worked out on small pictures of floats, a point for each node: plain Python takes ten times as long.
+    # 34 ms of CPU. Worked out on small pictures of floats, a point for each node, and not node by node.
     to_light = _pq if colours.space.transfer == "pq" else _hlg
     light = _mixed(light_matrix(colours.space.primaries, BT2020), _nodes(to_light))
     if colours.space.transfer == "hlg":

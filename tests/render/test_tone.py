@@ -218,7 +218,7 @@ def test_every_mode_and_size_has_a_peak(mode: str, size: tuple[int, int]) -> Non
 
 
 def _cicp_profile(primaries: int, transfer: int) -> bytes:
-    """Return an ICC profile with a ``cicp`` tag (ICC.1:2022, 9.2.17) before its ordinary ones."""
+    """Return an ICC profile with a ``cicp`` tag (ICC.1:2022) before its ordinary ones."""
     base = photos.display_p3()
     count = struct.unpack_from(">I", base, 128)[0]
     tag = b"cicp\0\0\0\0" + bytes([primaries, transfer, 0, 1])

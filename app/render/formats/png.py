@@ -49,7 +49,7 @@ def read_png(photo: bytes) -> Container:
     else:
         raise BrokenContainer
     space = _space(said)
-    # cICP comes first (PNG, 4.3, table 8); the profile beside it is for programs that do not know it.
+    # cICP comes first (PNG, third edition, 4.3); the profile beside it is for programs that do not know it.
     named = b"cICP" in said and space is not None
     profile = _unpack_profile(said[b"iCCP"]) if b"iCCP" in said and not named else None
     return Container(
