@@ -66,7 +66,7 @@ def first_strong(classes: Sequence[str]) -> Direction | None:
     return None
 
 
-def visual_runs(text: str, base: Direction) -> list[Run]:
+def visual_runs(text: str, base: Direction, classes: Sequence[str] | None = None) -> list[Run]:
     """Split one line of text into runs by level and return them from left to right (L2).
 
     Characters that X9 removes, ZWJ and ZWNJ among them, stay with the character before them, because shaping
@@ -75,10 +75,11 @@ def visual_runs(text: str, base: Direction) -> list[Run]:
     Args:
         text: In logical order, without paragraph separators.
         base: The paragraph's direction.
+        classes: The Bidi_Class of each character, where it is not the character's own (HL2, HL3).
     """
     runs: list[Run] = []
     level: int = base
-    for index, resolved in enumerate(embedding_levels(bidi_classes(text), base, text)):
+    for index, resolved in enumerate(embedding_levels(classes or bidi_classes(text), base, text)):
         level = level if resolved is None else resolved
         if runs and runs[-1].level == level:
             runs[-1] = Run(runs[-1].start, index + 1, level)

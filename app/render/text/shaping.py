@@ -7,7 +7,6 @@ upwards from the baseline's left end.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from arabic_reshaper import ArabicReshaper
 from app.errors import MissingGlyphs
 from app.render.text.bend import ink_box
 from app.render.text.bidi import bidi_classes, first_strong, visual_runs
+from app.render.text.tokens import resolve_tokens
 from app.texts.languages import RIGHT_TO_LEFT
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
     from app.render.text.bend import Box, Contour
     from app.render.text.bidi import Direction
-
-# A hashtag or a mention. Python's \w has no combining marks, so accents and harakat, and joiners, are added.
-_TAG = re.compile(r"(?<!\w)[#@][\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u200c\u200d]+")
-_FIRST_STRONG_ISOLATE, _POP_DIRECTIONAL_ISOLATE = "\u2068", "\u2069"
 
 
 # -- text to items ------------------------------------------------------------
@@ -75,7 +71,7 @@ def itemise(text: str, language: str, stack: FontStack) -> list[Item]:
     """Split a text by direction, script and font.
 
     Args:
-        text: In logical order. UAX #9 orders it, with hashtags and mentions isolated (HL4).
+        text: In logical order. UAX #9 orders it, with the tokens of ``tokens.py`` kept whole.
         language: BCP 47 code: chooses forms, and the base direction where the text has none.
         stack: The fonts to choose from; a new one for each text, since it remembers what was missing.
 
@@ -86,10 +82,10 @@ def itemise(text: str, language: str, stack: FontStack) -> list[Item]:
         MissingGlyphs: No font has some of the characters.
     """
     base = base_direction(text, language)
-    text = _isolate_tags(text)
+    text, classes = resolve_tokens(text)
     scripts = _scripts(text)
     items: list[Item] = []
-    for run in visual_runs(text, base):
+    for run in visual_runs(text, base, classes):
         rtl = run.level % 2 == 1
         in_run: list[Item] = []
         start = 0
@@ -105,22 +101,19 @@ def itemise(text: str, language: str, stack: FontStack) -> list[Item]:
     return items
 
 
-def _isolate_tags(text: str) -> str:
-    """Put hashtags and mentions between isolates, as HL4 of UAX #9 allows."""
-    return _TAG.sub(rf"{_FIRST_STRONG_ISOLATE}\g<0>{_POP_DIRECTIONAL_ISOLATE}", text)
-
-
 def base_direction(text: str, language: str) -> Direction:
     """Return a text's base direction, 0 from left to right or 1 from right to left.
 
-    It is that of the first strong character outside hashtags and mentions, or inside, or else the language's.
+    It is that of the first strong character outside names (handles, addresses, hashtags), or inside, or else
+    the language's.
 
     Args:
         text: In logical order.
         language: BCP 47 code.
     """
-    for candidate in (_isolate_tags(text), text):
-        direction = first_strong(bidi_classes(candidate))
+    _, outside_names = resolve_tokens(text)
+    for classes in (outside_names, bidi_classes(text)):
+        direction = first_strong(classes)
         if direction is not None:
             return direction
     return 1 if language.partition("-")[0].lower() in RIGHT_TO_LEFT else 0

@@ -60,9 +60,9 @@ def set_slogan(text: str, style: TextStyle, fonts_folder: Path) -> Outline:
     Text without ink, such as a lone joiner, gives an empty path.
 
     Args:
-        text: In logical order. UAX #9 orders it, with hashtags and mentions isolated (HL4), so that their
-            sign stands where their own words start, whatever is around them. The first strong character
-            gives the base direction, those of tags last; ``style.language`` where there is none.
+        text: In logical order. UAX #9 orders it, with the tokens of ``tokens.py`` kept whole. The first
+            strong character gives the base direction, those of names last; ``style.language`` where there is
+            none.
         style: How to set it.
         fonts_folder: Holds the fonts that the style names.
 
