@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -12,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from app.errors import FieldProblem, FrameNotFound, InvalidSpec
+from app.words import compose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,9 +38,9 @@ DRAWABLE_CONTROLS = frozenset(
 _TAKEN = DRAWABLE_CONTROLS | frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd")
 # What a clipboard leaves between letters, unseen: soft hyphen, zero width space, word joiner, BOM.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
-# Presentation forms of single letters and of lam-alef, as copied out of PDFs and old programs; the words and
-# phrases at U+FDF0-FDFF are characters of their own.
-_PRESENTATION_FORM = re.compile("[\ufb50-\ufdcf\ufe70-\ufefc]")
+# A letter may arrive in up to four characters (NFD of ᾂ). What is longer is too long however it is spelled,
+# and long rows of marks would take quadratic time to compose.
+_LONGEST_SPELLING = 4 * SLOGAN_CHARACTERS
 _ARABIC_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫", "01234567890123456789.")
 
 
@@ -48,10 +48,10 @@ def _normalise_slogan(value: object) -> object:
     """Fold white space, presentation forms and composition (NFC); a slogan that says nothing is none."""
     if not isinstance(value, str):
         return value
-    text = _PRESENTATION_FORM.sub(
-        lambda form: unicodedata.normalize("NFKC", form[0]), value.translate(_UNSEEN)
-    )
-    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    text = " ".join(value.translate(_UNSEEN).split())
+    if len(text) > _LONGEST_SPELLING:
+        return text
+    text = " ".join(compose(text).split())
     kinds = {character: unicodedata.category(character)[0] for character in text}
     shown = set(kinds.values()) - {"C", "Z"}
     refused = {"C", "M"} if shown == {"M"} else {"C"}  # harakat and accents need a letter to stand on

@@ -15,6 +15,7 @@ LAYERS = (
     ("app", "app.faults", "app.texts"),
     ("app.errors",),
     ("app.frames",),
+    ("app.words",),
     ("app.spec",),
     ("app.render",),
     ("app.settings", "app.jobs", "app.lanes"),

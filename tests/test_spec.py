@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -114,11 +115,32 @@ def test_an_empty_slogan_is_none(frames: FrameLibrary, value: str) -> None:
         ("ﷺ", "ﷺ"),
         ("آية ۝", "آية ۝"),
         ("می\u200cخواهم", "می\u200cخواهم"),
+        ("ﻛﹷﺘﹷﺐ", "ك\u064eت\u064eب"),
+        ("ﻛﹷﺘﹷﺐ  ﹶ ﺐ", "ك\u064eت\u064eب \u064e ب"),
+        ("ﹶﻛﺘﺐ", "\u064eكتب"),
+        ("i̇stanbul i̇çin İSTANBUL ışık", "istanbul için İSTANBUL ışık"),
     ],
 )
 def test_a_pasted_slogan_is_what_it_looks_like(frames: FrameLibrary, given: str, kept: str) -> None:
     """Presentation forms out of a PDF become letters, and what a clipboard hides between them goes."""
     assert parse_spec([("slogan", given)], frames).slogan == kept
+
+
+ENDLESS_MARKS = "e" + "\u0301\u0316" * 30_000
+
+
+@pytest.mark.parametrize("slogan", ["ﻻ" * 45, "ﻻ" * 31, "ﷲ" * 16, "e\u0301" * 61, ENDLESS_MARKS])
+def test_the_length_is_that_of_the_letters(frames: FrameLibrary, slogan: str) -> None:
+    """A form counts as the letters that it stands for; endless marks are refused unsorted."""
+    start = time.process_time()
+    assert problems(frames, slogan=slogan) == {"slogan": "too_long"}
+    assert time.process_time() - start < 0.5
+
+
+def test_sixty_letters_in_any_spelling_are_not_too_long(frames: FrameLibrary) -> None:
+    """Accents, spaces and what a clipboard hides do not count."""
+    spelled = "\ufeff".join(["  ", *["a\u0323\u0302"] * 60, "\n\n" * 300])
+    assert parse_spec([("slogan", spelled)], frames).slogan == "ậ" * 60
 
 
 def test_what_cannot_be_drawn_is_named(frames: FrameLibrary) -> None:
