@@ -15,7 +15,7 @@ and lists, whose first number stands on the right among Arabic. With Arabic-Indi
 signs, percentages and dates with hyphens as well: they read from right to left, as CLDR has them for Arabic.
 
 linkify-it-py 2.2 was tried for names: it takes Arabic commas, question marks and closing quotes into a URL,
-knows no handles and few endings of domains, and needs 75 ms for its first text.
+and knows no handles and few endings of domains.
 
 Hostile text takes linear time: no pattern is tried twice from within the same stretch of characters, and none
 repeats what already repeats the same characters.
@@ -65,7 +65,7 @@ _LABEL = rf"{_LTR}+(?:-+{_LTR}+)*"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*\.[^\W\d_{_RTL}]{{2,}}(?![\w@\-])"
 _RTL_LABEL = rf"[{_RTL}]{_WORD}*(?:-+{_WORD}+)*"
 _RTL_DOMAIN = rf"(?<!{_WORD})(?<!{_WORD}[.\-]){_RTL_LABEL}(?:\.{_RTL_LABEL})+"
-_REST = rf"(?::\d+(?!\d)(?:/(?:{_PATH})?)?|/(?:{_PATH})?|[?#](?={_LTR}){_PATH})"
+_REST = rf"(?:(?::\d+(?!\d))?(?:/|[?#](?={_LTR}))(?:{_PATH})?|:\d+(?!\d))"
 # A domain alone is known by its start or its ending: two words with a dot between are mostly the end of a
 # sentence and the start of the next.
 _KNOWN = rf"{_LABEL}(?:\.{_LABEL})*\.(?i:com|org|net|info|edu|gov|int|app|ps|uk|eu)(?![\w@]|[.\-]{_LTR})"
