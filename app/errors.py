@@ -187,7 +187,7 @@ FieldProblemKind = Literal[
 
 FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
     "unknown": mark("There is no such field. The fields are: {choices}."),
-    "repeated": mark("This was given more than once. Give it once."),
+    "repeated": mark("This was given more than once, with different values. Give it once."),
     "not_a_number": mark("This must be a number."),
     "not_an_integer": mark("This must be a whole number."),
     "out_of_range": mark("This must be from {minimum} to {maximum}."),

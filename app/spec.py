@@ -107,20 +107,21 @@ def parse_spec(
     """Build a spec from pairs of strings, as queries, forms and command lines give them.
 
     Args:
-        given: Field names and values in any order. An empty value means the default, as in an HTML form.
+        given: Field names and values in any order. An empty value means the default, as in an HTML form. A
+            field may come more than once if it says the same: programs made from our OpenAPI document send
+            what they know in the query and in the form.
         frames: The library that ``frame``, ``lang`` and ``slogan`` are checked against.
         known_problems: What is wrong with fields beside the spec's own, to be named with the rest.
 
     Raises:
         InvalidSpec: Naming every bad field at once.
     """
-    values: dict[str, str] = {}
-    problems: list[FieldProblem] = []
+    texts: dict[str, list[str]] = {}
     for name, value in given:
-        if name in values:
-            problems.append(FieldProblem.of(name, "repeated"))
         if value != "":
-            values[name] = _western_digits(name, value)
+            texts.setdefault(name, []).append(_western_digits(name, value))
+    problems = [FieldProblem.of(name[:64], "repeated") for name in texts if _differ(name, texts[name])]
+    values = {name: said[-1] for name, said in texts.items()}
     values.setdefault("frame", next(iter(frames)).id)
     if "lang" not in values:
         values["lang"] = _default_language(values["frame"], frames)
@@ -152,6 +153,20 @@ def _default_language(frame_id: str, frames: FrameLibrary) -> str:
 def _western_digits(name: str, value: str) -> str:
     field = AvatarSpec.model_fields.get(name)
     return value.translate(_ARABIC_DIGITS) if field and takes_number(field) else value
+
+
+def _differ(name: str, texts: Iterable[str]) -> bool:
+    """Whether a field was given values that do not mean the same; ``1`` and ``1.0`` do."""
+    distinct = set(texts)
+    return len(distinct) > 1 and len({_meaning(name, text) for text in distinct}) > 1
+
+
+def _meaning(name: str, text: str) -> object:
+    """Return what a field's text is read as; the text itself where it cannot be."""
+    try:
+        return getattr(AvatarSpec.model_validate({"frame": "", name: text}), name)
+    except ValidationError:
+        return text
 
 
 def _contradictions(spec: AvatarSpec) -> list[FieldProblem]:

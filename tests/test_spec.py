@@ -94,11 +94,60 @@ def test_every_bad_field_is_named_at_once(frames: FrameLibrary) -> None:
     assert [problem.field for problem in caught.value.problems] == ["frame", "size", "zoom", "colour"]
 
 
-def test_a_field_given_twice_is_refused(frames: FrameLibrary) -> None:
+@pytest.mark.parametrize(
+    ("field", "texts", "meant"),
+    [
+        ("size", ("500", "500"), 500),
+        ("size", ("500", "٥٠٠", "۵۰۰", "500.0"), 500),
+        ("x", ("0.5", "٠٫٥", ".50"), 0.5),
+        ("rotate", ("0", "-0"), 0),
+        ("shape", ("circle", "circle"), "circle"),
+        ("slogan", ("غزة في القلب", " غزة  في القلب", "غزة في القلب\ufeff"), "غزة في القلب"),
+        ("lang", ("en", "", "en"), "en"),
+        ("lang", ("", "en"), "en"),
+        ("lang", ("en", ""), "en"),
+    ],
+)
+def test_a_field_may_say_the_same_again(
+    frames: FrameLibrary, field: str, texts: tuple[str, ...], meant: object
+) -> None:
+    """What is meant is compared, not how it is written; an empty value says nothing."""
+    assert getattr(parse_spec([(field, text) for text in texts], frames), field) == meant
+
+
+@pytest.mark.parametrize(
+    ("field", "texts", "kinds"),
+    [
+        ("size", ("500", "600"), ["repeated"]),
+        ("size", ("500", "500", "", "501"), ["repeated"]),
+        ("x", ("0.5", "0.51"), ["repeated"]),
+        ("shape", ("circle", "square"), ["repeated"]),
+        ("frame", ("red-ribbons", "ribbon-loop"), ["repeated"]),
+        ("slogan", ("غزة", "القدس"), ["repeated"]),
+        ("slogan", ("غزة", " "), ["repeated"]),
+        ("size", ("500", "big"), ["repeated", "not_an_integer"]),
+        ("size", ("big", "500"), ["repeated"]),
+        ("size", ("big", "big"), ["not_an_integer"]),
+        ("colour", ("red", "red"), ["unknown"]),
+        ("colour", ("red", "green"), ["repeated", "unknown"]),
+    ],
+)
+def test_a_field_that_contradicts_itself_is_refused(
+    frames: FrameLibrary, field: str, texts: tuple[str, ...], kinds: list[str]
+) -> None:
     """Two values for a field would leave one unheard."""
     with pytest.raises(InvalidSpec) as caught:
-        parse_spec([("size", "500"), ("size", "600")], frames)
-    assert [problem.kind for problem in caught.value.problems] == ["repeated"]
+        parse_spec([(field, text) for text in texts], frames)
+    assert [(problem.field, problem.kind) for problem in caught.value.problems] == [
+        (field, kind) for kind in kinds
+    ]
+
+
+def test_a_contradiction_names_no_more_of_a_name_than_anyone_needs(frames: FrameLibrary) -> None:
+    """The answer does not grow with what was sent."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec([("a" * 4000, "1"), ("a" * 4000, "2")], frames)
+    assert {problem.field for problem in caught.value.problems} == {"a" * 64}
 
 
 @pytest.mark.parametrize("value", ["", "   ", "\u200f", "\n\t"])

@@ -53,14 +53,17 @@ def _read_side(given: Fields) -> int:
     Raises:
         InvalidSpec: Some field is wrong; every one is named.
     """
-    values = [value for name, value in given if name == "side"]
-    problems = [FieldProblem.of("side", "repeated")] if len(values) > 1 else []
-    side = DEFAULT
-    try:
-        side = int(values[0]) if values and values[0] else DEFAULT  # in the digits of any script
-    except ValueError:
-        problems.append(FieldProblem.of("side", "not_an_integer"))
-    if not SMALLEST <= side <= LARGEST:
+    sides: set[int] = set()
+    problems = []
+    for text in (value for name, value in given if name == "side" and value):
+        try:
+            sides.add(int(text))  # in the digits of any script
+        except ValueError:
+            problems.append(FieldProblem.of("side", "not_an_integer"))
+    if len(sides) > 1:
+        problems.append(FieldProblem.of("side", "repeated"))
+    side, *_ = sides or {DEFAULT}
+    if not all(SMALLEST <= number <= LARGEST for number in sides):
         problems.append(FieldProblem.of("side", "out_of_range", minimum=SMALLEST, maximum=LARGEST))
     problems += [
         FieldProblem.of(name[:64], "unknown", choices=("side",)) for name, _ in given if name != "side"

@@ -75,9 +75,16 @@ def test_a_bad_side_is_named(
     assert [(fault["field"], fault["code"]) for fault in problem["fields"]] == [(field, code)]
 
 
-def test_a_side_given_twice_is_repeated(client: TestClient, photo: bytes) -> None:
+@pytest.mark.parametrize("form", ["96", "٩٦", ""])
+def test_a_side_may_come_again_if_it_says_the_same(client: TestClient, photo: bytes, form: str) -> None:
+    """In the query and in the form, in whichever digits."""
+    response = client.post(f"{RENDITIONS}?side=96", files={"photo": photo}, data={"side": form})
+    assert response.status_code == 200
+
+
+def test_a_side_that_contradicts_itself_is_repeated(client: TestClient, photo: bytes) -> None:
     """Which one would win is nobody's guess."""
-    response = client.post(f"{RENDITIONS}?side=96", files={"photo": photo}, data={"side": "96"})
+    response = client.post(f"{RENDITIONS}?side=96", files={"photo": photo}, data={"side": "97"})
     problem = assert_problem(response, 422, "invalid_spec", "en")
     assert [(fault["field"], fault["code"]) for fault in problem["fields"]] == [("side", "repeated")]
 
