@@ -17,7 +17,7 @@ from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.api import avatars, docs, frames, health, overlays, problem_kinds, renditions, stats
-from app.web.api.openapi import describe_api
+from app.web.api.openapi import TAGS, describe_api, operation_id, servers
 from app.web.http.problems import language_of, problem_response
 from app.web.middleware import AnswerCrashes, AnswerHead, DrainRefusedBodies, Observe, SecureHeaders
 from app.web.pages import editor, made, pwa, recipes, site
@@ -67,6 +67,10 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        openapi_tags=TAGS,
+        servers=servers(settings.public_url),
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=operation_id,
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
         middleware=[

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
@@ -13,8 +11,6 @@ from app.spec import parse_spec
 from app.web.api import openapi
 from app.web.orders import take_order
 from app.web.service import service_of
-
-Disposition = Literal["attachment", "inline"]
 
 router = APIRouter()
 
@@ -36,7 +32,7 @@ async def make_avatar(request: Request) -> Response:
     """
     service = service_of(request)
     async with take_order(request) as order:
-        chosen = [value for name, value in order.fields if name == "disposition" and value]
+        chosen = sorted({value for name, value in order.fields if name == "disposition" and value})
         settings = [pair for pair in order.fields if pair[0] != "disposition"]
         spec = parse_spec(settings, service.drawing.frames, _disposition_problems(chosen))
         avatar = await order.draw(spec)
@@ -51,8 +47,8 @@ async def make_avatar(request: Request) -> Response:
 
 
 def _disposition_problems(chosen: list[str]) -> list[FieldProblem]:
+    if set(chosen) - set(openapi.DISPOSITIONS):
+        return [FieldProblem.of("disposition", "not_one_of", choices=openapi.DISPOSITIONS)]
     if len(chosen) > 1:
         return [FieldProblem.of("disposition", "repeated")]
-    if chosen and chosen[0] not in get_args(Disposition):
-        return [FieldProblem.of("disposition", "not_one_of", choices=get_args(Disposition))]
     return []

@@ -13,7 +13,7 @@ from app.web.api import openapi
 from app.web.service import service_of
 
 if TYPE_CHECKING:
-    from app.frames import Frame
+    from app import frames
 
 FrameId = Annotated[
     str, Path(description="Id of a frame, from the list of frames.", examples=["red-ribbons"])
@@ -22,7 +22,7 @@ FrameId = Annotated[
 router = APIRouter()
 
 
-class FrameMember(BaseModel):
+class Frame(BaseModel):
     """A frame, as the API shows it."""
 
     id: Annotated[str, Field(examples=["red-ribbons"])]
@@ -33,7 +33,7 @@ class FrameMember(BaseModel):
     overlay: Annotated[str, Field(description="Address of its picture, to be laid over a photo.")]
 
     @classmethod
-    def of(cls, frame: Frame) -> FrameMember:
+    def of(cls, frame: frames.Frame) -> Frame:
         """Show a frame."""
         return cls(
             id=frame.id,
@@ -46,17 +46,17 @@ class FrameMember(BaseModel):
 
 
 @router.get("/v1/frames", summary="List the frames", tags=["frames"])
-async def list_frames(request: Request, response: Response) -> list[FrameMember]:
+async def list_frames(request: Request, response: Response) -> list[Frame]:
     """Every frame there is, in the campaign's own order."""
     response.headers["Cache-Control"] = "public, max-age=300"
-    return [FrameMember.of(frame) for frame in service_of(request).drawing.frames]
+    return [Frame.of(frame) for frame in service_of(request).drawing.frames]
 
 
 @router.get(
     "/v1/frames/{frame_id}", summary="Show a frame", tags=["frames"], responses=openapi.FRAME_RESPONSES
 )
-async def show_frame(request: Request, response: Response, frame_id: FrameId) -> FrameMember:
+async def show_frame(request: Request, response: Response, frame_id: FrameId) -> Frame:
     """One frame."""
     frame = service_of(request).drawing.frames.get(frame_id)
     response.headers["Cache-Control"] = "public, max-age=300"
-    return FrameMember.of(frame)
+    return Frame.of(frame)

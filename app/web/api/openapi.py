@@ -25,11 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fastapi import FastAPI
+    from fastapi.routing import APIRoute
 
     from app.errors import Param, RibbonsError
 
 _IMAGES = tuple(MEDIA_TYPES.values())
 _BINARY = {"type": "string", "format": "binary"}
+
+DISPOSITIONS = ("attachment", "inline")
+"""What an answer with an avatar may be, and by default is: the first."""
+
+TAGS = [
+    {"name": "avatars", "description": "A photo in, a picture out."},
+    {"name": "frames", "description": "What there is to choose from, and each frame's own picture."},
+    {"name": "stats", "description": "How many avatars were made."},
+    {"name": "problems", "description": "What each `code` of a problem means."},
+    {"name": "operations", "description": "For whoever runs the service."},
+]
+"""The groups of operations, in the order in which the page at /docs shows them."""
 
 _EXAMPLE_PARAMS: Mapping[str, Param] = {
     "limit_mb": Limits().max_bytes // 1_000_000,
@@ -99,24 +112,40 @@ def _problem_response(kinds: list[type[RibbonsError]]) -> dict[str, Any]:
     return {
         "description": " · ".join(kind.title for kind in kinds),
         "headers": headers,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
+        "content": {MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples}},
     }
 
 
 def _image_response(description: str, media_types: Iterable[str], headers: dict[str, str]) -> dict[str, Any]:
+    # Some generators know no image types: openapi-python-client reads bytes where it finds this one, and
+    # without it hands no picture over.
+    types = (*media_types, "application/octet-stream")
     return {
         "description": description,
         "headers": {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         },
-        "content": {media_type: {"schema": _BINARY} for media_type in media_types},
+        "content": {media_type: {"schema": _BINARY} for media_type in types},
     }
 
 
-def _spec_properties() -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of each field of the spec, as a form or a query gives it: a value or nothing."""
+def _field_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each field of a form or a query: a value or nothing."""
     properties: dict[str, dict[str, Any]] = AvatarSpec.model_json_schema()["properties"]
-    return {name: _without_null(schema) for name, schema in properties.items()}
+    schemas = {name: _default_in_words(_without_null(schema)) for name, schema in properties.items()}
+    schemas["disposition"] = {
+        "type": "string",
+        "enum": list(DISPOSITIONS),
+        "description": f"Whether a browser saves the avatar or shows it. `{DISPOSITIONS[0]}` unless given.",
+    }
+    schemas["side"] = {
+        "type": "integer",
+        "minimum": rendition.SMALLEST,
+        "maximum": rendition.LARGEST,
+        "description": "Most pixels on the longer side; a photo is never enlarged. "
+        f"`{rendition.DEFAULT}` unless given.",
+    }
+    return schemas
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -129,28 +158,45 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def spec_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the query parameters for some fields of the spec."""
-    properties = _spec_properties()
+def _default_in_words(schema: dict[str, Any]) -> dict[str, Any]:
+    """Move a default to the description.
+
+    Generated clients send a declared default by themselves: in the query, beside the form that somebody
+    filled in, where it contradicts what they chose.
+    """
+    kept = {**schema}
+    if "default" in kept:
+        default = kept.pop("default")
+        shown = default if isinstance(default, str) else f"{default:g}"
+        kept["description"] = f"{kept['description']} `{shown}` unless given."
+    return kept
+
+
+_FIELDS = _field_schemas()
+_ENUMS = {name: name.capitalize() for name, schema in _FIELDS.items() if "enum" in schema}
+"""Fields of a few words. Each is a schema of its own, so that a generated client has one type for it."""
+
+
+def _reference(schema: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _field_schema(name: str) -> dict[str, Any]:
+    return _reference(_ENUMS[name]) if name in _ENUMS else _FIELDS[name]
+
+
+def _query_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "in": "query",
             "required": False,
-            "description": properties[name]["description"],
-            "schema": {key: value for key, value in properties[name].items() if key != "description"},
+            "description": _FIELDS[name]["description"],
+            "schema": {key: value for key, value in _field_schema(name).items() if key != "description"},
         }
         for name in names
     ]
 
-
-_DISPOSITION: dict[str, Any] = {
-    "name": "disposition",
-    "in": "query",
-    "required": False,
-    "description": "Whether a browser saves the avatar or shows it.",
-    "schema": {"type": "string", "enum": ["attachment", "inline"], "default": "attachment"},
-}
 
 _VERSION: dict[str, Any] = {
     "name": "v",
@@ -161,31 +207,45 @@ _VERSION: dict[str, Any] = {
 }
 
 
-def _photo_body(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of a request that brings a photo: in a form beside other fields, or by itself."""
+def _form(description: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return the schema of a form that brings a photo and, beside it, some fields."""
     photo = {
         **_BINARY,
         "description": f"{translations_of(PROGRAM_LANGUAGE).either(FORMAT_NAMES)}, known by its bytes.",
     }
-    form = {"type": "object", "required": ["photo"], "properties": {"photo": photo, **fields}}
+    return {
+        "type": "object",
+        "description": description,
+        "required": ["photo"],
+        "properties": {"photo": photo, **{name: _field_schema(name) for name in names}},
+        "additionalProperties": False,
+    }
+
+
+_AVATAR_FIELDS = (*AvatarSpec.model_fields, "disposition")
+_RENDITION_FIELDS = ("side",)
+
+_SCHEMAS: Mapping[str, dict[str, Any]] = {
+    "AvatarForm": _form("A photo, and what its avatar should look like.", _AVATAR_FIELDS),
+    "RenditionForm": _form("A photo to be shown.", _RENDITION_FIELDS),
+    **{schema: _FIELDS[name] for name, schema in _ENUMS.items()},
+}
+
+
+def _photo_body(form: str) -> dict[str, Any]:
+    """Return the body of a request that brings a photo: in a form, or by itself."""
     return {
         "required": True,
         "content": {
-            "multipart/form-data": {"schema": form},
-            "image/*": {"schema": _BINARY},
+            "multipart/form-data": {"schema": _reference(form)},
             "application/octet-stream": {"schema": _BINARY},
         },
     }
 
 
 AVATAR_REQUEST: dict[str, Any] = {
-    "parameters": [*spec_parameters(AvatarSpec.model_fields), _DISPOSITION],
-    "requestBody": _photo_body(
-        {
-            **_spec_properties(),
-            "disposition": {**_DISPOSITION["schema"], "description": _DISPOSITION["description"]},
-        }
-    ),
+    "parameters": _query_parameters(_AVATAR_FIELDS),
+    "requestBody": _photo_body("AvatarForm"),
 }
 
 AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -197,22 +257,9 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
     **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
 }
 
-_SIDE: dict[str, Any] = {
-    "name": "side",
-    "in": "query",
-    "required": False,
-    "description": "Most pixels on the longer side; a photo is never enlarged.",
-    "schema": {
-        "type": "integer",
-        "minimum": rendition.SMALLEST,
-        "maximum": rendition.LARGEST,
-        "default": rendition.DEFAULT,
-    },
-}
-
 RENDITION_REQUEST: dict[str, Any] = {
-    "parameters": [_SIDE],
-    "requestBody": _photo_body({"side": {**_SIDE["schema"], "description": _SIDE["description"]}}),
+    "parameters": _query_parameters(_RENDITION_FIELDS),
+    "requestBody": _photo_body("RenditionForm"),
 }
 
 RENDITION_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -227,7 +274,7 @@ RENDITION_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def overlay_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
     """Return the query parameters of a frame's picture: some fields of the spec, and its version."""
-    return [*spec_parameters(names), _VERSION]
+    return [*_query_parameters(names), _VERSION]
 
 
 def overlay_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
@@ -239,7 +286,6 @@ def overlay_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
             (media_type,),
             {"ETag": "Changes when the picture would.", "Cache-Control": "How long it may be kept."},
         ),
-        304: {"description": "The picture that you have is the newest"},
         **problem_responses(kinds),
     }
 
@@ -255,19 +301,35 @@ READY_RESPONSES: dict[int | str, dict[str, Any]] = {
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.NotFound])
 
 
+def operation_id(route: APIRoute) -> str:
+    """Return the name of a route's function as programs in most languages write it: ``makeAvatar``."""
+    first, *rest = route.name.split("_")
+    return "".join((first, *(word.capitalize() for word in rest)))
+
+
+def servers(public_url: str | None) -> list[dict[str, Any]]:
+    """Return where the API is: at the address that was set, and where the document was read."""
+    public = [{"url": public_url, "description": "The service."}] if public_url else []
+    return [*public, {"url": "/", "description": "Where this document was read."}]
+
+
 def describe_api(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of an app, with the problem's schema among its components."""
+    """Return the OpenAPI document of an app, with our own schemas among its components."""
     document = get_openapi(
         title=app.title,
         version=app.version,
         description=app.description,
         tags=app.openapi_tags,
+        servers=app.servers,
+        license_info=app.license_info,
         routes=app.routes,
     )
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    # What a problem has nothing to say in is left out, never null.
+    schema["properties"] = {name: _without_null(value) for name, value in schema["properties"].items()}
     schemas = document["components"]["schemas"]
     schemas |= schema.pop("$defs")
-    schemas["Problem"] = schema
+    schemas |= {"Problem": schema, **_SCHEMAS}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for path in document["paths"].values():

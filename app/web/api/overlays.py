@@ -46,8 +46,11 @@ router = APIRouter()
     responses=openapi.overlay_responses("image/png"),
     openapi_extra={"parameters": openapi.overlay_parameters(_FIELDS)},
 )
-async def draw_png(request: Request, frame_id: FrameId) -> Response:
-    """The frame with its slogan, transparent where the photo shows: what a page lays over its preview."""
+async def draw_overlay_png(request: Request, frame_id: FrameId) -> Response:
+    """The frame with its slogan, transparent where the photo shows: what a page lays over its preview.
+
+    With the `ETag` of a picture that you have in `If-None-Match`, the answer is 304 while it is the newest.
+    """
     return await _answer(request, frame_id, "png")
 
 
@@ -59,7 +62,7 @@ async def draw_png(request: Request, frame_id: FrameId) -> Response:
     responses=openapi.overlay_responses("image/webp"),
     openapi_extra={"parameters": openapi.overlay_parameters(_FIELDS)},
 )
-async def draw_webp(request: Request, frame_id: FrameId) -> Response:
+async def draw_overlay_webp(request: Request, frame_id: FrameId) -> Response:
     """The same picture as the PNG in a fifth of its bytes, for previews; the difference is hardly seen."""
     return await _answer(request, frame_id, "webp")
 
@@ -87,7 +90,7 @@ def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_for
     problems = [
         FieldProblem.of(name[:64], "unknown", choices=known) for name, _ in given if name not in known
     ]
-    versions = [value for name, value in given if name == VERSION_FIELD]
+    versions = {value for name, value in given if name == VERSION_FIELD}
     if len(versions) > 1:
         problems.append(FieldProblem.of(VERSION_FIELD, "repeated"))
     if any(len(version) > _MAX_VERSION_CHARACTERS for version in versions):

@@ -63,7 +63,7 @@ def for_readers(error: RibbonsError) -> RibbonsError:
     return InternalError() if isinstance(error, errors.InvalidFrame) else error
 
 
-class FieldProblemMember(BaseModel):
+class InvalidField(BaseModel):
     """What is wrong with one field."""
 
     field: Annotated[str, Field(description="The field's name, as it was sent.", examples=["size"])]
@@ -81,7 +81,7 @@ class Problem(BaseModel):
     hint: Annotated[str | None, Field(description="What else helps whoever writes the program.")] = None
     code: Annotated[str, Field(description="Stable identifier, for programs.")]
     fields: Annotated[
-        list[FieldProblemMember] | None,
+        list[InvalidField] | None,
         Field(description="With ``invalid_spec``: every field that is wrong."),
     ] = None
 
@@ -121,7 +121,7 @@ def problem(error: RibbonsError, language: str) -> Problem:
     fields = None
     if isinstance(error, InvalidSpec):
         fields = [
-            FieldProblemMember(field=fault.field, code=fault.kind, detail=fault.text(language))
+            InvalidField(field=fault.field, code=fault.kind, detail=fault.text(language))
             for fault in error.problems
         ]
     told = for_readers(error)

@@ -105,11 +105,26 @@ def test_settings_may_come_from_form_and_query_together(client: TestClient, phot
     assert response.headers["content-type"] == "image/png"
 
 
-def test_a_field_given_in_both_is_repeated(client: TestClient, photo: bytes) -> None:
+def test_a_field_may_be_in_both_if_it_says_the_same(client: TestClient, photo: bytes) -> None:
+    """Programs made from our document send what they know in the query and in the form."""
+    settings = {"size": "96", "shape": "circle", "zoom": "1.0", "disposition": "inline"}
+    response = client.post(AVATARS, params=settings, files={"photo": photo}, data={**settings, "zoom": "1"})
+    assert opened(response).size == (96, 96)
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["content-disposition"].startswith("inline;")
+
+
+@pytest.mark.parametrize(
+    ("field", "query", "form"),
+    [("size", "96", "97"), ("slogan", "غزة", "القدس"), ("disposition", "inline", "attachment")],
+)
+def test_a_field_that_contradicts_itself_is_repeated(
+    client: TestClient, photo: bytes, field: str, query: str, form: str
+) -> None:
     """Which one would win is nobody's guess."""
-    response = client.post(f"{AVATARS}?size=96", files={"photo": photo}, data={"size": "96"})
-    assert response.status_code == 422
-    assert [(f["field"], f["code"]) for f in response.json()["fields"]] == [("size", "repeated")]
+    response = client.post(AVATARS, params={field: query}, files={"photo": photo}, data={field: form})
+    problem = assert_problem(response, 422, "invalid_spec", "en")
+    assert [(fault["field"], fault["code"]) for fault in problem["fields"]] == [(field, "repeated")]
 
 
 def test_a_custom_slogan_is_drawn(client: TestClient, photo: bytes) -> None:

@@ -151,6 +151,7 @@ def test_an_overlay_takes_only_what_shapes_it(client: TestClient, address: str) 
     ]
     twice = assert_problem(client.get(f"{address}?v=1&v=2"), 422, "invalid_spec", "en")
     assert [(f["field"], f["code"]) for f in twice["fields"]] == [("v", "repeated")]
+    assert client.get(f"{address}?v=1&v=1&size=64&size=64").status_code == 200
 
 
 # -- a page's pictures -----------------------------------------------------
