@@ -31,6 +31,10 @@ test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on tw
 soak: $(VENV)/.dev tools  ## the pages' tests that are too long for every run: in the languages that are left, on more screens
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m soak tests/browser
 
+.PHONY: typescript
+typescript: $(VENV)/.dev tools  ## compile and run docs/clients.md's client in TypeScript (needs npm)
+	$(BIN)/python -m pytest -n 0 -m npm tests/test_clients.py
+
 .PHONY: lint
 lint: $(VENV)/.dev  ## ruff (all rules), mypy strict
 	$(BIN)/ruff check .
@@ -112,8 +116,8 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# README's commands are run as written, so the tests need curl. Those in a browser, with Redis or behind nginx are
-# skipped without one, and say so at the end; in CI (CI=true) a skip is a failure.
+# The documents' commands are run as written, so the tests need curl. Those in a browser, with Redis, behind nginx or
+# in JavaScript are skipped without one, and say so at the end; in CI (CI=true) a skip is a failure.
 .PHONY: tools
 tools:
 	@command -v curl >/dev/null || .ci/apt-get curl
@@ -122,4 +126,5 @@ tools:
 	  .ci/apt-get chromium-headless-shell || .ci/apt-get chromium || echo "Tests in a browser will be skipped."
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null && command -v openssl >/dev/null || \
 	  .ci/apt-get nginx-light openssl || echo "Tests behind nginx will be skipped."
+	@command -v node >/dev/null || .ci/apt-get nodejs || echo "The documents' JavaScript will not be tested."
 	@command -v redis-server >/dev/null || .ci/apt-get redis-server || echo "Tests with Redis will be skipped."
