@@ -169,7 +169,7 @@ class Settings(BaseSettings):
     )
     public_url: Annotated[str, AfterValidator(_parse_public_url)] | None = _declare(
         "https://host or http://host in ASCII (else xn--…), perhaps with a port, without a path",
-        "The address that supporters know, for links and for the story card.",
+        "The address that supporters know, for links, the story card and the API’s description.",
         default=None,
     )
     result_lifetime: float = _number(

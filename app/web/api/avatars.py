@@ -27,7 +27,8 @@ async def make_avatar(request: Request) -> Response:
     """Send a photo, get it back as a profile picture that carries the campaign's frame.
 
     Send `multipart/form-data` with the photo in the field `photo` and the settings as fields, or the photo
-    itself as the body, of any content type, with the settings in the query. The photo is kept in memory while
+    itself as the body, of any content type, with the settings in the query. What is in both has to say the
+    same. The photo is kept in memory while
     the avatar is drawn, and nowhere after that.
     """
     service = service_of(request)

@@ -229,6 +229,9 @@ def test_the_page_loads_nothing_from_another_origin(client: TestClient) -> None:
             assert re.match(r"/[a-z]", address)
             assert client.get(address).status_code == 200
     assert 'load-fonts="false"' in response.text
+    # What is tried out there is asked from where the page is, whatever address the document names first.
+    assert 'server-url="/"' in response.text
+    assert 'default-api-server="/"' in response.text
     policy = response.headers["content-security-policy"]
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives["default-src"] == "'none'"
