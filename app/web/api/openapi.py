@@ -117,8 +117,8 @@ def _problem_response(kinds: list[type[RibbonsError]]) -> dict[str, Any]:
 
 
 def _image_response(description: str, media_types: Iterable[str], headers: dict[str, str]) -> dict[str, Any]:
-    # Some generators know no image types: openapi-python-client reads bytes where it finds this one, and
-    # without it hands no picture over.
+    # No answer has this last type, which any bytes may be called by. But openapi-python-client knows no image
+    # types: it reads bytes where it finds this one, and without it hands no picture over.
     types = (*media_types, "application/octet-stream")
     return {
         "description": description,
@@ -278,7 +278,11 @@ def overlay_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def overlay_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
-    """Return the answers that a request for a frame's picture may get."""
+    """Return the answers that a request for a frame's picture may get.
+
+    But 304: only a request with a header that no parameter here describes gets it, and an answer without a
+    body makes generated clients type every other as anything.
+    """
     kinds = (errors.FrameNotFound, errors.MalformedRequest, *_SLOGAN_ERRORS, *_WORKER_ERRORS)
     return {
         200: _image_response(
