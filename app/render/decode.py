@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pi_heif  # type: ignore[import-untyped]  # comes without types
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -101,6 +101,8 @@ def identify(photo: bytes, limits: Limits) -> Container:
     with _as_photo_errors():
         container = _read_container(photo)
     _check_size(container.width, container.height, limits, streams=container.streams)
+    if container.decoded_pixels > limits.max_decoded_pixels:
+        raise PhotoTooManyPixels.over(limits.max_decoded_pixels)
     return container
 
 
@@ -166,24 +168,32 @@ def _decode_pillow(container: Container, enough: float, limits: Limits) -> Photo
         if isinstance(file, JpegImageFile):
             divisor = _draft_divisor(width * height, enough, limits)
             file.draft(None, (-(-width // divisor), -(-height // divisor)))
-        orientation = container.orientation
-        profile = container.profile
-        if isinstance(file, AvifImageFile):
-            # EXIF is out of the file by now: this is irot and imir, which libavif leaves to its caller.
-            orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
-            profile = file.info.get("icc_profile")
         file.load()
         in_plain_mode(file.crop((0, 0, 1, 1)))  # whether it can be done, while errors are still the photo's
-        return Photo(file, width, height, orientation, _colours(file, profile, container.space))
+        image: Image.Image = file
+        if container.crop:
+            width, height = _check_crop(container.crop, file.size, limits)
+            image = file.crop(container.crop)
+        return Photo(image, width, height, container.orientation, _colours(image, container))
 
 
-def _colours(image: Image.Image, profile: bytes | None, space: ColourSpace | None) -> bytes | None:
+def _check_crop(crop: tuple[int, int, int, int], size: tuple[int, int], limits: Limits) -> tuple[int, int]:
+    """Return the size of a crop, once it is known to lie in the picture that the decoder found."""
+    left, top, right, bottom = crop
+    if right > size[0] or bottom > size[1]:
+        raise PhotoDamaged
+    _check_size(right - left, bottom - top, limits, streams=False)
+    return right - left, bottom - top
+
+
+def _colours(image: Image.Image, container: Container) -> bytes | None:
     """Return the profile of a decoded photo: its own, or one made of what it names by numbers.
 
     PQ and HLG are named inside profiles too (ICC.1:2022). What else such a profile holds is for
     programs that do not know the numbers.
     """
-    named = ColourSpace.from_profile(profile) if profile else space
+    profile = container.profile
+    named = ColourSpace.from_profile(profile) if profile else container.space
     if named and named.is_high_range:
         return HighRange.measured(named, image).profile()
     return profile or (named.profile() if named else None)
@@ -238,4 +248,7 @@ def _decode_heif(container: Container, limits: Limits) -> Photo:
     data = file.data
     width, height = file.size
     image = Image.frombuffer(file.mode, file.size, data, "raw", file.mode, file.stride, 1)
-    return Photo(image, width, height, 1, _colours(image, file.info.get("icc_profile"), container.space))
+    if container.crop:
+        width, height = _check_crop(container.crop, file.size, limits)
+        image = image.crop(container.crop)
+    return Photo(image, width, height, container.orientation, _colours(image, container))

@@ -85,6 +85,9 @@ class Container:
         profile: An ICC profile, as found: it may be broken or of another colour model.
         space: Colours named by numbers instead (CICP or PNG's gAMA and cHRM), where there is no profile.
         data: The file, cut down to what a decoder needs.
+        crop: Left, top, right and bottom of the part of the decoded picture that is the photo, where that is
+            not all of it. ``width`` and ``height`` are of the part.
+        decoded_pixels: What the decoder will have to make, where that is more than the photo has.
     """
 
     codec: Codec
@@ -95,6 +98,8 @@ class Container:
     profile: bytes | None
     space: ColourSpace | None
     data: bytes
+    crop: tuple[int, int, int, int] | None = None
+    decoded_pixels: int = 0
 
 
 class BrokenContainer(Exception):

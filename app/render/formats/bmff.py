@@ -1,240 +1,210 @@
-"""HEIF and AVIF (ISO/IEC 14496-12 and 23008-12): brands, sizes, colours by number, and no metadata items."""
+"""HEIF and AVIF (ISO/IEC 23008-12, MIAF 23000-22, AV1 image format): one picture, as a file of its own.
+
+A file of this kind holds items: coded pictures, pictures made of others, and what goes with them (a film, a
+gain map, a depth map, thumbnails, EXIF, XMP). A decoder is given none of that but what the one picture is
+made of, in a file written anew: nothing in it can point at what is gone, and no brand promises it. What is
+shown:
+
+- **Which picture.** The primary item (``pitm``), whatever it is: a coded picture, a grid, an overlay, even
+  one that others call their thumbnail. Of an identity (``iden``) what it is made of; of a tone-mapped picture
+  (``tmap``) its base, without the gain map. Where the primary item is of a kind that is not read, the first
+  of its alternatives (``altr``) that is. A sequence (``avis``, ``msf1``) is shown by its primary item and its
+  film is left out; a film without one is not read.
+- **Which codec.** That of the coded items: brands play no part.
+- **Which colours.** Those of the primary item, else of the first coded picture that it is made of, else those
+  that the AV1 stream names. Of several ``colr`` an ICC profile wins over numbers (nclx), and the first of a
+  kind over the next; the numbers still say how RGB is made. Other items' colours are no concern of it.
+- **Transparency** is kept, and no other auxiliary picture.
+- **Crop and turns** (``clap``, ``irot``, ``imir``) are taken out of the file, since decoders differ in them,
+  and applied after it. In HEIF in the order in which they are listed, as libheif does; in AVIF the first of
+  each in MIAF's order crop, rotation, mirror, as libavif and with it browsers do. A crop of fractions of
+  pixels is rounded as libheif does: the size to the nearest, the place down. What of a crop lies outside of
+  the picture is cut off; one that has no pixel inside, or no meaning, is ignored.
+- **EXIF** is not read. Its orientation does not count here: MIAF (7.3.6.7) has readers turn by properties
+  alone.
+"""
 
 from __future__ import annotations
 
+import math
 import struct
-from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from app.render.colourspace import ColourSpace
-from app.render.formats import MAX_PARTS, BrokenContainer, Codec, Container, UnknownContainer
-from app.render.formats.av1 import largest_frame
-from app.render.formats.exif import UPRIGHT
+from app.render.formats import BrokenContainer, Container, UnknownContainer
+from app.render.formats.av1 import colours
+from app.render.formats.items import Items
+from app.render.formats.parts import CODECS, DERIVED, MAX_DEPTH, Parts
+from app.render.formats.rewrite import TURNS, rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-AVIF_BRANDS = {b"avif", b"avis"}
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-MAX_BRANDS = 64
+    from app.render.formats.items import Property
 
-PARENTS = {b"iprp": 0, b"ipco": 0, b"iinf": 0, b"meta": 4}
-"""Boxes whose children are looked at, and the bytes between their header and the first child."""
-PICTURE_ITEMS = {b"hvc1", b"av01", b"grid", b"iden", b"iovl"}
-"""Items that pixels are made of. All others (EXIF, XMP, whatever else) are emptied."""
-MAX_DEPTH = 6
+Rectangle = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    """A box: its content is ``[body, end)`` of the file."""
-
-    kind: bytes
-    kind_at: int
-    body: int
-    end: int
-
-
-def _codec_of(photo: bytes) -> Codec:
-    """Tell AVIF and HEIF by the brands in the first box; the first that is known decides."""
-    if len(photo) < 16:
-        raise UnknownContainer
-    (size,) = struct.unpack_from(">I", photo)
-    minor = photo[16 : min(size, 16 + 4 * MAX_BRANDS)]
-    for brand in (photo[8:12], *(minor[at : at + 4] for at in range(0, len(minor), 4))):
-        if brand in AVIF_BRANDS:
-            return "avif"
-        if brand in HEIF_BRANDS:
-            return "heif"
-    raise UnknownContainer
+CLAP = ">8i"
+"""Width, height, and how far the middle is moved to the right and down: each a fraction."""
+MIAF_ORDER = (b"clap", b"irot", b"imir")
+ORIENTATIONS = {
+    (0, False): 1,
+    (0, True): 2,
+    (2, False): 3,
+    (2, True): 4,
+    (3, True): 5,
+    (3, False): 6,
+    (1, True): 7,
+    (1, False): 8,
+}
+"""EXIF's number for quarters of a turn, anticlockwise, and a swap of left and right after them."""
 
 
 def read_bmff(photo: bytes) -> Container:
     """Read the properties, and leave of the file what the picture itself is made of.
 
-    An animation is its primary item, the first frame: its track is blotted out. Orientation is not read here:
-    HEIF and AVIF turn pictures by properties of their own (irot, imir), and readers are to leave EXIF's
-    orientation alone.
-
     Raises:
-        BrokenContainer: Cut short, contradictory, or with more boxes than any photo.
-        UnknownContainer: Neither AVIF nor HEIF, or a film without a still picture.
+        BrokenContainer: Cut short, contradictory, or more than any photo has.
+        UnknownContainer: No picture, or one of a kind that is not read.
     """
-    codec = _codec_of(photo)
-    boxes = list(_boxes(photo))
-    items = _read_items(photo, boxes)
-    if not items.pictures:
-        raise UnknownContainer
-    sizes = [_unpack(">II", photo, box.body + 4) for box in boxes if box.kind == b"ispe"]
-    if codec == "avif":
-        streams = items.streams.values()
-        sizes += [largest_frame(b"".join(photo[piece] for piece in pieces)) for pieces in streams]
-    # The decoder will give the picture's own size; until then the largest that the file speaks of stands in.
-    width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+    items = Items(photo)
+    names = _find_picture(items)
+    parts = Parts(items, names)
+    turns = [found for number in reversed(names) for found in items[number].properties if found.kind in TURNS]
+    if parts.codec == "avif":
+        firsts = (next((found for found in turns if found.kind == kind), None) for kind in MIAF_ORDER)
+        turns = [found for found in firsts if found]
+    size = items[parts.base].size()
+    view = _View(size)
+    for turn in turns:
+        view.apply(turn)
+    left, top, right, bottom = view.crop
+    profile, numbers = _colours(items, parts, names)
     return Container(
-        codec=codec,
-        width=width,
-        height=height,
+        codec=parts.codec,
+        width=right - left,
+        height=bottom - top,
         streams=False,
-        orientation=UPRIGHT,
-        profile=None,
-        space=_space(photo, boxes),
-        data=_patched(photo, boxes, items),
+        orientation=ORIENTATIONS[view.quarters % 4, view.mirrored],
+        profile=profile,
+        space=ColourSpace.from_cicp(*numbers) if numbers else None,
+        data=rewrite(items, parts),
+        crop=None if view.crop == (0, 0, *size) else view.crop,
+        decoded_pixels=parts.decoded_pixels,
     )
 
 
-def _boxes(photo: bytes) -> Iterator[_Box]:
-    """Walk over the boxes of the file, and of those that hold others, in the order of the file.
-
-    Raises:
-        BrokenContainer: A box that leaves its parent, or too many of them.
-    """
-    parts = 0
-    levels = [(0, len(photo))]
-    while levels:
-        at, end = levels.pop()
-        if at + 8 > end:
-            continue
-        parts += 1
-        if parts > MAX_PARTS:
-            raise BrokenContainer
-        size, kind = struct.unpack_from(">I4s", photo, at)
-        body = at + 8
-        if size == 1:
-            (size,) = _unpack(">Q", photo, body)
-            body += 8
-        elif size == 0:
-            size = end - at
-        if not body - at <= size <= end - at:
-            if end == len(photo):
-                return  # phones put bytes of their own after the last box
-            raise BrokenContainer
-        levels.append((at + size, end))
-        box = _Box(kind, at + 4, body, at + size)
-        yield box
-        if kind in PARENTS and len(levels) < MAX_DEPTH:
-            skipped = PARENTS[kind]
-            if kind == b"iinf":  # version, and with it the width of the count
-                skipped = 6 if photo[body : body + 1] == b"\0" else 8
-            levels.append((body + skipped, box.end))
+def _find_picture(items: Items) -> list[int]:
+    """Return the numbers of the items that stand for the picture: the outermost first, the picture last."""
+    number = _first_known(items)
+    names: list[int] = []
+    for _ in range(MAX_DEPTH):
+        item = items[number]
+        if item.kind != b"tmap":
+            names.append(number)
+        if item.kind not in {b"iden", b"tmap"}:
+            return names
+        if not item.inputs():
+            break
+        number = item.inputs()[0]
+    raise BrokenContainer
 
 
-def _unpack(form: str, photo: bytes, at: int) -> tuple[int, ...]:
-    try:
-        return struct.unpack_from(form, photo, at)
-    except struct.error as exc:
-        raise BrokenContainer from exc
+def _first_known(items: Items) -> int:
+    """Return the primary item, or the first of its alternatives that is of a kind that is read."""
+    known = {*CODECS, *DERIVED, b"tmap"}
+    if items[items.primary].kind in known:
+        return items.primary
+    others: list[int] = next((group for group in items.alternatives if items.primary in group), [])
+    for number in others:
+        if number in items and items[number].kind in known:
+            return number
+    raise UnknownContainer
 
 
-def _space(photo: bytes, boxes: list[_Box]) -> ColourSpace | None:
-    for box in boxes:
-        if box.kind == b"colr" and photo[box.body : box.body + 4] == b"nclx":
-            primaries, transfer = _unpack(">HH", photo, box.body + 4)
-            return ColourSpace.from_cicp(primaries, transfer)
-    return None
+# -- colours ---------------------------------------------------------------
 
 
-# -- items -----------------------------------------------------------------
+def _colours(items: Items, parts: Parts, names: Sequence[int]) -> tuple[bytes | None, tuple[int, int] | None]:
+    """Return the picture's ICC profile, and its primaries and transfer by number, where it has them."""
+    coded = parts.first_coded()
+    for number in (*names, coded):
+        said = [found.body for found in items[number].properties if found.kind == b"colr"]
+        profile = next((body[4:] for body in said if body[:4] in {b"prof", b"rICC"}), None)
+        numbers = next((body[4:8] for body in said if body[:4] == b"nclx" and len(body) >= 8), None)
+        if profile or numbers:
+            return profile, _two_numbers(numbers) if numbers else None
+    if parts.codec == "avif":
+        return None, colours(items.bytes_of(parts.pieces[coded]))
+    return None, None
 
 
-@dataclass(slots=True)
-class _Items:
-    """What the file's items are, and what of the file has to be changed so that only pictures are left.
+def _two_numbers(body: bytes) -> tuple[int, int]:
+    return int.from_bytes(body[:2], "big"), int.from_bytes(body[2:], "big")
+
+
+# -- crop and turns --------------------------------------------------------
+
+
+class _View:
+    """How the decoded picture is shown: what part of it, and how turned.
 
     Attributes:
-        pictures: Items that pixels are made of, by number.
-        streams: Of each AV1 picture, where its pieces lie in the file.
-        patches: Where to write what, so that all other items are of no known kind and one byte long.
+        crop: The part, in the decoded picture.
+        quarters: Quarters of a turn that it is given, anticlockwise.
+        mirrored: Left and right are swapped after that.
     """
 
-    pictures: set[int] = field(default_factory=set)
-    streams: dict[int, list[slice]] = field(default_factory=dict)
-    patches: list[tuple[int, bytes]] = field(default_factory=list)
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.crop: Rectangle = (0, 0, *size)
+        self.quarters = 0
+        self.mirrored = False
+
+    def apply(self, turn: Property) -> None:
+        """Apply one more property to what is shown so far."""
+        if turn.kind == b"clap":
+            self._cut(turn.body)
+        elif turn.kind == b"irot" and turn.body:
+            self.quarters += -(turn.body[0] & 3) if self.mirrored else turn.body[0] & 3
+        elif turn.kind == b"imir" and turn.body:
+            self.mirrored = not self.mirrored
+            if not turn.body[0] & 1:  # top and bottom: the same, turned by a half
+                self.quarters += 2
+
+    def _cut(self, clap: bytes) -> None:
+        left, top, right, bottom = self.crop
+        width, height = right - left, bottom - top
+        if self.quarters % 2:
+            width, height = height, width
+        cut = _clean_aperture(clap, width, height)
+        if cut is None:
+            return
+        if self.mirrored:
+            cut = (width - cut[2], cut[1], width - cut[0], cut[3])
+        for _ in range(self.quarters % 4):  # back, a quarter clockwise at a time
+            cut = (height - cut[3], cut[0], height - cut[1], cut[2])
+            width, height = height, width
+        self.crop = (left + cut[0], top + cut[1], left + cut[2], top + cut[3])
 
 
-def _read_items(photo: bytes, boxes: list[_Box]) -> _Items:
-    items = _Items()
-    for box in boxes:
-        if box.kind != b"infe":
-            continue
-        (version,) = _unpack(">B", photo, box.body)
-        number, type_at = (">I", box.body + 10) if version == 3 else (">H", box.body + 8)
-        kind = photo[type_at : type_at + 4]
-        if kind in PICTURE_ITEMS:
-            items.pictures.update(_unpack(number, photo, box.body + 4))
-        else:
-            items.patches.append((type_at, b"skip"))
-        if kind == b"av01":
-            items.streams[_unpack(number, photo, box.body + 4)[0]] = []
-    read = 0
-    for box in boxes:
-        if box.kind == b"iloc":
-            read += _read_locations(photo, box, items)
-    if read > len(photo):
-        raise BrokenContainer  # extents overlap: more would be read than there is
-    return items
+def _clean_aperture(clap: bytes, width: int, height: int) -> Rectangle | None:
+    """Return what a crop leaves of a picture (ISO/IEC 14496-12, 12.1.4.1); None where that is nothing."""
+    if len(clap) < struct.calcsize(CLAP):
+        return None
+    numbers = struct.unpack_from(CLAP, clap)
+    if min(numbers[1::2]) <= 0:
+        return None
+    wide, high, right, down = (Fraction(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
+    across, along = _span(wide, right, width), _span(high, down, height)
+    if across[0] >= across[1] or along[0] >= along[1]:
+        return None
+    return across[0], along[0], across[1], along[1]
 
 
-def _read_locations(photo: bytes, iloc: _Box, items: _Items) -> int:
-    """Gather where items lie; return how many bytes the pictures take together."""
-    cursor = _Cursor(photo, iloc.body, iloc.end)
-    version = cursor.number(1)
-    cursor.number(3)  # flags
-    sizes = cursor.number(2)
-    offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    wide = 4 if version == 2 else 2
-    read = 0
-    for _ in range(cursor.number(wide)):
-        item = cursor.number(wide)
-        method = cursor.number(2) & 15 if version else 0
-        cursor.number(2)  # data reference
-        base = cursor.number(base_size)
-        for _ in range(cursor.number(2)):
-            cursor.number(index_size if version else 0)
-            start = base + cursor.number(offset_size)
-            length = cursor.number(length_size) or len(photo)  # 0: all there is
-            if item in items.pictures:
-                read += length
-            elif length_size:
-                items.patches.append((cursor.at - length_size, (1).to_bytes(length_size, "big")))
-            else:
-                raise BrokenContainer
-            if item in items.streams:
-                if method:
-                    raise BrokenContainer  # a coded picture lies in the file, not in another item or box
-                items.streams[item].append(slice(start, start + length))
-    return read
-
-
-def _patched(photo: bytes, boxes: list[_Box], items: _Items) -> bytes:
-    """Return the file without metadata and tracks. No box changes its length, so every offset stays right.
-
-    Decoders read each item into memory when they open a file, several times over where extents overlap, and
-    Pillow parses EXIF; so nothing of it may be there.
-    """
-    data = bytearray(photo)
-    for at, patch in items.patches:
-        data[at : at + len(patch)] = patch
-    for box in boxes:
-        if box.kind == b"moov":
-            data[box.kind_at : box.kind_at + 4] = b"free"
-        elif box.kind == b"ftyp":  # the brand of a sequence makes libavif look for its track
-            data[box.body : box.end] = data[box.body : box.end].replace(b"avis", b"avif")
-    return bytes(data[: max(box.end for box in boxes)])
-
-
-class _Cursor:
-    """Reads big-endian numbers one after another, inside a box and no further than MAX_PARTS of them."""
-
-    def __init__(self, photo: bytes, start: int, end: int) -> None:
-        self.photo = photo
-        self.at = start
-        self.end = end
-        self.left = 4 * MAX_PARTS
-
-    def number(self, size: int) -> int:
-        self.left -= 1
-        if self.at + size > self.end or self.left < 0:
-            raise BrokenContainer
-        self.at += size
-        return int.from_bytes(self.photo[self.at - size : self.at], "big")
+def _span(length: Fraction, offset: Fraction, whole: int) -> tuple[int, int]:
+    """Return where a span begins and ends whose middle is that far from the middle of a whole."""
+    start: int = math.floor((whole - length) / 2 + offset)
+    end: int = start + math.floor(length + Fraction(1, 2))
+    return max(start, 0), min(end, whole)

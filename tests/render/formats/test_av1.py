@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.render.formats import MAX_PARTS, BrokenContainer
-from app.render.formats.av1 import largest_frame
+from app.render.formats.av1 import Streams
 from tests import photos
 from tests.photos import PICTURE, READABLE
 
@@ -38,25 +38,25 @@ def _payload(photo: bytes) -> bytes:
 )
 def test_it_finds_the_size_that_an_encoder_wrote(photo: bytes) -> None:
     """Both kinds of header that libaom writes are understood."""
-    assert largest_frame(_payload(photo)) == PICTURE.size
+    assert Streams().largest_frame(_payload(photo)) == PICTURE.size
 
 
 @pytest.mark.parametrize("header", [REDUCED, PLAIN, WITH_TIMING], ids=["reduced", "plain", "with timing"])
 def test_it_reads_every_form_of_header(header: bytes) -> None:
     """A header for pictures, for films, and with everything that can stand before the size."""
-    assert largest_frame(unit(2, b"") + unit(1, header)) == (8192, 4096)
+    assert Streams().largest_frame(unit(2, b"") + unit(1, header)) == (8192, 4096)
 
 
 def test_the_largest_of_several_headers_counts() -> None:
     """A small header in front hides nothing."""
     small = bits("000 1 1 00000 0101 0101 001111 001111")
-    assert largest_frame(unit(1, small)) == (16, 16)
-    assert largest_frame(unit(1, small) + unit(1, REDUCED) + unit(1, small)) == (8192, 4096)
+    assert Streams().largest_frame(unit(1, small)) == (16, 16)
+    assert Streams().largest_frame(unit(1, small) + unit(1, REDUCED) + unit(1, small)) == (8192, 4096)
 
 
 def test_a_unit_without_a_size_reaches_to_the_end() -> None:
     """The size may be left out of the last unit."""
-    assert largest_frame(bytes([1 << 3]) + REDUCED) == (8192, 4096)
+    assert Streams().largest_frame(bytes([1 << 3]) + REDUCED) == (8192, 4096)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_unit_without_a_size_reaches_to_the_end() -> None:
 def test_a_broken_stream_is_broken(stream: bytes) -> None:
     """Cut short, with a size beyond the end, or with units without end."""
     with pytest.raises(BrokenContainer):
-        largest_frame(stream)
+        Streams().largest_frame(stream)
 
 
 def test_a_stream_without_a_header_announces_nothing() -> None:
     """No header, no size."""
-    assert largest_frame(unit(2, b"")) == (0, 0)
+    assert Streams().largest_frame(unit(2, b"")) == (0, 0)

@@ -1,0 +1,112 @@
+"""A HEIF file written anew, of nothing but the items that one picture is made of."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from app.render.formats.parts import DERIVED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.render.formats import Codec
+    from app.render.formats.items import Item, Items, Property
+    from app.render.formats.parts import Parts
+
+BRANDS: Mapping[Codec, bytes] = {"heif": b"heic\0\0\0\0mif1heic", "avif": b"avif\0\0\0\0avifmif1miaf"}
+HANDLER = bytes(8) + b"pict" + bytes(13)
+NEEDED = {b"hvcC", b"av1C", b"ispe", b"pixi", b"auxC", b"a1op", b"a1lx", b"lsel"}
+"""Properties that a decoder is given, beside ``colr`` of numbers: a profile it would only pass on."""
+TURNS = {b"clap", b"irot", b"imir"}
+"""Properties that it is given of a part, but not of the picture itself: those are applied after it."""
+MAX_LINKS = 255
+
+
+def rewrite(items: Items, parts: Parts) -> bytes:
+    """Return a file of a picture's parts, with the properties that a decoder needs.
+
+    Items are numbered anew from 1, the picture first. Bytes that several of them share are in it once.
+    """
+    numbers = {old: new for new, old in enumerate(parts.pieces, 1)}
+    whole = {parts.base, *(alpha for alpha, whose in parts.alphas.items() if whose == parts.base)}
+    kinds, references = b"", b""
+    stored: dict[tuple[bytes, bytes], int] = {}
+    links = b""
+    for old, new in numbers.items():
+        item = items[old]
+        kinds += _box(b"infe", struct.pack(">IHH4sx", 0x02000000, new, 0, item.kind))
+        references += _references(item, old, numbers, parts)
+        needed = [found for found in item.properties if _is_needed(found, whole=old in whole)][:MAX_LINKS]
+        links += struct.pack(">HB", new, len(needed))
+        for found in needed:
+            index = stored.setdefault((found.kind, found.body), len(stored) + 1)
+            links += struct.pack(">H", index | 0x8000 * found.essential)
+    properties = b"".join(_box(kind, body) for kind, body in stored)
+    described = (
+        _box(b"hdlr", HANDLER)
+        + _box(b"pitm", struct.pack(">IH", 0, numbers[parts.base]))
+        + _box(b"iinf", struct.pack(">IH", 0, len(numbers)) + kinds)
+        + (_box(b"iref", bytes(4) + references) if references else b"")
+        + _box(
+            b"iprp",
+            _box(b"ipco", properties) + _box(b"ipma", struct.pack(">II", 1, len(numbers)) + links),
+        )
+    )
+    brands = _box(b"ftyp", BRANDS[parts.codec])
+    places, payload = _places(items, parts)
+    # Of the same length whatever the offsets are, so that these can be counted from its end.
+    start = len(brands) + 8 + 4 + len(described) + len(_locations(places, 0)) + 8
+    meta = _box(b"meta", bytes(4) + described + _locations(places, start))
+    return b"".join((brands, meta, struct.pack(">I4s", 8 + sum(map(len, payload)), b"mdat"), *payload))
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def _is_needed(found: Property, *, whole: bool) -> bool:
+    if found.kind == b"colr":
+        return found.body.startswith(b"nclx")
+    return found.kind in NEEDED or (found.kind in TURNS and not whole)
+
+
+def _references(item: Item, old: int, numbers: Mapping[int, int], parts: Parts) -> bytes:
+    named: list[tuple[bytes, list[int]]] = []
+    if item.kind in DERIVED:
+        named.append((b"dimg", [numbers[part] for part in item.inputs()]))
+    if old in parts.alphas:
+        named.append((b"auxl", [numbers[parts.alphas[old]]]))
+    alpha = next(iter(item.references.get(b"prem", ())), None)
+    if alpha is not None and parts.alphas.get(alpha) == old:
+        named.append((b"prem", [numbers[alpha]]))
+    return b"".join(
+        _box(kind, struct.pack(f">HH{len(targets)}H", numbers[old], len(targets), *targets))
+        for kind, targets in named
+    )
+
+
+def _places(items: Items, parts: Parts) -> tuple[list[tuple[int, int]], list[bytes]]:
+    """Return offset and length of each item in the payload, and the payload in pieces."""
+    payload: list[bytes] = []
+    found: dict[tuple[tuple[int, int], ...], tuple[int, int]] = {}
+    places = []
+    end = 0
+    for pieces in parts.pieces.values():
+        key = tuple((piece.start, piece.stop) for piece in pieces)
+        if key not in found:
+            content = items.bytes_of(pieces)
+            payload.append(content)
+            found[key] = (end, len(content))
+            end += len(content)
+        places.append(found[key])
+    return places, payload
+
+
+def _locations(places: list[tuple[int, int]], start: int) -> bytes:
+    entries = b""
+    for number, (offset, length) in enumerate(places, 1):
+        entries += struct.pack(">HHH", number, 0, 1 if length else 0)
+        if length:
+            entries += struct.pack(">II", start + offset, length)
+    return _box(b"iloc", struct.pack(">IBBH", 0, 0x44, 0, len(places)) + entries)
