@@ -246,9 +246,9 @@ def _decode_heif(container: Container, limits: Limits) -> Photo:
     file = pi_heif.open_heif(container.data, convert_hdr_to_8bit=True)
     _check_size(file.size[0], file.size[1], limits, streams=False)
     data = file.data
-    width, height = file.size
-    image = Image.frombuffer(file.mode, file.size, data, "raw", file.mode, file.stride, 1)
-    if container.crop:
-        width, height = _check_crop(container.crop, file.size, limits)
-        image = image.crop(container.crop)
+    left, top, right, bottom = container.crop or (0, 0, *file.size)
+    width, height = _check_crop((left, top, right, bottom), file.size, limits)
+    first = top * file.stride + left * Image.getmodebands(file.mode)
+    # Copied, whatever the mode: the rows are libheif's, and gone with the file.
+    image = Image.frombytes(file.mode, (width, height), data[first:], "raw", file.mode, file.stride, 1)
     return Photo(image, width, height, container.orientation, _colours(image, container))

@@ -21,7 +21,7 @@ from app.render.formats.jpeg import MAX_GAP, MAX_SCANS
 from app.render.formats.png import read_png
 from app.render.limits import Limits
 from app.spec import AvatarSpec
-from tests import photos
+from tests import heif_files, photos
 from tests.photos import PICTURE, READABLE, TRANSPARENT
 
 if TYPE_CHECKING:
@@ -99,6 +99,30 @@ def _many_webp_frames() -> bytes:
     return photo[:4] + struct.pack("<I", len(photo) - 8 + 10_000 * len(frame)) + photo[8:] + frame * 10_000
 
 
+AVIF_TILE = heif_files.coded_avif(PICTURE.resize((64, 64)))
+
+
+def _tiles(count: int, body: bytes) -> bytes:
+    """Return a grid of as many tiles, that share nothing."""
+    tiles = {
+        number: replace(AVIF_TILE, body=body + bytes([0x7A, 1, number % 256]))
+        for number in range(2, count + 2)
+    }
+    rows = count // 100
+    return heif_files.build({1: heif_files.grid(rows, 100, (6_400, 64 * rows), [*tiles]), **tiles})
+
+
+def _overlay(parts: list[int]) -> heif_files.Item:
+    payload = struct.pack(">BB4HHH", 0, 0, 0, 0, 0, 0, 128, 64) + bytes(4 * len(parts))
+    return heif_files.Item(b"iovl", payload, (heif_files.ispe(128, 64),), {b"dimg": parts})
+
+
+def _overlays(deep: int, wide: int) -> bytes:
+    """Return overlays of the same overlay many times, and so on, of a picture at last."""
+    items = {number: _overlay([number + 1] * wide) for number in range(1, deep + 1)}
+    return heif_files.build({**items, deep + 1: heif_files.coded_heic()})
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "JPEG, 5,000 scans": lambda: _scans(5_000),
     "JPEG, 10,000 segments": lambda: photos.with_jpeg_segments(JPEG, *[b"\xff\xe5\0\x04ab"] * 10_000),
@@ -153,6 +177,22 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "HEIC, 900 items of everything": _overlapping_items,
     "HEIC, 1,000 properties": lambda: photos.heic(*[photos.irot(1)] * 120),
     "HEIC, 1,000,000 boxes": lambda: photos.heic() + photos.box(b"free", b"") * 1_000_000,
+    "AVIF, one tile 10,000 times": lambda: heif_files.build(
+        {1: heif_files.grid(100, 100, (6_400, 6_400), [2] * 10_000), 2: AVIF_TILE}
+    ),
+    "AVIF, 900 tiles of 15,000 units": lambda: _tiles(900, AVIF_TILE.body + b"\x12\0" * 15_000),
+    "AVIF, 1,000 tiles of 64 x 64": lambda: _tiles(1_000, AVIF_TILE.body),
+    "AVIF, 18,000 items": lambda: heif_files.build(
+        {1: AVIF_TILE, **dict.fromkeys(range(2, 18_000), heif_files.Item(b"mime"))}
+    ),
+    "AVIF, 20,000 extents": lambda: heif_files.build(
+        {1: replace(AVIF_TILE, body=bytes(20_000))}, 1, heif_files.Style(extents=20_000)
+    ),
+    "AVIF, 5,000 extents to the end": lambda: heif_files.build(
+        {1: replace(AVIF_TILE, body=bytes(5_000))}, 1, heif_files.Style(extents=5_000, open_end=True)
+    ),
+    "HEIC, overlays of overlays of overlays": lambda: _overlays(3, 100),
+    "HEIC, overlays without end": lambda: heif_files.build({1: _overlay([1] * 100)}),
     "HEIC, boxes in boxes": lambda: (
         photos.heic()[:28] + b"".join(struct.pack(">I4s", 8 * (5_000 - n), b"iprp") for n in range(5_000))
     ),
@@ -286,6 +326,19 @@ INVOLVED = {
     "P3 HEIC": photos.heic(
         photos.irot(1), photos.box(b"colr", b"prof" + photos.display_p3()), exif=photos.exif(6)
     ),
+    "gain map, alpha and grid": heif_files.build(
+        {
+            1: heif_files.grid(1, 2, (200, 64), [2, 3], heif_files.pixi(), heif_files.clap("180", "60")),
+            2: heif_files.coded_avif(PICTURE),
+            3: heif_files.coded_avif(PICTURE),
+            4: heif_files.Item(b"tmap", b"x" * 62, (), {b"dimg": [1, 3]}),
+            5: heif_files.Item(b"iden", b"", (photos.irot(1),), {b"dimg": [4]}),
+        },
+        5,
+        heif_files.Style(wide=True, iloc=2, infe=3),
+        groups=[heif_files.altr(4, 1)],
+    ),
+    "transparent HEIC": heif_files.ALPHA_HEIC.read_bytes(),
     "P3 AVIF": photos.avif(PICTURE, photos.irot(1), photos.nclx(12, 13), exif=photos.exif(6), xmp=b"x" * 50),
 }
 SAMPLES = READABLE | TRANSPARENT | INVOLVED

@@ -13,7 +13,7 @@ from PIL import Image
 from app.render.avatar import make_avatar
 from app.render.rendition import make_rendition
 from app.spec import AvatarSpec, Format
-from tests import photos
+from tests import heif_files, photos
 from tests.photos import CANARY, PICTURE
 
 if TYPE_CHECKING:
@@ -96,7 +96,21 @@ def _colour_box() -> bytes:
     return photos.box(b"colr", b"prof" + PROFILE)
 
 
+def _items_with_everything() -> bytes:
+    """Return an AVIF with words in a property, in items, in the box idat and behind all boxes."""
+    named = photos.box(b"udes", bytes(4) + b"en\0" + CANARY + b"\0\0\0")
+    picture = heif_files.coded_avif(PICTURE, named)
+    items = {
+        1: picture,
+        2: heif_files.Item(b"mime", CANARY, (), {b"cdsc": [1]}),
+        3: heif_files.Item(b"uri ", CANARY, (), {b"cdsc": [1]}, in_idat=True),
+        4: heif_files.Item(b"tmap", CANARY, (named,), {b"dimg": [1, 1]}),
+    }
+    return heif_files.build(items, 4, heif_files.Style(extents=2), after=photos.box(b"uuid", CANARY))
+
+
 INPUTS = {
+    "items": _items_with_everything(),
     "jpeg": _jpeg_with_everything(),
     "progressive jpeg": _jpeg_with_everything(progressive=True),
     "mpo": _mpo(),

@@ -99,6 +99,7 @@ class Items:
             UnknownContainer: There are none, or none of them is to be shown.
         """
         self.file_size = len(photo)
+        self._view = memoryview(photo)
         self._boxes = Boxes(photo)
         meta = next((box for box in self._boxes.top() if box.kind == b"meta"), None)
         if meta is None:
@@ -260,6 +261,10 @@ class Items:
     def _outer_ends(self) -> list[int]:
         return [box.end for box in Boxes(self._boxes.photo).top()]
 
+    def views(self, pieces: Sequence[slice]) -> list[memoryview]:
+        """Return an item's bytes, not copied."""
+        return [self._view[piece] for piece in pieces]
+
     def bytes_of(self, pieces: Sequence[slice]) -> bytes:
         """Return an item's bytes, whole."""
-        return b"".join(self._boxes.photo[piece] for piece in pieces)
+        return b"".join(self.views(pieces))

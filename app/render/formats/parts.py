@@ -46,7 +46,7 @@ class Load(NamedTuple):
 
     Attributes:
         tiles: Coded pictures that are decoded; one that is used twice is two.
-        pixels: Of all of these.
+        pixels: Of all of these, and of the canvases that they are put together on.
         largest: Pixels of the largest picture on the way.
         read: Bytes that are read.
     """
@@ -114,10 +114,10 @@ class Parts:
         if max(colour.tiles, alpha.tiles) > MAX_TILES or both.read > items.file_size + SHARED_BYTES:
             raise BrokenContainer
         self.decoded_pixels = max(colour.decoded_pixels, alpha.decoded_pixels)
-        codecs = {CODECS[kind] for number in self.pieces if (kind := items[number].kind) in CODECS}
-        if len(codecs) != 1:
-            raise UnknownContainer  # no decoder reads a picture of both
-        self.codec = codecs.pop()
+        kinds = {items[number].kind for number in self.pieces}
+        if len(kinds & CODECS.keys()) != 1 or kinds >= {b"av01", b"iovl"}:
+            raise UnknownContainer  # a picture of both codecs, or an overlay that libavif does not know
+        self.codec = CODECS[(kinds & CODECS.keys()).pop()]
 
     def first_coded(self) -> int:
         """Return the number of the first coded picture that the picture is made of."""
@@ -143,7 +143,7 @@ class Parts:
         self.pieces[number] = pieces = self._items.pieces(item)
         read = sum(piece.stop - piece.start for piece in pieces)
         self._bytes_left -= read
-        if self._bytes_left < 0:
+        if self._bytes_left < 0 or (item.kind in CODECS and not read):
             raise BrokenContainer
         if item.kind in CODECS:
             pixels = self._coded_pixels(item, pieces)
@@ -166,7 +166,9 @@ class Parts:
             raise BrokenContainer
         width, height = item.size()
         canvas_width, canvas_height = _canvas(item.kind, self._items.bytes_of(pieces))
-        load = Load(0, 0, max(width * height, canvas_width * canvas_height), read)
+        canvas = max(width * height, canvas_width * canvas_height)
+        # The outermost canvas is the picture, and its tiles are what is counted; each other is made as well.
+        load = Load(0, canvas if depth else 0, canvas, read)
         for number in inputs:
             load = load.and_of(self._load(number, depth + 1))
         return load

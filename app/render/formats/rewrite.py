@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.render.formats.parts import DERIVED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.render.formats import Codec
     from app.render.formats.items import Item, Items, Property
@@ -28,16 +28,18 @@ def rewrite(items: Items, parts: Parts) -> bytes:
 
     Items are numbered anew from 1, the picture first. Bytes that several of them share are in it once.
     """
-    numbers = {old: new for new, old in enumerate(parts.pieces, 1)}
+    order = [*parts.pieces]
+    numbers = {old: new for new, old in enumerate(order, 1)}
     whole = {parts.base, *(alpha for alpha, whose in parts.alphas.items() if whose == parts.base)}
     kinds, references = b"", b""
     stored: dict[tuple[bytes, bytes], int] = {}
     links = b""
-    for old, new in numbers.items():
+    for new, old in enumerate(order, 1):  # it grows on the way
         item = items[old]
         kinds += _box(b"infe", struct.pack(">IHH4sx", 0x02000000, new, 0, item.kind))
-        references += _references(item, old, numbers, parts)
-        needed = [found for found in item.properties if _is_needed(found, whole=old in whole)][:MAX_LINKS]
+        for kind, targets in _references(item, old, numbers, parts, order):
+            references += _box(kind, struct.pack(f">HH{len(targets)}H", new, len(targets), *targets))
+        needed = _needed(item, whole=old in whole)
         links += struct.pack(">HB", new, len(needed))
         for found in needed:
             index = stored.setdefault((found.kind, found.body), len(stored) + 1)
@@ -46,15 +48,15 @@ def rewrite(items: Items, parts: Parts) -> bytes:
     described = (
         _box(b"hdlr", HANDLER)
         + _box(b"pitm", struct.pack(">IH", 0, numbers[parts.base]))
-        + _box(b"iinf", struct.pack(">IH", 0, len(numbers)) + kinds)
+        + _box(b"iinf", struct.pack(">IH", 0, len(order)) + kinds)
         + (_box(b"iref", bytes(4) + references) if references else b"")
         + _box(
             b"iprp",
-            _box(b"ipco", properties) + _box(b"ipma", struct.pack(">II", 1, len(numbers)) + links),
+            _box(b"ipco", properties) + _box(b"ipma", struct.pack(">II", 1, len(order)) + links),
         )
     )
     brands = _box(b"ftyp", BRANDS[parts.codec])
-    places, payload = _places(items, parts)
+    places, payload = _places(items, parts, order)
     # Of the same length whatever the offsets are, so that these can be counted from its end.
     start = len(brands) + 8 + 4 + len(described) + len(_locations(places, 0)) + 8
     meta = _box(b"meta", bytes(4) + described + _locations(places, start))
@@ -65,41 +67,58 @@ def _box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
 
 
-def _is_needed(found: Property, *, whole: bool) -> bool:
-    if found.kind == b"colr":
-        return found.body.startswith(b"nclx")
-    return found.kind in NEEDED or (found.kind in TURNS and not whole)
+def _needed(item: Item, *, whole: bool) -> list[Property]:
+    """Return the properties that a decoder needs: the first of each kind, since some refuse a second."""
+    first: dict[bytes, Property] = {}
+    turns = []
+    for found in item.properties:
+        if found.kind in NEEDED or (found.kind == b"colr" and found.body.startswith(b"nclx")):
+            first.setdefault(found.kind, found)
+        elif found.kind in TURNS and not whole:
+            turns.append(found)
+    return [*first.values(), *turns][:MAX_LINKS]
 
 
-def _references(item: Item, old: int, numbers: Mapping[int, int], parts: Parts) -> bytes:
-    named: list[tuple[bytes, list[int]]] = []
+def _references(
+    item: Item, old: int, numbers: Mapping[int, int], parts: Parts, order: list[int]
+) -> Iterator[tuple[bytes, list[int]]]:
+    """Find what an item names. What it is made of more than once becomes as many items of the same bytes.
+
+    Decoders refuse to have an item named twice.
+    """
     if item.kind in DERIVED:
-        named.append((b"dimg", [numbers[part] for part in item.inputs()]))
+        made_of: dict[int, None] = {}
+        for part in item.inputs():
+            number = numbers[part]
+            if number in made_of:
+                order.append(part)
+                number = len(order)
+            made_of[number] = None
+        yield b"dimg", list(made_of)
     if old in parts.alphas:
-        named.append((b"auxl", [numbers[parts.alphas[old]]]))
+        yield b"auxl", [numbers[parts.alphas[old]]]
     alpha = next(iter(item.references.get(b"prem", ())), None)
     if alpha is not None and parts.alphas.get(alpha) == old:
-        named.append((b"prem", [numbers[alpha]]))
-    return b"".join(
-        _box(kind, struct.pack(f">HH{len(targets)}H", numbers[old], len(targets), *targets))
-        for kind, targets in named
-    )
+        yield b"prem", [numbers[alpha]]
 
 
-def _places(items: Items, parts: Parts) -> tuple[list[tuple[int, int]], list[bytes]]:
+def _places(
+    items: Items, parts: Parts, order: Sequence[int]
+) -> tuple[list[tuple[int, int]], list[memoryview]]:
     """Return offset and length of each item in the payload, and the payload in pieces."""
-    payload: list[bytes] = []
-    found: dict[tuple[tuple[int, int], ...], tuple[int, int]] = {}
+    payload: list[memoryview] = []
+    known: dict[tuple[tuple[int, int], ...], tuple[int, int]] = {}
     places = []
     end = 0
-    for pieces in parts.pieces.values():
+    for number in order:
+        pieces = parts.pieces[number]
         key = tuple((piece.start, piece.stop) for piece in pieces)
-        if key not in found:
-            content = items.bytes_of(pieces)
-            payload.append(content)
-            found[key] = (end, len(content))
-            end += len(content)
-        places.append(found[key])
+        if key not in known:
+            length = sum(stop - start for start, stop in key)
+            payload += items.views(pieces)
+            known[key] = (end, length)
+            end += length
+        places.append(known[key])
     return places, payload
 
 

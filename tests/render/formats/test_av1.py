@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.render.formats import MAX_PARTS, BrokenContainer
-from app.render.formats.av1 import Streams
+from app.render.formats.av1 import Streams, colours
 from tests import photos
 from tests.photos import PICTURE, READABLE
 
@@ -78,3 +78,42 @@ def test_a_broken_stream_is_broken(stream: bytes) -> None:
 def test_a_stream_without_a_header_announces_nothing() -> None:
     """No header, no size."""
     assert Streams().largest_frame(unit(2, b"")) == (0, 0)
+
+
+# -- colours ---------------------------------------------------------------
+
+P3 = "00001100 00001101"
+"""Primaries 12, transfer 13."""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"000 1 1 00000 {SIZE} 000 000 0 0 1 {P3}",  # as pictures have it
+        f"001 1 1 00000 {SIZE} 000 000 1 1 {P3}",  # the profile without monochrome
+        f"010 1 1 00000 {SIZE} 000 000 1 1 0 1 {P3}",  # 12 bits
+        f"000 0 0 0 0 00000 000000000000 00100 {SIZE} 0 000 0000 0 1 1 000 0 0 1 {P3}",
+        f"000 0 0 0 0 00000 000000000000 00100 {SIZE} 1 0000000 000 0000 1 11 0 0 111 000 0 0 1 {P3}",
+        f"000 0 0 0 0 00000 000000000000 00100 {SIZE} 0 000 0000 1 11 0 1 0 1 111 000 0 0 1 {P3}",
+    ],
+    ids=["picture", "no monochrome", "12 bits", "film", "film with frame ids", "film with forced tools"],
+)
+def test_colours_are_read_from_every_form_of_header(header: str) -> None:
+    """Whatever stands between the size and the colours."""
+    assert colours(unit(2, b"") + unit(1, bits(header) + bytes(8))) == (12, 13)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"",
+        unit(2, b""),
+        unit(1, REDUCED),
+        unit(1, bits(f"000 1 1 00000 {SIZE} 000 000 0 0 0") + bytes(8)),
+        unit(2, b"") * 100 + unit(1, bits(f"000 1 1 00000 {SIZE} 000 000 0 0 1 {P3}") + bytes(8)),
+    ],
+    ids=["nothing", "no header", "cut", "not named", "far back"],
+)
+def test_a_stream_may_name_no_colours(stream: bytes) -> None:
+    """Then there are none."""
+    assert colours(stream) is None
