@@ -227,10 +227,13 @@ def coded_avif(image: Image.Image, *properties: bytes) -> Item:
     """Return a picture as an item of AV1; a grey one has one channel."""
     grey = image.mode == "L"
     sample = save(image, "AVIF", quality=95, subsampling="4:0:0" if grey else "4:4:4", max_threads=1)
-    at = sample.index(b"av1C") - 4
-    configuration = sample[at : at + int.from_bytes(sample[at : at + 4], "big")]
-    described = (configuration, ispe(*image.size), pixi(1 if grey else 3), *properties)
-    return Item(b"av01", sample[sample.rindex(b"mdat") + 4 :], described)
+    return taken_from(sample, image.size, pixi(1 if grey else 3), *properties)
+
+
+def taken_from(sample: bytes, size: tuple[int, int], *properties: bytes) -> Item:
+    """Return the only picture of an AVIF as an item with other properties."""
+    described = (_boxes_of(sample, b"av1C")[0], ispe(*size), *properties)
+    return Item(b"av01", sample.rpartition(b"mdat")[2], described)
 
 
 def coded_heic(*properties: bytes, alpha: bool = False) -> Item:
