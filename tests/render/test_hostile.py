@@ -112,6 +112,15 @@ def _tiles(count: int, body: bytes) -> bytes:
     return heif_files.build({1: heif_files.grid(rows, 100, (6_400, 64 * rows), [*tiles]), **tiles})
 
 
+def _helped(count: int) -> bytes:
+    """Return a grid of as many tiles, each of many properties, and helped by an item of many properties."""
+    busy = replace(AVIF_TILE, properties=AVIF_TILE.properties + (photos.box(b"pasp", bytes(8)),) * 200)
+    tiles = dict.fromkeys(range(2, count + 2), busy)
+    helper = replace(busy, references={b"auxl": [*tiles]})
+    grid = heif_files.grid(count // 100, 100, (6_400, 64 * (count // 100)), [*tiles])
+    return heif_files.build({1: grid, **tiles, **dict.fromkeys(range(5_000, 5_010), helper)})
+
+
 def _overlay(parts: list[int]) -> heif_files.Item:
     payload = struct.pack(">BB4HHH", 0, 0, 0, 0, 0, 0, 128, 64) + bytes(4 * len(parts))
     return heif_files.Item(b"iovl", payload, (heif_files.ispe(128, 64),), {b"dimg": parts})
@@ -191,6 +200,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "AVIF, 5,000 extents to the end": lambda: heif_files.build(
         {1: replace(AVIF_TILE, body=bytes(5_000))}, 1, heif_files.Style(extents=5_000, open_end=True)
     ),
+    "AVIF, 300 tiles of 200 properties, with one helper": lambda: _helped(300),
     "HEIC, overlays of overlays of overlays": lambda: _overlays(3, 100),
     "HEIC, overlays without end": lambda: heif_files.build({1: _overlay([1] * 100)}),
     "HEIC, boxes in boxes": lambda: (

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 IN_FILE, IN_IDAT = 0, 1
 """Ways to say where an item lies: from the file's first byte, or in the box ``idat``. A third, inside of
 another item, is used by nothing that is known, and no decoder reads it."""
+MAX_PROPERTIES = 255
+"""Of one item: as many as one entry can name, and an item has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,10 @@ class Items:
         numbers.read(4 if version else 2)
         items = {}
         for box in self._boxes.inside(iinf, numbers.at - iinf.body):
+            if box.kind != b"infe":
+                continue
             version, _, numbers = self._boxes.full(box)
-            if box.kind != b"infe" or version < 2:
+            if version < 2:
                 continue  # the older form has no kind: it is of no picture
             number = numbers.read(4 if version > 2 else 2)
             protected = numbers.read(2) != 0
@@ -213,6 +217,8 @@ class Items:
                 index = link & (essential - 1)
                 if item and 0 < index <= len(stored):
                     item.properties.append(Property(*stored[index - 1], bool(link & essential)))
+            if item and len(item.properties) > MAX_PROPERTIES:
+                raise BrokenContainer
 
     def _read_groups(self, grpl: Box) -> list[list[int]]:
         groups = []

@@ -104,10 +104,12 @@ class Parts:
             _check_understood(items[number])
         colour = self._load(self.base)
         alpha = Load()
+        seen_through: set[int] = set()
         for number in [self.base, *self.pieces, *names]:
             found = self._alpha_of(number)
             shown = self.base if number in names else number
-            if found is not None and shown not in self.alphas.values():
+            if found is not None and shown not in seen_through:
+                seen_through.add(shown)
                 self.alphas.setdefault(found, shown)
                 alpha = alpha.and_of(self._load(found))
         both = colour.and_of(alpha)

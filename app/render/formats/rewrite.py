@@ -20,7 +20,6 @@ NEEDED = {b"hvcC", b"av1C", b"ispe", b"pixi", b"auxC", b"a1op", b"a1lx", b"lsel"
 """Properties that a decoder is given, beside ``colr`` of numbers: a profile it would only pass on."""
 TURNS = {b"clap", b"irot", b"imir"}
 """Properties that it is given of a part, but not of the picture itself: those are applied after it."""
-MAX_LINKS = 255
 
 
 def rewrite(items: Items, parts: Parts) -> bytes:
@@ -76,7 +75,7 @@ def _needed(item: Item, *, whole: bool) -> list[Property]:
             first.setdefault(found.kind, found)
         elif found.kind in TURNS and not whole:
             turns.append(found)
-    return [*first.values(), *turns][:MAX_LINKS]
+    return [*first.values(), *turns]
 
 
 def _references(

@@ -212,6 +212,14 @@ def test_items_may_share_a_part_of_their_bytes() -> None:
     assert_same(seen(photo), PICTURE)
 
 
+def test_a_layer_may_be_chosen() -> None:
+    """What the properties of layers say is left to the decoder."""
+    layered = (box(b"a1op", b"\0"), box(b"lsel", b"\xff\xff"), box(b"a1lx", bytes(7)))
+    item = replace(with_properties(AVIF_ITEM, *layered), essential=frozenset({b"a1op", b"lsel"}))
+    assert all(kept in read_bmff(build({1: item})).data for kept in layered)
+    assert_same(seen(build({1: item})), PICTURE)
+
+
 def test_an_overlay_and_what_it_is_made_of_are_shown() -> None:
     """Libheif puts pictures of any kind on a canvas."""
     places = struct.pack(">BB4HHHhhhh", 0, 0, 65535, 0, 0, 65535, 300, 160, 10, 20, 20, 90)
