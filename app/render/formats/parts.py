@@ -103,15 +103,7 @@ class Parts:
         for number in names:
             _check_understood(items[number])
         colour = self._load(self.base)
-        alpha = Load()
-        seen_through: set[int] = set()
-        for number in [self.base, *self.pieces, *names]:
-            found = self._alpha_of(number)
-            shown = self.base if number in names else number
-            if found is not None and shown not in seen_through:
-                seen_through.add(shown)
-                self.alphas.setdefault(found, shown)
-                alpha = alpha.and_of(self._load(found))
+        alpha = self._load_alphas(names)
         both = colour.and_of(alpha)
         if max(colour.tiles, alpha.tiles) > MAX_TILES or both.read > items.file_size + SHARED_BYTES:
             raise BrokenContainer
@@ -124,6 +116,19 @@ class Parts:
     def first_coded(self) -> int:
         """Return the number of the first coded picture that the picture is made of."""
         return next(number for number in self.pieces if self._items[number].kind in CODECS)
+
+    def _load_alphas(self, names: Sequence[int]) -> Load:
+        """Return the load of the transparency of the picture and of its parts, and keep it: one for each."""
+        load = Load()
+        done: set[int] = set()
+        for number in [self.base, *self.pieces, *names]:
+            shown = self.base if number in names else number
+            alpha = self._alpha_of(number)
+            if alpha is not None and shown not in done:
+                done.add(shown)
+                self.alphas.setdefault(alpha, shown)
+                load = load.and_of(self._load(alpha))
+        return load
 
     def _alpha_of(self, number: int) -> int | None:
         for helper in self._items.helpers(number):
@@ -192,8 +197,7 @@ def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
     # Version, flags; rows and columns of a grid, four colours of 16 bits of an overlay; width and height.
     at = 4 if kind == b"grid" else 10
     wide = 4 if payload[1:2] and payload[1] & 1 else 2
-    if len(payload) < at + 2 * wide:
+    width, height = payload[at : at + wide], payload[at + wide : at + 2 * wide]
+    if len(height) < wide:
         raise BrokenContainer
-    return int.from_bytes(payload[at : at + wide], "big"), int.from_bytes(
-        payload[at + wide : at + 2 * wide], "big"
-    )
+    return int.from_bytes(width, "big"), int.from_bytes(height, "big")
