@@ -7,12 +7,13 @@ here as one of ours.
 from __future__ import annotations
 
 import io
-from contextlib import contextmanager
-from dataclasses import dataclass
+import zlib
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pi_heif  # type: ignore[import-untyped]  # comes without types
-from PIL import Image
+from PIL import Image, ImageChops
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -31,19 +32,21 @@ from app.errors import (
 from app.render.colourspace import ColourSpace
 from app.render.formats import FORMAT_NAMES, READ_FORMATS, Codec, Container, UnknownContainer
 from app.render.formats.bmff import read_bmff
-from app.render.formats.gif import read_gif
-from app.render.formats.jpeg import read_jpeg
-from app.render.formats.png import read_png
+from app.render.formats.gif import lend_end, read_gif
+from app.render.formats.jpeg import cut_to_picture, read_jpeg
+from app.render.formats.png import read_png, rows_alone
 from app.render.formats.webp import read_webp
 from app.render.tone import HighRange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from PIL.ImageFile import ImageFile
 
     from app.render.limits import Limits
 
+STRIP = 256
+"""Rows of a picture that are copied at once, where a copy of all of it would take too much memory."""
 DRAFT_SCALES = (8, 4, 2)
 """What libjpeg can divide both sides by while it decodes."""
 
@@ -55,6 +58,9 @@ _READERS: Mapping[Codec, Callable[[bytes], Container]] = {
     "heif": read_bmff,
     "gif": read_gif,
 }
+
+_MENDERS: Mapping[Codec, Callable[[Container], Container]] = {"jpeg": cut_to_picture, "gif": lend_end}
+"""What gives a file an end over which its decoder stumbled, and a probe to see how much it had."""
 
 
 @dataclass(frozen=True)
@@ -162,19 +168,62 @@ def _as_photo_errors() -> Iterator[None]:
 
 
 def _decode_pillow(container: Container, enough: float, limits: Limits) -> Photo:
+    if container.probe is None:
+        try:
+            return _decode_file(container, enough, limits)
+        except OSError:
+            if container.codec not in _MENDERS:
+                raise
+            container = _MENDERS[container.codec](container)
+    return _decode_without_end(container, enough, limits)
+
+
+def _decode_without_end(container: Container, enough: float, limits: Limits) -> Photo:
+    """Decode a file that lacks its end, and see whether the rows that it has to have are in it.
+
+    That is seen at one scale, whatever the avatar's size: what a photo lacks must not depend on it. The
+    decodings follow one another, so that no more memory is taken than for any file.
+    """
+    probe = container.probe
+    if probe is None:
+        raise PhotoDamaged
+    noisy = replace(container, data=probe.data)
+    expected = _checksum(_decode_file(noisy, probe.scale, limits), probe.rows)
+    photo = _decode_file(container, probe.scale, limits)
+    if _checksum(photo, probe.rows) != expected:
+        raise PhotoDamaged
+    if probe.scale >= min(enough, 1):
+        return photo
+    del photo
+    return _decode_file(container, enough, limits)
+
+
+def _checksum(photo: Photo, rows: int) -> int:
+    """Return a checksum of the first rows, which are counted at full scale."""
+    image = photo.image
+    sum_, end = 0, rows * image.height // photo.height
+    for top in range(0, end, STRIP):
+        sum_ = zlib.crc32(image.crop((0, top, image.width, min(top + STRIP, end))).tobytes(), sum_)
+    return sum_
+
+
+def _decode_file(container: Container, enough: float, limits: Limits) -> Photo:
     with _open(container) as file:
         width, height = file.size
         _check_size(width, height, limits, streams=container.streams)
         if isinstance(file, JpegImageFile):
             divisor = _draft_divisor(width * height, enough, limits)
             file.draft(None, (-(-width // divisor), -(-height // divisor)))
-        file.load()
-        in_plain_mode(file.crop((0, 0, 1, 1)))  # whether it can be done, while errors are still the photo's
-        image: Image.Image = file
+        image = _load(file, container)
+        in_plain_mode(image.crop((0, 0, 1, 1)))  # whether it can be done, while errors are still the photo's
+        profile = _colours(image, container)
         if container.crop:
             width, height = _check_crop(container.crop, file.size, limits)
-            image = file.crop(container.crop)
-        return Photo(image, width, height, container.orientation, _colours(image, container))
+            image = image.crop(container.crop)
+        if container.place is not None:
+            width, height = container.width, container.height
+            image = _placed(image, container.place, (width, height))
+        return Photo(image, width, height, container.orientation, profile)
 
 
 def _check_crop(crop: tuple[int, int, int, int], size: tuple[int, int], limits: Limits) -> tuple[int, int]:
@@ -197,6 +246,91 @@ def _colours(image: Image.Image, container: Container) -> bytes | None:
     if named and named.is_high_range:
         return HighRange.measured(named, image).profile()
     return profile or (named.profile() if named else None)
+
+
+def _load(file: ImageFile, container: Container) -> Image.Image:
+    """Decode all of a picture's pixels."""
+    if container.codec != "png":
+        file.load()
+        return file
+    key = container.key or ()
+    if len(key) > 1:
+        return _load_keyed(container, key)
+    image = _load_rows(container)
+    if key:
+        image.info["transparency"] = key[0]
+    return image
+
+
+def _load_rows(container: Container, raw_mode: str = "") -> Image.Image:
+    """Decode a PNG, also one whose compressed data has no right end behind the last row.
+
+    Args:
+        container: From :func:`read_png`.
+        raw_mode: How its samples are to be taken, where that is not as they are.
+    """
+    file = _open_as(container, raw_mode)
+    try:
+        file.load()
+    except OSError:
+        rows = rows_alone(container.data)
+        if rows is None:
+            raise
+        file = _open_as(replace(container, data=rows), raw_mode)
+        with suppress(OSError):
+            file.load()
+        file.tile = []  # nothing is left to decode
+    return file
+
+
+def _open_as(container: Container, raw_mode: str) -> ImageFile:
+    file = _open(container)
+    if raw_mode:
+        file.tile = [tile._replace(args=raw_mode) for tile in file.tile]
+    return file
+
+
+def _load_keyed(container: Container, key: Sequence[int]) -> Image.Image:
+    """Decode an RGB picture of 16 bits, of which one colour is transparent, as RGBA.
+
+    The decoder keeps the upper byte of each value. The lower ones are decoded apart: a reader of the other
+    byte order takes them for the upper ones.
+    """
+    transparent = _equal(_load_rows(container, "RGB;16L"), [value & 0xFF for value in key])
+    image = _load_rows(container)
+    transparent = ImageChops.darker(transparent, _equal(image, [value >> 8 for value in key]))
+    image.putalpha(ImageChops.invert(transparent))
+    return image
+
+
+def _equal(image: Image.Image, colour: Sequence[int]) -> Image.Image:
+    """Return 255 where a picture has that colour, elsewhere 0."""
+    found = Image.new("L", image.size, 255)
+    for band, value in enumerate(colour):
+        channel = image.getchannel(band).point([255 * (level == value) for level in range(256)])
+        found = ImageChops.darker(found, channel)
+    return found
+
+
+def _placed(image: Image.Image, place: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """Return a picture on its canvas, which around it is transparent; or white, where the picture is opaque.
+
+    White is what everything transparent comes to lie on; without transparency a picture is resized faster.
+
+    Raises:
+        PhotoDamaged: It is larger than its headers said, and reaches over the canvas.
+    """
+    left, top = place
+    if left + image.width > size[0] or top + image.height > size[1]:
+        raise PhotoDamaged
+    if image.size == size:
+        return image
+    mode, around = ("RGBA", (255, 255, 255, 0)) if image.has_transparency_data else ("RGB", (255, 255, 255))
+    canvas = Image.new(mode, size, around)
+    for row in range(0, image.height, STRIP):
+        strip = image.crop((0, row, image.width, min(row + STRIP, image.height)))
+        canvas.paste(in_plain_mode(strip).convert(mode), (left, top + row))
+    return canvas
 
 
 def _open(container: Container) -> ImageFile:
@@ -231,15 +365,26 @@ def _draft_divisor(pixels: int, enough: float, limits: Limits) -> int:
 def in_plain_mode(image: Image.Image) -> Image.Image:
     """Return a decoded picture, or a piece of it, as L, RGB, RGBA or CMYK: no palette, no key, no 16 bits."""
     if image.mode.startswith("I"):
-        colour = image.info.get("transparency")
+        key = image.info.get("transparency")
+        if key is not None:
+            return _keyed_grey(image, key)
         image = image.point(lambda value: value / 256).convert("L")
-        if colour is not None:
-            image.info["transparency"] = colour
     if image.has_transparency_data:
         return image if image.mode == "RGBA" else image.convert("RGBA")
     if image.mode in {"L", "RGB", "CMYK"}:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _keyed_grey(image: Image.Image, key: int) -> Image.Image:
+    """Return a grey picture of 16 bits, of which one shade is transparent, as RGBA."""
+    # Two channels of 8 bits lie in memory as one of 16 does, the lower byte first.
+    bytes_ = Image.frombytes("LA", image.size, image.convert("I;16").tobytes())
+    lower, upper = bytes_.split()
+    transparent = ImageChops.darker(_equal(lower, [key & 0xFF]), _equal(upper, [key >> 8]))
+    grey = upper.convert("RGB")
+    grey.putalpha(ImageChops.invert(transparent))
+    return grey
 
 
 def _decode_heif(container: Container, limits: Limits) -> Photo:

@@ -73,6 +73,21 @@ of nothing but headers costs 10 ms and not the seconds that 40 MB of them would.
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """How to tell what a file without its end lacks: what is in it comes out the same, whatever follows.
+
+    Attributes:
+        data: The file as a decoder is given it, but with noise where the end is missing.
+        rows: Stored rows, from the top, that have to be in the file; they come out alike from both.
+        scale: At which noise is sure to be seen.
+    """
+
+    data: bytes
+    rows: int
+    scale: float = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A photo's file, understood but not decoded.
 
@@ -88,6 +103,10 @@ class Container:
         crop: Left, top, right and bottom of the part of the decoded picture that is the photo, where that is
             not all of it. ``width`` and ``height`` are of the part.
         decoded_pixels: What the decoder will have to make, where that is more than the photo has.
+        place: Where on a canvas of ``width`` x ``height`` the picture lies (left, top), where it may be
+            smaller: an animation's first frame. Around it everything is transparent.
+        key: The one colour that is transparent, of 16 bits a channel, where a decoder would compare fewer.
+        probe: Where the file lacks its end.
     """
 
     codec: Codec
@@ -100,6 +119,9 @@ class Container:
     data: bytes
     crop: tuple[int, int, int, int] | None = None
     decoded_pixels: int = 0
+    place: tuple[int, int] | None = None
+    key: tuple[int, ...] | None = None
+    probe: Probe | None = None
 
 
 class BrokenContainer(Exception):
