@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from app.render.avatar import make_avatar
+from app.render.colour import to_srgb
+from app.render.crop import STORED, TURNS
+from app.render.decode import decode, identify, in_plain_mode
+from app.render.limits import Limits
 from app.render.overlay import Overlay, Overlays
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from app.frames import FrameLibrary
+
+
+def on_white(photo: bytes) -> NDArray[Any]:
+    """Return every pixel of a photo as it is to be seen: upright, in sRGB, on white."""
+    read = decode(identify(photo, Limits()), 1, Limits())
+    image = to_srgb(in_plain_mode(read.image), read.profile)
+    turn = TURNS[STORED[read.orientation]]
+    return np.asarray(image if turn is None else image.transpose(turn))
 
 
 class _ClearOverlays:

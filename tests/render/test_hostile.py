@@ -158,6 +158,10 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "JPEG, 20 MB of fill bytes": lambda: JPEG[:2] + b"\xff" * 20_000_000 + JPEG[2:],
     "JPEG, 20 MB of stuffing": lambda: JPEG[:2] + b"\xff\0" * 10_000_000 + JPEG[2:],
     "JPEG, 20 MB of restart markers": lambda: JPEG[:-200] + b"\xff\xd0" * 10_000_000 + b"\xff\xd9",
+    "JPEG, 20 MB of restart markers and no end": lambda: JPEG[:-2] + b"\xff\xd0" * 10_000_000,
+    "JPEG, 20 MB of zeros and no end": lambda: JPEG[:-2] + bytes(20_000_000),
+    "JPEG, 20 MB of markers and no end": lambda: PROGRESSIVE[:-2] + b"\xff\xfe\0\2" * 5_000_000,
+    "JPEG, 28 scans and no end": lambda: _scans(MAX_SCANS - 10)[:-2],
     "JPEG, 20 MB after the end": lambda: JPEG + random.Random(1).randbytes(20_000_000),  # noqa: S311
     "PNG, zTXt of 100 MB": lambda: photos.with_png_chunks(
         PNG, photos.png_chunk(b"zTXt", b"a\0\0" + _zeros(100_000_000))
@@ -170,11 +174,22 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         *[photos.png_chunk(kind, b"\0\0" + _zeros(1_000_000)) for kind in (b"iCCP", b"zTXt", b"iTXt")]
         * 6_300,
     ),
+    "PNG, 35 MB of nothing packed": lambda: photos.png(64, 64, 2, 8, b"").replace(
+        photos.png_chunk(b"IDAT", zlib.compress(b"")),
+        photos.png_chunk(b"IDAT", b"\x78\x9c" + b"\0\0\0\xff\xff" * 7_000_000),
+    ),
+    "PNG, 100 MB behind the picture and no end": lambda: photos.png(
+        64, 64, 2, 8, bytes(64 * 193 + 100_000_000)
+    )[:-20],
     "PNG, 3,000,000 chunks": lambda: photos.with_png_chunks(
         PNG, *[photos.png_chunk(b"IDAT", b"")] * 3_000_000
     ),
     "PNG, 100 MB behind the picture": lambda: photos.png(64, 64, 2, 8, bytes(64 * 193 + 100_000_000)),
     "GIF, 10,000 frames": lambda: GIF[:-1] + GIF[GIF_PICTURE:-1] * 10_000 + b";",
+    "GIF, 20,000,000 blocks and no end": lambda: (
+        GIF[: GIF.index(b"\0", GIF_PICTURE + 10)] + b"\1a" * 19_000_000
+    ),
+    "GIF, a large screen": lambda: GIF[:6] + struct.pack("<HH", 7_700, 7_700) + GIF[10:],
     "GIF, 20 MB of comments": lambda: GIF[:GIF_PICTURE] + b"!\xfe\1a\0" * 4_000_000 + GIF[GIF_PICTURE:],
     "GIF, 20 MB of one comment": lambda: (
         GIF[:GIF_PICTURE] + b"!\xfe" + b"\1a" * 10_000_000 + b"\0" + GIF[GIF_PICTURE:]
