@@ -60,7 +60,8 @@ def fail(error: RibbonsError) -> NoReturn:
     """Say what was wrong in the reader's language; end with the exit code that says whose fault it was."""
     language = reader_language()
     click.echo(error.text(language), err=True)
-    if error.hint and not isinstance(error, RequestError | PhotoError):  # whose hints speak of requests
+    # The hints of these speak of requests, and of code points.
+    if error.hint and not isinstance(error, RequestError | PhotoError | SpecError):
         click.echo(error.hint_text(language), err=True)
     if isinstance(error, InvalidSpec):
         for problem in error.problems:

@@ -203,6 +203,11 @@ FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
 OWN_WORDS = "slogan"
 """The field in which supporters write themselves: what is wrong with it is told in their terms."""
 
+_UNSEEN = mark(
+    "Your words contain invisible characters that cannot be drawn. Type your words instead of pasting them."
+)
+_CODES = mark("Their code points: {codes}.")
+
 _OWN_WORDS_TOO_LONG = mark("Your words may have at most {maximum} characters. Shorten them.")
 
 
@@ -227,9 +232,13 @@ class FieldProblem:
 
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return a sentence for the reader."""
-        is_own = self.field == OWN_WORDS and self.kind == "too_long"
-        text = _OWN_WORDS_TOO_LONG if is_own else FIELD_TEXTS[self.kind]
-        return _told(text, dict(self.params), language)
+        params = dict(self.params)
+        text = FIELD_TEXTS[self.kind]
+        if self.field == OWN_WORDS and self.kind == "too_long":
+            text = _OWN_WORDS_TOO_LONG
+        elif self.kind == "not_text" and not params["characters"]:
+            text = _UNSEEN
+        return _told(text, params, language)
 
 
 class SpecError(RibbonsError):
@@ -256,6 +265,11 @@ class InvalidSpec(SpecError):
         told = [problem.text(language) for problem in self.problems if problem.field == OWN_WORDS]
         return " ".join(dict.fromkeys(told)) or super().text(language)
 
+    def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
+        """Return the code points of characters that cannot be drawn, where there are some."""
+        told = [_told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
+        return " ".join(told) or None
+
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)
 
@@ -269,11 +283,19 @@ class SloganDoesNotFit(SpecError):
 
 
 class MissingGlyphs(SpecError):
-    """Params: ``characters`` (the ones that no font of the frame can draw)."""
+    """Params: ``characters`` (the signs that no font of the frame can draw), ``codes`` (their code points).
+
+    The signs are named as readers see them; there are none where nobody sees them.
+    """
 
     code = "missing_glyphs"
     title = mark("Characters without a glyph")
     detail = mark("This frame cannot draw these characters: {characters:spaced}. Take them out.")
+    hint = _CODES
+
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return which signs to take out, or what to do about those that cannot be seen."""
+        return super().text(language) if self.params["characters"] else _told(_UNSEEN, self.params, language)
 
 
 # -- frames ----------------------------------------------------------------

@@ -53,6 +53,18 @@ class Line(_Table):
     end: Point
 
 
+class Fallback(_Table):
+    """A font for words that a text's own fonts cannot write.
+
+    Attributes:
+        font: File below the fonts folder.
+        scale: Its size beside the text's first font, so that letters are as high in both.
+    """
+
+    font: str
+    scale: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+
+
 class LocalisedText(_Table):
     """What a text says in one language, and how its setting differs there.
 
@@ -78,7 +90,7 @@ class Text(_Table):
         name: Unique in its frame.
         custom: A supporter's own slogan goes here.
         fill: ``#rrggbb``.
-        fonts: Files below the fonts folder; for each character the first one that has it is used.
+        fonts: Files below the fonts folder, the preferred one first.
         largest: Type size, in units per em, that short text is set at.
         smallest: Type size below which text is refused.
         above: How far ink may rise above the baseline.
@@ -114,11 +126,12 @@ class Text(_Table):
                 raise ValueError(f"{self.name}, {language}: smallest is larger than largest")
         return self
 
-    def style(self, language: str) -> TextStyle:
+    def style(self, language: str, fallback: tuple[Fallback, ...] = ()) -> TextStyle:
         """Return how text in ``language`` is set: the text's own values under the language's overrides."""
         text = self.languages[language]
         return TextStyle(
             fonts=text.fonts or self.fonts,
+            fallback=fallback,
             largest=text.largest or self.largest,
             smallest=text.smallest or self.smallest,
             above=self.above,
@@ -133,6 +146,7 @@ class TextStyle(_Table):
     """How one line of text is to be set. Lengths in units; see :class:`Text` and :class:`LocalisedText`."""
 
     fonts: tuple[str, ...]
+    fallback: tuple[Fallback, ...] = ()
     largest: float
     smallest: float
     above: float
@@ -156,6 +170,7 @@ class _FrameFile(_Table):
     title: dict[str, str]
     description: dict[str, str]
     face: Face
+    fallback: tuple[Fallback, ...] = ()
     text: Annotated[tuple[Text, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -180,6 +195,7 @@ class Frame:
         title: By language; at least ``ar`` and ``en``.
         description: By language, one sentence; at least ``ar`` and ``en``.
         face: The circle kept free for a face.
+        fallback: Fonts for words that the texts' own cannot write, the preferred one first.
         texts: Where words go.
         artwork: The SVG, as text.
         revision: Hex digest of everything the frame's picture depends on: its files and its fonts' bytes.
@@ -202,6 +218,7 @@ class Frame:
         self.title = file.title
         self.description = file.description
         self.face = file.face
+        self.fallback = file.fallback
         self.texts = file.text
         self.fonts_folder = fonts_folder
         self.revision = self._digest(source)
@@ -216,6 +233,10 @@ class Frame:
         """Whether a supporter may write their own slogan."""
         return any(text.custom for text in self.texts)
 
+    def style(self, text: Text, language: str) -> TextStyle:
+        """Return how one of its texts is set in a language."""
+        return text.style(language, self.fallback)
+
     def font_path(self, name: str) -> Path:
         """Return the file of a font that the frame names."""
         return self.fonts_folder / name
@@ -224,6 +245,7 @@ class Frame:
         digest = hashlib.sha256(source)
         digest.update(self.artwork.encode())
         fonts = {font for text in self.texts for lang in text.languages for font in text.style(lang).fonts}
+        fonts |= {fallback.font for fallback in self.fallback}
         for font in sorted(fonts):
             path = self.font_path(font)
             if not path.is_relative_to(self.fonts_folder) or ".." in path.parts or not path.is_file():

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from app.errors import FieldProblem, FrameNotFound, InvalidSpec
+from app.texts.signs import code_points, signs_with
 from app.words import compose
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def _normalise_slogan(value: object) -> object:
     refused = {"C", "M"} if shown == {"M"} else {"C"}  # harakat and accents need a letter to stand on
     undrawable = {character for character in kinds if kinds[character] in refused} - _TAKEN
     if undrawable:
-        codes = tuple(f"U+{ord(character):04X}" for character in kinds if character in undrawable)
-        raise PydanticCustomError("not_text", "not text", {"characters": codes})
+        codes = code_points("".join(character for character in kinds if character in undrawable))
+        seen = {"characters": signs_with(text, undrawable), "codes": codes}
+        raise PydanticCustomError("not_text", "not text", seen)
     return text if shown else None
 
 
@@ -216,7 +218,7 @@ def _field_problem(error: ErrorDetails) -> FieldProblem:
         case "string_too_long":
             return FieldProblem.of(name, "too_long", maximum=error["ctx"]["max_length"])
         case _:
-            return FieldProblem.of(name, "not_text", characters=error["ctx"]["characters"])
+            return FieldProblem.of(name, "not_text", **error["ctx"])
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

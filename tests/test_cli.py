@@ -122,6 +122,9 @@ def test_a_failure_leaves_an_earlier_avatar_as_it_was(tmp_path: Path, photo: Pat
     out = tmp_path / "out.jpg"
     out.write_bytes(b"an earlier avatar")
     assert ribbons("make", photo, "-o", out, "--slogan", "水").exit_code == 2
+    told = ribbons("make", photo, "-o", out, "--slogan", "حر \U0001f1f5\U0001f1f8").output
+    assert "\U0001f1f5\U0001f1f8" in told
+    assert "U+" not in told
     assert out.read_bytes() == b"an earlier avatar"
 
 

@@ -127,6 +127,19 @@ def test_a_font_must_be_in_the_fonts_folder(folder: Path, root: Path, font: str)
     assert reason(folder, root / "fonts") == f"there is no font {font}"
 
 
+def test_a_fallback_must_be_in_the_fonts_folder(folder: Path, root: Path) -> None:
+    """It is found missing when the frame is loaded, not with the first Kurdish slogan."""
+    edit(folder, "noto-sans/NotoSans_900Black.ttf", "../frames/portrait.png")
+    assert reason(folder, root / "fonts") == "there is no font ../frames/portrait.png"
+
+
+@pytest.mark.parametrize("scale", ["0", "0.49", "2.01", "nan"])
+def test_a_fallback_of_another_size_altogether_is_refused(folder: Path, root: Path, scale: str) -> None:
+    """Its letters are to stand beside those of the text's own fonts."""
+    edit(folder, "scale = 0.92", f"scale = {scale}")
+    assert "fallback.0.scale" in reason(folder, root / "fonts")
+
+
 def test_smallest_above_largest_is_refused(folder: Path, root: Path) -> None:
     """Sizes that no text could meet are refused."""
     text = (folder / "frame.toml").read_text(encoding="utf-8")
@@ -159,3 +172,13 @@ def test_the_revision_follows_every_file(folder: Path, root: Path) -> None:
     svg = folder / "artwork.svg"
     svg.write_text(svg.read_text(encoding="utf-8") + "<!-- touched -->", encoding="utf-8")
     assert Frame(folder, root / "fonts").revision != before
+
+
+def test_the_revision_follows_the_fallback(folder: Path, root: Path, tmp_path: Path) -> None:
+    """Words of a supporter are drawn with it, and their overlay is kept under the revision."""
+    fonts = tmp_path / "fonts"
+    shutil.copytree(root / "fonts", fonts)
+    before = Frame(folder, fonts).revision
+    with (fonts / "noto-sans/NotoSans_900Black.ttf").open("ab") as file:
+        file.write(b"\0")
+    assert Frame(folder, fonts).revision != before

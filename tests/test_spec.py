@@ -193,12 +193,19 @@ def test_sixty_letters_in_any_spelling_are_not_too_long(frames: FrameLibrary) ->
 
 
 def test_what_cannot_be_drawn_is_named(frames: FrameLibrary) -> None:
-    """A slogan with a character that nobody sees is refused with the character's code."""
-    with pytest.raises(InvalidSpec) as caught:
-        parse_spec([("slogan", "حر\x07ية")], frames)
-    (problem,) = caught.value.problems
-    assert "U+0007" in problem.text("en")
-    assert "U+0007" in problem.text("ar")
+    """Who reads is shown the sign itself, or told that it cannot be seen; who programs gets code points."""
+    for slogan, codes, sign in (
+        ("حر\x07ية", "U+0007", ""),
+        ("حر\ue000ية", "U+E000", "\ue000"),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e007f", "U+E0067", "\U0001f3f4\U000e0067\U000e0062\U000e007f"),
+        ("\u064e\u064f", "U+064E, U+064F", "\u25cc\u064e\u2069 \u2068\u25cc\u064f"),
+    ):
+        with pytest.raises(InvalidSpec) as caught:
+            parse_spec([("slogan", slogan)], frames)
+        assert codes in str(caught.value.hint_text("en"))
+        for language in ("en", "ar"):
+            assert "U+" not in caught.value.text(language)
+            assert sign in caught.value.text(language)
 
 
 @pytest.mark.parametrize(("given", "size"), [("٦٤٠", 640), ("۶۴۰", 640)])

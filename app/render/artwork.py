@@ -67,7 +67,7 @@ def set_text(frame: Frame, text: Text, language: str, slogan: str | None = None)
         MissingGlyphs: It holds characters that the fonts lack.
     """
     own = slogan if text.custom else None
-    return set_slogan(own or text.languages[language].slogan, text.style(language), frame.fonts_folder)
+    return set_slogan(own or text.languages[language].slogan, frame.style(text, language), frame.fonts_folder)
 
 
 def path_element(outline: Outline, fill: str) -> str:

@@ -18,6 +18,7 @@ from app.render.artwork import (
     set_text,
 )
 from app.render.avatar import make_avatar
+from app.render.text.shaping import Font, Item, Segment, lay_out
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
     from app.frames import Frame, Text
     from app.render.overlay import Overlays
+
+ALIKE = {"high": 0.05, "heavy": 0.15}
+"""How far the letters of a fallback may be from a text's own, as fractions of these: in height, and in the
+width of a stem. An eye sees more than that side by side."""
+
+_STEMS = {
+    "ا": Segment(rtl=True, script="Arab", language="ar"),
+    "l": Segment(rtl=False, script="Latn", language="en"),
+}
+"""Letters of one upright stem, as high as letters are: in height and width of their ink two faces compare."""
 
 PROOF_SIZE = 500
 """Side of the raster that a frame is proved on; one pixel is two units."""
@@ -44,14 +55,14 @@ def check_frame(frame: Frame) -> list[str]:
 
     Proved are: the artwork is safe and draws, every slogan in every language fits and has all its glyphs,
     text stays inside the circle and has a contrast of at least 4.5:1 with its ground over any photo, and
-    neither covers the face.
+    neither covers the face; and the fallback is as high and as heavy as the texts' own first font.
     """
     try:
         check_artwork(frame)
         bare = rasterise(frame.artwork, PROOF_SIZE, frame.id)
     except RibbonsError as exc:
         return [str(exc)]
-    findings = list(_check_face(frame, bare.getchannel("A"), "artwork"))
+    findings = [*_check_face(frame, bare.getchannel("A"), "artwork"), *_check_fallback(frame)]
     for language in frame.languages:
         for text in frame.texts:
             findings += _check_text(frame, text, language, bare)
@@ -72,6 +83,39 @@ def _check_text(frame: Frame, text: Text, language: str, bare: Image.Image) -> I
     contrast = min(_contrast(text.fill, _ground(bare, photo), ink) for photo in ("#000000", "#ffffff"))
     if contrast < CONTRAST:
         yield f"{name}: contrast with the ground is {contrast:.1f}:1, less than {CONTRAST}:1"
+
+
+def _check_fallback(frame: Frame) -> Iterator[str]:
+    """Compare each fallback with the texts' first fonts, in the stems of the letters that both have."""
+    for own_name in dict.fromkeys(text.fonts[0] for text in frame.texts):
+        own = _stems(Font(frame.font_path(own_name)))
+        for fallback in frame.fallback:
+            font = Font(frame.font_path(fallback.font), fallback.scale)
+            if not font.characters:
+                yield f"fallback {fallback.font}: this is no font"
+            stems = _stems(font)
+            for letter in own.keys() & stems.keys():
+                findings = _unlike(stems[letter], own[letter], fallback.scale)
+                yield from (f"fallback {fallback.font}: {finding} {own_name}" for finding in findings)
+
+
+def _unlike(stem: tuple[float, float], own: tuple[float, float], scale: float) -> Iterator[str]:
+    heavy, high = (size / own_size for size, own_size in zip(stem, own, strict=True))
+    if abs(high - 1) > ALIKE["high"]:
+        yield f"scale = {scale / high:.2f} would make it as high as"
+    if abs(heavy / high - 1) > ALIKE["heavy"]:
+        yield f"as high, its stems would be {heavy / high:.0%} as heavy as those of"
+
+
+def _stems(font: Font) -> dict[str, tuple[float, float]]:
+    """Return the width and the height, in ems, of each letter of :data:`_STEMS` that a font has."""
+    found = {}
+    for letter, segment in _STEMS.items():
+        if font.draws(letter, segment):
+            left, bottom, right, top = lay_out([Item(letter, 0, 1, segment, font)]).box
+            if right > left:
+                found[letter] = (right - left, top - bottom)
+    return found
 
 
 def _reaches_edge(ink: Image.Image) -> bool:

@@ -44,6 +44,24 @@ def test_a_missing_glyph_is_found(folder: Path, root: Path) -> None:
     assert "水" in findings(folder, root, "الحرية للأسرى", "الحرية 水")
 
 
+@pytest.mark.parametrize(
+    ("replacement", "finding"),
+    [
+        ('"amiri/Amiri_700Bold.ttf", scale = 0.99', "64% as heavy as those of cairo/Cairo_900Black.ttf"),
+        (
+            '"noto-kufi-arabic/NotoKufiArabic_900Black.ttf", scale = 1',
+            "scale = 0.92 would make it as high as",
+        ),
+        ('"cairo/OFL.txt", scale = 1', "fallback cairo/OFL.txt: this is no font"),
+    ],
+)
+def test_a_fallback_unlike_the_texts_own_font_is_found(
+    folder: Path, root: Path, replacement: str, finding: str
+) -> None:
+    """Letters of another height or weight would look like a mistake beside the others."""
+    assert finding in findings(folder, root, r'"noto-kufi[^"]*", scale = 0.92', replacement)
+
+
 def test_weak_contrast_is_found(folder: Path, root: Path) -> None:
     """Red words on red are reported."""
     assert "contrast with the ground is" in findings(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from app.frames import Frame
+    from app.frames import Fallback, Frame
     from app.spec import AvatarSpec
 
 WIDTH, HEIGHT = 1080, 1920
@@ -108,6 +108,7 @@ class _Type:
     """What a line is set in."""
 
     fonts: tuple[str, ...]
+    fallback: tuple[Fallback, ...]
     fonts_folder: Path
     language: str
 
@@ -119,6 +120,7 @@ class _Type:
         side = MARGIN / _SCALE
         style = TextStyle(
             fonts=self.fonts,
+            fallback=self.fallback,
             largest=size / _SCALE,
             smallest=1,
             above=UNITS,
@@ -145,7 +147,7 @@ def _words(frame: Frame, spec: AvatarSpec, address: str) -> Iterator[str]:
     name = re.sub(r"^https?://|/+$", "", address)
     if name:
         # A frame names its boldest typeface first, for the slogan; this is to be quieter.
-        quiet = _Type(frame.texts[0].fonts[::-1], frame.fonts_folder, "en")
+        quiet = _Type(frame.texts[0].fonts[::-1], frame.fallback, frame.fonts_folder, "en")
         yield _at(ADDRESS_BASELINE, quiet.set(_LEFT_TO_RIGHT_MARK + name, ADDRESS_SIZE), SOFT_INK)
 
 
@@ -158,7 +160,9 @@ def _at(baseline: float, line: Outline, fill: str) -> str:
 def _set_texts(frame: Frame, spec: AvatarSpec) -> list[Outline]:
     """Set what the avatar says: a slogan in as few lines as are read with ease, or each text of the frame."""
     texts = [text for text in frame.texts if text.custom] if spec.slogan else frame.texts
-    types = [_Type(text.style(spec.lang).fonts, frame.fonts_folder, spec.lang) for text in texts]
+    types = [
+        _Type(text.style(spec.lang).fonts, frame.fallback, frame.fonts_folder, spec.lang) for text in texts
+    ]
     slogans = [spec.slogan or text.languages[spec.lang].slogan for text in texts]
     if len(texts) > 1:
         return _set_in_room(list(zip(slogans, types, strict=True)), [LARGEST] * len(texts))

@@ -21,6 +21,7 @@ from app.render.text.bend import ink_box
 from app.render.text.bidi import bidi_classes, first_strong, visual_runs
 from app.render.text.tokens import resolve_tokens
 from app.texts.languages import RIGHT_TO_LEFT
+from app.texts.signs import code_points, signs_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -84,6 +85,7 @@ def itemise(text: str, language: str, stack: FontStack) -> list[Item]:
     base = base_direction(text, language)
     text, classes = resolve_tokens(text)
     scripts = _scripts(text)
+    stack.settle(text, _inherit(scripts, 0, len(text)), language)
     items: list[Item] = []
     for run in visual_runs(text, base, classes):
         rtl = run.level % 2 == 1
@@ -96,8 +98,8 @@ def itemise(text: str, language: str, stack: FontStack) -> list[Item]:
             start = end
         items += reversed(in_run) if rtl else in_run
     if stack.missing:
-        missing = (character for character in dict.fromkeys(text) if character in stack.missing)
-        raise MissingGlyphs(characters=tuple(map(_describe, missing)))
+        missing = "".join(character for character in text if character in stack.missing)
+        raise MissingGlyphs(characters=signs_with(text, stack.missing), codes=code_points(missing))
     return items
 
 
@@ -158,29 +160,62 @@ class FontStack:
 
     def __init__(self, fonts: Sequence[Font]) -> None:
         self._fonts = fonts
+        self._settled: dict[str | None, Font] = {}
         self.missing: set[str] = set()
+
+    def settle(self, text: str, scripts: Sequence[str | None], language: str) -> None:
+        """Choose one font for all words of a script, the first that has every letter of them.
+
+        Two faces of one script beside each other look like a mistake, so one word that the preferred font
+        cannot write takes the others along. Where no font has all words, each gets the first that has it.
+
+        Args:
+            text: In logical order.
+            scripts: Of each character.
+            language: BCP 47 code.
+        """
+        words: dict[str | None, dict[str, None]] = {}
+        start = 0
+        for script, group in groupby(scripts):
+            end = start + len(list(group))
+            spans = _units(text, start, end, words=True)
+            found = (unit for span in spans if _is_word(unit := text[slice(*span)]))
+            words.setdefault(script, {}).update(dict.fromkeys(found))
+            start = end
+        for script, of_script in words.items():
+            rtl = first_strong(bidi_classes("".join(of_script))) == 1
+            segment = Segment(rtl=rtl, script=script, language=language)
+            for font in self._fonts if of_script else ():
+                if all(font.draws(word, segment) for word in of_script):
+                    self._settled[script] = font
+                    break
 
     def items(self, context: str, start: int, end: int, segment: Segment) -> list[Item]:
         """Choose fonts for ``context[start:end]``, which is not empty; the items come in logical order.
 
-        A word stays in one font where any font has all of it. What is not a word (spaces, digits,
-        punctuation) keeps to the font beside it. What no font has is added to ``missing``, and gets a font
-        all the same.
+        A word stays in one font where any font has all of it: in that of its script (:meth:`settle`), or else
+        the first. What is not a word (spaces, digits, punctuation, signs that stand alone) keeps to the font
+        of the words beside it, if that has it. What no font has is added to ``missing``, and gets a font all
+        the same.
         """
         words = list(_units(context, start, end, words=True))
+        settled = self._settled.get(segment.script)
         first_word = next((span for span in words if _is_word(context[slice(*span)])), None)
-        home = self._find(context[slice(*first_word)], segment) if first_word else None
+        home = settled or (self._find(context[slice(*first_word)], segment) if first_word else None)
         items: list[Item] = []
         for word in words:
             text = context[slice(*word)]
-            font = self._find(text, segment, None if _is_word(text) else home)
+            is_word = _is_word(text)
+            font = self._find(text, segment, settled if is_word else home)
             for span in [word] if font else _units(context, *word, words=False):
                 part = context[slice(*span)]
-                home = font or self._find(part, segment) or self._miss(part, segment)
-                if items and items[-1].font is home:
+                chosen = font or self._find(part, segment) or self._miss(part, segment)
+                if is_word or home is None:
+                    home = chosen
+                if items and items[-1].font is chosen:
                     items[-1] = replace(items[-1], end=span[1])
                 else:
-                    items.append(Item(context, *span, segment, home))
+                    items.append(Item(context, *span, segment, chosen))
         return items
 
     def _find(self, text: str, segment: Segment, preferred: Font | None = None) -> Font | None:
@@ -197,30 +232,33 @@ class FontStack:
 def _units(text: str, start: int, end: int, *, words: bool) -> Iterator[tuple[int, int]]:
     """Split ``text[start:end]`` into words, numbers and other characters, or else into single characters.
 
-    Marks and joiners stay with what they follow.
+    Marks and joiners stay with what they follow, and the figures of a verse with the sign around them.
     """
     begin = start
     kind = ""
     for index in range(start, end):
-        category = unicodedata.category(text[index])
-        if category[0] == "M" or category == "Cf":
+        character = text[index]
+        category = unicodedata.category(character)
+        encloses = character in _NUMBER_SIGNS
+        if category[0] == "M" or (category == "Cf" and not encloses):
             continue
-        goes_on = words and category[0] == kind and kind in "LN"
+        now = "N" if encloses else "S" if character in _WORD_SIGNS else category[0]
+        goes_on = words and now == kind and kind in "LN" and not encloses
         if index > begin and not goes_on:
             yield begin, index
             begin = index
-        kind = category[0]
+        kind = now
     yield begin, end
 
 
+# Words and phrases that are one character, such as ﷺ. They join nothing, and stand in a text as signs do.
+_WORD_SIGNS = frozenset(map(chr, range(0xFDF0, 0xFE00)))
+# Drawn under or around the figures that follow them, by the font of both: Prepended_Concatenation_Mark.
+_NUMBER_SIGNS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891\u08e2")
+
+
 def _is_word(text: str) -> bool:
-    return any(map(str.isalpha, text))
-
-
-def _describe(character: str) -> str:
-    """Show a character with its code point, a mark on a dotted circle."""
-    carrier = "\u25cc" if unicodedata.category(character).startswith("M") else ""
-    return f"{carrier}{character} (U+{ord(character):04X})"
+    return any(character.isalpha() and character not in _WORD_SIGNS for character in text)
 
 
 # -- items to a straight line ------------------------------------------------------
@@ -262,16 +300,22 @@ class Font:
 
     Args:
         path: An OpenType file with outlines.
+        scale: Its size beside other fonts of the same line.
 
     Attributes:
-        em: Font units per em.
+        em: Font units per em of the line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scale: float = 1) -> None:
         self._face = hb.Face(hb.Blob.from_file_path(str(path)))
         self._font = hb.Font(self._face)
         self._draw_funcs = _draw_funcs()
-        self.em: int = self._face.upem
+        self.em: float = self._face.upem / scale
+
+    @property
+    def characters(self) -> int:
+        """How many characters it has: none where the file is no font."""
+        return len(self._face.unicodes)
 
     def shape(self, context: str, start: int, end: int, segment: Segment) -> hb.Buffer:
         """Turn ``context[start:end]`` into positioned glyphs, from left to right, in font units.
@@ -333,7 +377,7 @@ class _Pen:
         em: Font units per em.
     """
 
-    def __init__(self, origin: complex, em: int) -> None:
+    def __init__(self, origin: complex, em: float) -> None:
         self.contours: list[Contour] = []
         self._origin = origin
         self._em = em

@@ -70,13 +70,19 @@ def set_slogan(text: str, style: TextStyle, fonts_folder: Path) -> Outline:
         MissingGlyphs: No font has some of the characters.
         SloganDoesNotFit: It would have to be smaller than ``style.smallest``.
     """
-    stack = FontStack([Font(fonts_folder / name) for name in style.fonts])
+    stack = FontStack(open_fonts(style, fonts_folder))
     line = lay_out(itemise(text, style.language, stack))
     placed = place(line.box, style)
     size = fit(line.box, placed)
     if size < style.smallest:
         raise SloganDoesNotFit
     return _bend(line, placed, size)
+
+
+def open_fonts(style: TextStyle, fonts_folder: Path) -> list[Font]:
+    """Return a style's fonts and then its fallback, in order of preference."""
+    own = [Font(fonts_folder / name) for name in style.fonts]
+    return own + [Font(fonts_folder / fallback.font, fallback.scale) for fallback in style.fallback]
 
 
 def _bend(line: StraightLine, style: TextStyle, size: float) -> Outline:

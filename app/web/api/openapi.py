@@ -51,6 +51,7 @@ _EXAMPLE_PARAMS: Mapping[str, Param] = {
     "height": 9,
     "minimum": Limits().min_side,
     "characters": ("😀",),
+    "codes": ("U+1F600",),
     "choices": ("red-ribbons",),
     "seconds": 10,
     "allowed": ("GET", "HEAD"),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 CAIRO = "cairo/Cairo_900Black.ttf"
 AMIRI = "amiri/Amiri_700Bold.ttf"
+KUFI = "noto-kufi-arabic/NotoKufiArabic_900Black.ttf"
+SANS = "noto-sans/NotoSans_900Black.ttf"
 REEM_KUFI = "reem-kufi/ReemKufi_700Bold.ttf"
 RUQAA = "aref-ruqaa/ArefRuqaa_700Bold.ttf"
 NASTALIQ = "noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf"

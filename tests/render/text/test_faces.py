@@ -1,6 +1,6 @@
 """Every face that we ship, glyph by glyph: an upgrade of HarfBuzz that moves something is seen here.
 
-When ``test_glyphs_stand_where_they_did`` fails, look at pictures of the words it names before ``make goldens``.
+When ``test_glyphs_stand_where_they_did`` fails, look at the words it names before ``make goldens``.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.render.text.shaping import Font, FontStack, itemise
-from tests.render.text.specimens import AMIRI, CAIRO, NASTALIQ, REEM_KUFI, RUQAA
+from app.render.text.shaping import Font, FontStack, itemise, lay_out
+from tests.render.text.specimens import AMIRI, CAIRO, KUFI, NASTALIQ, REEM_KUFI, RUQAA, SANS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,10 +116,44 @@ def chosen(text: str, fonts: Path, *families: str) -> list[tuple[str, int]]:
     ]
 
 
-def test_a_word_stays_in_one_font(fonts: Path) -> None:
-    """One letter that the first font lacks takes its whole word along, and no other."""
-    assert chosen("صلوٰۃ سلام", fonts, RUQAA, CAIRO) == [("سلام", 0), ("صلوٰۃ ", 1)]
-    assert chosen("FREI STRAẞE", fonts, CAIRO, REEM_KUFI) == [("FREI ", 0), ("STRAẞE", 1)]
+def test_words_of_a_script_stay_in_one_font(fonts: Path) -> None:
+    """One letter that the first font lacks takes all words of its script along, and no other."""
+    assert chosen("صلوٰۃ سلام", fonts, RUQAA, CAIRO) == [("صلوٰۃ سلام", 1)]
+    assert chosen("FREI STRAẞE", fonts, CAIRO, REEM_KUFI) == [("FREI STRAẞE", 1)]
+    assert chosen("Free ڕۆژ now", fonts, CAIRO, KUFI) == [("Free ", 0), ("ڕۆژ", 1), (" now", 0)]
+    assert chosen("حرية ڕۆژ Tự do", fonts, CAIRO, KUFI, SANS) == [("Tự do", 2), ("حرية ڕۆژ ", 1)]
+
+
+def test_a_word_stays_in_one_font_where_a_text_cannot(fonts: Path) -> None:
+    """Where no font has every word, each is in the first that has all of it."""
+    assert chosen("ڕۆژ صلوٰۃ سلام", fonts, CAIRO, RUQAA) == [("صلوٰۃ سلام", 0), ("ڕۆژ ", 1)]
+
+
+def test_signs_that_stand_alone_leave_the_words_in_their_font(fonts: Path) -> None:
+    """A phrase that is one character, and the end of a verse with its figures, take no word along."""
+    assert chosen("محمد ﷺ رسول", fonts, CAIRO, KUFI) == [(" رسول", 0), ("ﷺ", 1), ("محمد ", 0)]
+    assert chosen("محمدﷺ", fonts, CAIRO, KUFI) == [("ﷺ", 1), ("محمد", 0)]
+    assert chosen("حق ۞ عدل", fonts, CAIRO, KUFI) == [(" عدل", 0), ("۞", 1), ("حق ", 0)]
+    assert chosen("حق \u06dd١٢ عدل ٣", fonts, CAIRO, KUFI) == [
+        ("٣", 0),
+        (" عدل ", 0),
+        ("\u06dd١٢", 1),
+        ("حق ", 0),
+    ]
+
+
+def test_figures_are_of_the_words_font(fonts: Path) -> None:
+    """Figures stand in a run of their own among Arabic, and in the face of the words all the same."""
+    assert chosen("ڕۆژ ٤٨", fonts, CAIRO, KUFI) == [("٤٨", 1), ("ڕۆژ ", 1)]
+    assert chosen("٤٨", fonts, CAIRO, KUFI) == [("٤٨", 0)]
+
+
+def test_a_fallback_is_as_high_as_the_font_before_it(fonts: Path) -> None:
+    """A font's scale makes its letters larger or smaller on the line, and the way to the next with them."""
+    plain, scaled = (
+        lay_out(itemise("ڕۆژ", "ckb", FontStack([Font(fonts / KUFI, scale)]))).box for scale in (1, 0.5)
+    )
+    assert [edge / 2 for edge in plain] == pytest.approx(scaled)
 
 
 def test_punctuation_keeps_to_the_font_beside_it(fonts: Path) -> None:

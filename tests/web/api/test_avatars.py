@@ -279,6 +279,15 @@ def test_a_slogan_that_cannot_be_drawn(client: TestClient, photo: bytes, slogan:
     assert_problem(response, 422, code, "en")
 
 
+def test_signs_are_named_to_readers_and_code_points_to_programs(client: TestClient, photo: bytes) -> None:
+    """A flag is one sign to whoever has to take it out, and two characters to a program."""
+    data = {"slogan": "\U0001f1f5\U0001f1f8 الحرية 1\ufe0f\u20e3"}
+    problem = client.post(AVATARS, files={"photo": photo}, data=data).json()
+    assert "\u2068\U0001f1f5\U0001f1f8\u2069 \u20681\ufe0f\u20e3\u2069" in problem["detail"]
+    assert "U+" not in problem["detail"]
+    assert problem["hint"] == "Their code points: U+1F1F5, U+1F1F8, U+20E3."
+
+
 def test_thousands_of_fields_in_the_query_are_one_short_answer(client: TestClient, photo: bytes) -> None:
     """An answer never grows with what was wrong."""
     query = "&".join(f"f{number}=" for number in range(MAX_FIELDS + 1))

@@ -23,7 +23,7 @@ PARAMS: dict[type[RibbonsError], dict[str, Param]] = {
     errors.PhotoTooManyPixels: {"limit_mp": 60},
     errors.PhotoNotSupported: {"formats": FORMAT_NAMES},
     errors.PhotoTooSmall: {"width": 3, "height": 4, "minimum": 64},
-    errors.MissingGlyphs: {"characters": ("漢", "字")},
+    errors.MissingGlyphs: {"characters": ("漢", "字"), "codes": ("U+6F22", "U+5B57")},
 }
 
 
@@ -45,11 +45,30 @@ def test_numbers_in_errors_have_the_readers_digits() -> None:
 
 
 def test_words_that_cannot_be_drawn_are_named() -> None:
-    """The reader sees which signs to take out, each kept in its own direction."""
-    error = InvalidSpec([FieldProblem.of("slogan", "not_text", characters=("U+0007",))])
-    assert "\u2068U+0007\u2069" in error.text("ar")
-    assert " U+0007." in error.text("en")
-    assert "\u2068漢\u2069 \u2068字\u2069" in errors.MissingGlyphs(characters=("漢", "字")).text("en")
+    """The reader sees which signs to take out, each kept in its own direction; programs get code points."""
+    for code in ("ar", "en"):
+        unknown = FieldProblem.of("slogan", "not_text", characters=("\ue000",), codes=("U+E000",))
+        for error in (InvalidSpec([unknown]), errors.MissingGlyphs(**PARAMS[errors.MissingGlyphs])):
+            assert error.params.get("characters") or "\u2068\ue000\u2069" in error.text(code)
+            assert "U+" not in error.text(code)
+            assert "U+" in (error.hint_text(code) or "")
+    assert "\u2068漢\u2069 \u2068字\u2069" in errors.MissingGlyphs(**PARAMS[errors.MissingGlyphs]).text("en")
+
+
+@pytest.mark.parametrize("code", PAGE_LANGUAGES)
+def test_what_nobody_sees_is_not_named(code: str) -> None:
+    """A reader who cannot see what is wrong is told what to do, and no list of nothing."""
+    unseen = {"characters": (), "codes": ("U+0007",)}
+    texts = {
+        InvalidSpec([FieldProblem.of("slogan", "not_text", **unseen)]).text(code),
+        errors.MissingGlyphs(**unseen).text(code),
+    }
+    assert len(texts) == 1
+    assert "U+" not in texts.pop()
+
+
+def test_words_that_are_too_long_are_told_their_limit() -> None:
+    """The reader learns how many characters there may be."""
     assert "60" in InvalidSpec([FieldProblem.of("slogan", "too_long", maximum=60)]).text("en")
 
 
