@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from app.errors import FieldProblem, FrameNotFound, InvalidSpec
-from app.texts.signs import code_points, signs_with
+from app.texts.signs import NUMBER_SIGNS, code_points, signs_with
 from app.words import compose
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ TRANSPARENT_FORMATS: tuple[Format, ...] = ("png", "webp", "avif")
 DRAWABLE_CONTROLS = frozenset(
     "\u200c\u200d\u200e\u200f\u061c\u2066\u2067\u2068\u2069\u202a\u202b\u202c\u202d\u202e"
 )
-# Format characters by category, but signs to the eye: number signs and the end of ayah. The font decides.
-_TAKEN = DRAWABLE_CONTROLS | frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd")
+# Format characters by category, but signs to the eye. The font decides.
+_TAKEN = DRAWABLE_CONTROLS | NUMBER_SIGNS
 # What a clipboard leaves between letters, unseen: soft hyphen, zero width space, word joiner, BOM.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 # A letter may arrive in up to four characters (NFD of ᾂ). What is longer is too long however it is spelled,

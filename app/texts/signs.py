@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
+NUMBER_SIGNS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891\u08e2")
+"""Arabic signs that are drawn under or around the figures that follow them, as the end of ayah is (Unicode's
+Prepended_Concatenation_Mark, in that script)."""
+
 _DOTTED_CIRCLE = "\u25cc"
 
 # Nothing is drawn for these, or nothing but a gap: controls, format characters but for number signs, what

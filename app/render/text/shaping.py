@@ -21,7 +21,7 @@ from app.render.text.bend import ink_box
 from app.render.text.bidi import bidi_classes, first_strong, visual_runs
 from app.render.text.tokens import resolve_tokens
 from app.texts.languages import RIGHT_TO_LEFT
-from app.texts.signs import code_points, signs_with
+from app.texts.signs import NUMBER_SIGNS, code_points, signs_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -239,7 +239,7 @@ def _units(text: str, start: int, end: int, *, words: bool) -> Iterator[tuple[in
     for index in range(start, end):
         character = text[index]
         category = unicodedata.category(character)
-        encloses = character in _NUMBER_SIGNS
+        encloses = character in NUMBER_SIGNS
         if category[0] == "M" or (category == "Cf" and not encloses):
             continue
         now = "N" if encloses else "S" if character in _WORD_SIGNS else category[0]
@@ -253,8 +253,6 @@ def _units(text: str, start: int, end: int, *, words: bool) -> Iterator[tuple[in
 
 # Words and phrases that are one character, such as ﷺ. They join nothing, and stand in a text as signs do.
 _WORD_SIGNS = frozenset(map(chr, range(0xFDF0, 0xFE00)))
-# Drawn under or around the figures that follow them, by the font of both: Prepended_Concatenation_Mark.
-_NUMBER_SIGNS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891\u08e2")
 
 
 def _is_word(text: str) -> bool:

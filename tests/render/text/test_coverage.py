@@ -43,7 +43,7 @@ DRAWN = {
     "Quran": ("بۖ بۗ بۘ بۙ بۚ بۛ بۜ بۣ ب۟ ب۠ بۡ بۢ بۤ بۥ بۦ بۧ بۨ ب۪ ب۬ بۭ بࣰ بࣱ بࣲ بࣖ بٓ بٔ بٗ بٞ", KUFI),
     "signs of the Quran": ("\u06dd١٢ ۞ ۩", KUFI),
     "phrases": ("ﷺ ﷽ ﷻ ﷴ ﷰ ﷱ", KUFI),
-    "number signs": ("\u0600١٢ \u0601١٢ \u0602١ \u0603١٢", KUFI),
+    "number signs": ("\u0600١٢ \u0601١٢ \u0602١ \u0603١٢ \u0890١ \u0891١ \u08e2١", KUFI),
     "German capitals": ("STRAẞE", KUFI),
     # other alphabets, and Latin letters that Cairo lacks
     "Azeri": ("Azadlıq Əsirlərə", SANS),
