@@ -77,6 +77,10 @@ fonts: $(VENV)/.dev  ## cut the pages' typeface to its letters
 icons: $(VENV)/.dev  ## draw the pages' icons, and the picture that links to them show
 	$(BIN)/python frames/icons.py
 
+.PHONY: grounds
+grounds: $(VENV)/.dev  ## draw each frame's picture without words, which saves the first avatar most of a second
+	$(BIN)/python frames/grounds.py
+
 .PHONY: catalogues
 catalogues: $(VENV)/.dev  ## bring the pages' texts into every language's catalogue, for translators
 	$(BIN)/pybabel -q extract -F babel.cfg -k mark --add-location=file --no-wrap --project "Red Ribbons" \

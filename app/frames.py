@@ -192,6 +192,7 @@ class Frame:
 
     Attributes:
         id: Its folder's name.
+        folder: Where its files are.
         title: By language; at least ``ar`` and ``en``.
         description: By language, one sentence; at least ``ar`` and ``en``.
         face: The circle kept free for a face.
@@ -203,6 +204,7 @@ class Frame:
 
     def __init__(self, folder: Path, fonts_folder: Path) -> None:
         self.id = folder.name
+        self.folder = folder
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self.id):
             raise InvalidFrame(frame=self.id, reason="the folder's name may hold a-z, 0-9 and hyphens only")
         try:

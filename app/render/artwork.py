@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from app.frames import UNITS
 from app.render.text.slogan import set_slogan
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.frames import Frame, Text
     from app.render.text.slogan import Outline
 
@@ -33,13 +36,35 @@ no image, no style sheet, no filter."""
 def draw_ground(frame: Frame, size: int) -> Image.Image:
     """Rasterise a frame without its words: ``size`` x ``size`` RGBA, straight alpha.
 
-    This is nearly all of a frame's cost, and the same for every language and slogan.
+    This is nearly all of a frame's cost, and the same for every language and slogan. Where the frame comes
+    with its picture of that size (:func:`kept_ground`), that is taken: 0.03 s of CPU in place of 0.8.
 
     Raises:
         InvalidFrame: The artwork is not safe, or cannot be drawn.
     """
     check_artwork(frame)
-    return rasterise(frame.artwork, size, frame.id)
+    return _recall_ground(frame, size) or rasterise(frame.artwork, size, frame.id)
+
+
+def kept_ground(frame: Frame, size: int) -> Path:
+    """Return where a frame's picture without words lies, if anywhere: a lossless WebP beside its artwork.
+
+    The name holds what decides its pixels, the artwork and the rasteriser's version, so that a picture of
+    anything else is never taken for it. ``frames/grounds.py`` makes those that we ship.
+    """
+    drawn_from = f"resvg {resvg_py.__resvg_version__}\0{frame.artwork}"
+    digest = hashlib.sha256(drawn_from.encode()).hexdigest()
+    return frame.folder / f"artwork-{size}-{digest[:12]}.webp"
+
+
+def _recall_ground(frame: Frame, size: int) -> Image.Image | None:
+    """Return the kept picture; None where there is none, or a damaged one."""
+    try:
+        with Image.open(kept_ground(frame, size), formats=["WEBP"]) as image:
+            # A picture of another size is not even decoded: whoever wrote it, memory is bounded by ours.
+            return image.convert("RGBA") if image.size == (size, size) else None
+    except (OSError, Image.DecompressionBombError):
+        return None
 
 
 def draw_words(frame: Frame, language: str, slogan: str | None, size: int) -> Image.Image:

@@ -14,7 +14,6 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 import uharfbuzz as hb
-from arabic_reshaper import ArabicReshaper
 
 from app.errors import MissingGlyphs
 from app.render.text.bend import ink_box
@@ -26,6 +25,8 @@ from app.texts.signs import NUMBER_SIGNS, code_points, signs_with
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from arabic_reshaper import ArabicReshaper
 
     from app.render.text.bend import Box, Contour
     from app.render.text.bidi import Direction
@@ -363,6 +364,9 @@ class Font:
 
     @cached_property
     def _reshaper(self) -> ArabicReshaper:
+        # Imported here: no font that we ship needs it, and loading it takes 30 ms.
+        from arabic_reshaper import ArabicReshaper  # noqa: PLC0415
+
         # By default it drops harakat, and draws the name of God as one character that few fonts have.
         return ArabicReshaper({"delete_harakat": False, "ARABIC LIGATURE ALLAH": False})
 
