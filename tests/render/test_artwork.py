@@ -5,10 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.errors import InvalidFrame
 from app.frames import Frame, FrameLibrary
-from app.render.artwork import check_artwork, draw_circle, draw_ground, draw_words
+from app.render.artwork import (
+    check_artwork,
+    draw_circle,
+    draw_ground,
+    draw_words,
+    kept_ground,
+    rasterise,
+)
+from app.spec import DEFAULT_SIZE
 
 SHELL = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 1000">{}</svg>'
 
@@ -108,3 +117,58 @@ def test_a_circle_is_round_and_smooth() -> None:
     assert np.abs(mask - covered).max() < 0.25
     assert np.abs(mask - covered).mean() < 1e-3
     assert ((mask > 0.05) & (mask < 0.95)).sum() > 500
+
+
+def test_the_pictures_that_we_ship_are_what_is_drawn(frames: FrameLibrary) -> None:
+    """Each frame comes with its picture at the proposed size, of these very pixels, and of no other size."""
+    for frame in frames:
+        kept = kept_ground(frame, DEFAULT_SIZE)
+        assert list(frame.folder.glob("artwork-*")) == [kept], "run `make grounds`"
+        with Image.open(kept) as picture:
+            assert picture.mode == "RGBA"
+            drawn = rasterise(frame.artwork, DEFAULT_SIZE, frame.id)
+            assert picture.tobytes() == drawn.tobytes(), "run `make grounds`"
+
+
+@pytest.fixture
+def own(tmp_path: Path, root: Path) -> Frame:
+    """A frame of 64 pixels' picture: a red square, which its artwork is not."""
+    frame = frame_with(SHELL.format('<rect width="1000" height="1000" fill="#00ff00"/>'), tmp_path, root)
+    Image.new("RGBA", (64, 64), "#ff0000").save(kept_ground(frame, 64), lossless=True)
+    return frame
+
+
+RED, GREEN = (255, 0, 0, 255), (0, 255, 0, 255)
+
+
+def test_a_kept_picture_is_taken_in_place_of_drawing(own: Frame) -> None:
+    """At its own size only."""
+    assert draw_ground(own, 64).getpixel((9, 9)) == RED
+    assert draw_ground(own, 65).getpixel((9, 9)) == GREEN
+
+
+def test_a_kept_picture_is_that_artworks_alone(own: Frame, root: Path) -> None:
+    """Whoever changes the artwork sees the change, though the old picture is still there."""
+    artwork = own.folder / "artwork.svg"
+    artwork.write_text(f"{own.artwork}<!-- changed -->", encoding="utf-8")
+    assert draw_ground(Frame(own.folder, root / "fonts"), 64).getpixel((9, 9)) == GREEN
+
+
+def test_a_kept_picture_that_is_none_is_drawn_anew(own: Frame) -> None:
+    """A picture that is cut, empty, of another size or no WebP costs time, not the avatar."""
+    kept = kept_ground(own, 64)
+    whole = kept.read_bytes()
+    for content in (b"", whole[:-9], b"GIF89a", b"RIFF\x04\0\0\0WEBP"):
+        kept.write_bytes(content)
+        assert draw_ground(own, 64).getpixel((9, 9)) == GREEN
+    for size in ((64, 63), (128, 128)):
+        Image.new("RGBA", size, "#ff0000").save(kept, lossless=True)
+        assert draw_ground(own, 64).getpixel((9, 9)) == GREEN
+
+
+def test_artwork_that_is_not_safe_is_refused_with_its_picture(own: Frame) -> None:
+    """A picture beside it proves nothing."""
+    own.artwork = SHELL.format("<script/>")
+    Image.new("RGBA", (64, 64), "#ff0000").save(kept_ground(own, 64), lossless=True)
+    with pytest.raises(InvalidFrame, match="script"):
+        draw_ground(own, 64)
