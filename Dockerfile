@@ -27,7 +27,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/ribbons /srv/ribbons
 COPY frames /srv/ribbons/frames
 COPY fonts /srv/ribbons/fonts
-ENV PATH=/opt/venv/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RIBBONS_HOST=0.0.0.0
+ENV PATH=/opt/venv/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RIBBONS_HOST=0.0.0.0 RIBBONS_LOG_FORMAT=json
 WORKDIR /srv/ribbons
 USER ribbons
 EXPOSE 8000

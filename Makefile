@@ -6,8 +6,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-HOST ?= 127.0.0.1
-PORT ?= 8000
+HOST ?= $(or $(RIBBONS_HOST),127.0.0.1)
+PORT ?= $(or $(RIBBONS_PORT),8000)
 # Every locked package comes as a wheel: nothing is compiled and no setup.py runs on the reader's machine.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 
@@ -17,7 +17,7 @@ help:  ## this list
 
 .PHONY: run
 run: $(VENV)/.run  ## set up, then serve on port 8000 (PORT=8123 for another, HOST=0.0.0.0 for all addresses)
-	exec $(BIN)/ribbons serve --host $(HOST) --port $(PORT)
+	@exec $(BIN)/ribbons serve --host $(HOST) --port $(PORT)
 
 .PHONY: test
 test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on two cores)
@@ -112,6 +112,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(BIN)/python requirements.txt pyproject.toml
+	@echo "Installing what Red Ribbons needs into $(VENV), once; it takes about a minute."
 	$(PIP_INSTALL) -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, TypeVar, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -107,7 +107,7 @@ def _choice(description: str, choices: Any, **default: Any) -> Any:
 
 
 _LogLevel = Literal["debug", "info", "warning", "error"]
-_LogFormat = Literal["json", "console"]
+_LogFormat = Literal["auto", "json", "console"]
 
 
 class Settings(BaseSettings):
@@ -196,7 +196,11 @@ class Settings(BaseSettings):
     frames_folder: Path = _folder("Folder with a folder per frame.", default=_ROOT / "frames")
     fonts_folder: Path = _folder("Folder with the frames' fonts.", default=_ROOT / "fonts")
     log_level: _LogLevel = _choice("The least that is logged.", _LogLevel, default="info")
-    log_format: _LogFormat = _choice("Log lines for programs or for people.", _LogFormat, default="json")
+    log_format: _LogFormat = _choice(
+        "Log lines for programs (json) or for people (console); auto is for people on a terminal.",
+        _LogFormat,
+        default="auto",
+    )
     docs: bool = _switch("Serve the API's description at /docs.", default=True)
 
     @property
@@ -213,6 +217,11 @@ class Settings(BaseSettings):
             max_decoded_pixels=self.max_decoded_pixels,
             min_side=self.min_photo_side,
         )
+
+
+def takes_colour(stream: TextIO) -> bool:
+    """Tell whether to colour what goes there: a terminal that can, and nobody set NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def load_settings(**given: Any) -> Settings:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,23 +17,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class Terminal(io.StringIO):
+    """What a person sits at."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What a program's log says, with everything put back afterwards."""
+def put_back() -> Iterator[None]:
+    """Let a test configure logging, with everything put back afterwards."""
     root = logging.getLogger()
     before = root.handlers, root.level
     libraries = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "python_multipart")
     levels = {name: logging.getLogger(name).level for name in libraries}
-    configure_logging(load_settings(log_level="info"))
-    stream = io.StringIO()
-    handler = root.handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(stream)
-    yield stream
+    yield
     root.handlers, root.level = before
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()
+
+
+def configured(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, **settings: str) -> io.StringIO:
+    """Send the log to a stream that stands for standard error."""
+    monkeypatch.setattr("sys.stderr", stream)
+    configure_logging(load_settings(log_level="info", **settings))
+    return stream
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, put_back: None) -> io.StringIO:  # noqa: ARG001
+    """What a program's log says, piped."""
+    return configured(io.StringIO(), monkeypatch)
 
 
 def test_strangers_cannot_fill_the_log(log: io.StringIO) -> None:
@@ -58,3 +77,62 @@ def test_a_librarys_line_is_reduced(log: io.StringIO) -> None:
     assert "Task exception was never retrieved" in text
     assert "Cancel 3 running task(s)" in text
     assert len(text.splitlines()) == 4
+
+
+def test_programs_read_json(log: io.StringIO) -> None:
+    """What is piped is a line of JSON for each event, with every value of it."""
+    structlog.get_logger("test").info("ready", url="http://localhost:8000/", code=None)
+    (line,) = log.getvalue().splitlines()
+    event = json.loads(line)
+    assert datetime.fromisoformat(event.pop("timestamp")).tzinfo
+    assert event == {"event": "ready", "level": "info", "url": "http://localhost:8000/", "code": None}
+
+
+@pytest.mark.usefixtures("put_back")
+def test_people_read_sentences_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is short: the time, what happened in words, and the values that the words leave out."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = configured(Terminal(), monkeypatch)
+    log = structlog.get_logger("test")
+    log.info("ready", url="http://localhost:8000/")
+    log.info("request", method="GET", route="/v1/frames", status=200, milliseconds=1.5, code=None, bytes_in=0)
+    log.warning("worker_lost", reason="deadline")
+    logging.getLogger("library").error("{braces} and %s", "canary")
+    times, lines = zip(*(line.split(" ", 1) for line in stream.getvalue().splitlines()), strict=True)
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d", time) for time in times)
+    assert lines == (
+        "[info] Ready. Open http://localhost:8000/ in a browser; Ctrl-C stops it.",
+        "[info] GET /v1/frames 200 in 1.5 ms bytes_in=0",
+        "[warning] worker_lost reason=deadline",
+        "[error] {braces} and %s library=library",
+    )
+
+
+@pytest.mark.usefixtures("put_back")
+@pytest.mark.parametrize(
+    ("environment", "colours"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_a_terminal_is_coloured_unless_somebody_minds(
+    environment: dict[str, str], colours: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_COLOR (no-color.org) and a terminal that cannot are respected."""
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = configured(Terminal(), monkeypatch)
+    structlog.get_logger("test").info("stopped")
+    assert ("\x1b[" in stream.getvalue()) is colours
+
+
+@pytest.mark.usefixtures("put_back")
+@pytest.mark.parametrize(("log_format", "kind"), [("json", Terminal), ("console", io.StringIO)])
+def test_a_format_can_be_asked_for(
+    log_format: str, kind: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON on a terminal, as in a container that has one; sentences in a file, without colours."""
+    stream = configured(kind(), monkeypatch, log_format=log_format)
+    structlog.get_logger("test").info("stopped")
+    assert stream.getvalue().startswith("{") is (log_format == "json")
+    assert "\x1b" not in stream.getvalue()

@@ -63,7 +63,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("RIBBONS_DEADLINE", "nan", "a number above 0, at most 300"),
         ("RIBBONS_DEADLINE", "0", "a number above 0, at most 300"),
         ("RIBBONS_DOCS", "perhaps", "true or false"),
-        ("RIBBONS_LOG_FORMAT", "xml", "one of json, console"),
+        ("RIBBONS_LOG_FORMAT", "xml", "one of auto, json, console"),
         ("RIBBONS_FRAMES_FOLDER", "/no/such/folder", "not a folder"),
         ("RIBBONS_UPLOAD_MEMORY_BYTES", "2000", "smaller than one photo"),
         ("RIBBONS_WORKER_MEMORY_BYTES", "1000000000", "too little for the largest photo. Give 1318000000"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import signal
 import socket
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -18,6 +20,8 @@ from app.settings import InvalidSettings
 from app.web.app import create_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
 
     from app.settings import Settings
@@ -44,16 +48,62 @@ def serve(settings: Settings) -> None:
     except (InvalidSettings, RibbonsError) as error:
         _refuse(str(error))
     except OSError as error:
-        _refuse(f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}")
+        _refuse(_why_not_listening(settings, error))
     # uvicorn, having stopped gracefully, raises the signal again for whoever handled it before: us.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_cleanly)
     host, port, *_ = listener.getsockname()
     _log.info("starting", host=host, port=port, workers=settings.workers)
+    announce = partial(_log.info, "ready", url=own_url(settings.host, port))
     try:
-        uvicorn.Server(_configuration(app, settings)).run([listener])
+        _Server(_configuration(app, settings), announce).run([listener])
     finally:
         _log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Says when the first request would be answered: its workers are warm, and it listens."""
+
+    def __init__(self, configuration: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(configuration)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so; or say in words that a part did not start, which uvicorn does in a traceback."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            _log.critical("cannot_start", reason="its workers, its counter or its store did not start.")
+            raise
+        self._announce()
+
+
+def own_url(host: str, port: int) -> str:
+    """Return the address at which a browser on this machine finds the page.
+
+    Args:
+        host: What the service was told to listen on; an address of every interface is not one to open.
+        port: What it listens on.
+    """
+    if host in {"127.0.0.1", "0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _why_not_listening(settings: Settings, error: OSError) -> str:
+    """Say why there is no listening there, and what to do about it."""
+    host, port = settings.host, settings.port
+    another = "choose another: RIBBONS_PORT, --port, or make run PORT=8123"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is taken by another program. Stop it, or {another}."
+    if error.errno == errno.EACCES:
+        return f"port {port} is for the system's own services. Above 1023 {another}."
+    if error.errno in {errno.EADDRNOTAVAIL, socket.EAI_NONAME}:
+        return (
+            f"{host} is no address of this machine. RIBBONS_HOST, --host, or make run HOST=… takes 127.0.0.1 "
+            "for this machine alone, or 0.0.0.0 for all of its addresses."
+        )
+    return f"cannot listen on {host}, port {port}: {error.strerror}."
 
 
 def _refuse(reason: str) -> NoReturn:
