@@ -44,18 +44,22 @@ class Drawing:
     specimen: AvatarSpec
 
     @classmethod
-    def build(cls, settings: Settings) -> Self:
+    def build(cls, settings: Settings, specimen: AvatarSpec | None = None) -> Self:
         """Put the parts together as the settings say. Nothing is started.
+
+        Args:
+            settings: How to draw.
+            specimen: The library's first frame in its first language unless given.
 
         Raises:
             InvalidFrame: A frame is wrong, or there is none.
         """
-        frames = FrameLibrary(settings.frames_folders, settings.fonts_folder)
+        frames = FrameLibrary(settings.frames_folders, settings.fonts)
         studio = Studio(
-            settings.frames_folders, settings.fonts_folder, settings.overlay_cache_bytes, settings.limits
+            settings.frames_folders, settings.fonts, settings.overlay_cache_bytes, settings.limits
         )
         frame = next(iter(frames))
-        specimen = AvatarSpec(frame=frame.id, lang=frame.languages[0])
+        specimen = specimen or AvatarSpec(frame=frame.id, lang=frame.languages[0])
         pool = WorkerPool(
             workers=settings.workers,
             queue=settings.queue,

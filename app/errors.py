@@ -52,7 +52,7 @@ Param = str | float | tuple[str, ...]
 """What fills a ``{name}`` in a text: a word, a number, or a list of words."""
 
 
-def _told(text: str, params: Mapping[str, Param], language: str) -> str:
+def told(text: str, params: Mapping[str, Param], language: str) -> str:
     """Return a text in a language, filled in."""
     # Imported here: a command that succeeds shows no text, and need not wait 50 ms for the catalogues.
     from app.texts.translations import translations_of  # noqa: PLC0415
@@ -84,11 +84,11 @@ class RibbonsError(Exception):
 
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return the detail in a language, filled in: one or two sentences."""
-        return _told(self.detail, self.params, language)
+        return told(self.detail, self.params, language)
 
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
         """Return the hint in a language, filled in."""
-        return _told(self.hint, self.params, language) if self.hint else None
+        return told(self.hint, self.params, language) if self.hint else None
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.text(), self.hint_text())))
@@ -238,7 +238,7 @@ class FieldProblem:
             text = _OWN_WORDS_TOO_LONG
         elif self.kind == "not_text" and not params["characters"]:
             text = _UNSEEN
-        return _told(text, params, language)
+        return told(text, params, language)
 
 
 class SpecError(RibbonsError):
@@ -267,7 +267,7 @@ class InvalidSpec(SpecError):
 
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
         """Return the code points of characters that cannot be drawn, where there are some."""
-        told = [_told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
+        told = [told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
         return " ".join(told) or None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -295,7 +295,7 @@ class MissingGlyphs(SpecError):
 
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return which signs to take out, or what to do about those that cannot be seen."""
-        return super().text(language) if self.params["characters"] else _told(_UNSEEN, self.params, language)
+        return super().text(language) if self.params["characters"] else told(_UNSEEN, self.params, language)
 
 
 # -- frames ----------------------------------------------------------------
@@ -320,6 +320,11 @@ class InvalidFrame(FrameError):
     code = "invalid_frame"
     title = mark("Invalid frame")
     detail = mark("The frame “{frame}” is not valid: {reason}")
+
+    @classmethod
+    def of_one_name(cls, frame: str, folders: Iterable[str]) -> Self:
+        """Return the error for folders that would all be the frame of one id."""
+        return cls(frame=frame, reason=f"folders of that name: {' and '.join(folders)}")
 
 
 # -- the request -----------------------------------------------------------

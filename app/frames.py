@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -187,6 +188,29 @@ class _FrameFile(_Table):
         return self
 
 
+class FontsFolder(Protocol):
+    """Where a frame's fonts are: a folder, or several that are searched as one."""
+
+    def __truediv__(self, name: str, /) -> Path:
+        """Return the file of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FontFolders:
+    """Folders of fonts that are searched as one: for each name, the first that has the file gives it.
+
+    Attributes:
+        folders: At least one.
+    """
+
+    folders: tuple[Path, ...]
+
+    def __truediv__(self, name: str, /) -> Path:
+        """Return the file of that name; where no folder has it, the first one's, which is not there."""
+        paths = [folder / name for folder in self.folders]
+        return next((path for path in paths if path.is_file()), paths[0])
+
+
 class Frame:
     """One frame of the library.
 
@@ -202,20 +226,19 @@ class Frame:
         revision: Hex digest of everything the frame's picture depends on: its files and its fonts' bytes.
     """
 
-    def __init__(self, folder: Path, fonts_folder: Path) -> None:
+    def __init__(self, folder: Path, fonts_folder: FontsFolder) -> None:
         self.id = folder.name
         self.folder = folder
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self.id):
             raise InvalidFrame(frame=self.id, reason="the folder's name may hold a-z, 0-9 and hyphens only")
+        source = self._read(folder / "frame.toml")
+        self.artwork = self._read(folder / "artwork.svg")
         try:
-            source = (folder / "frame.toml").read_bytes()
-            self.artwork = (folder / "artwork.svg").read_text(encoding="utf-8")
-            file = _FrameFile.model_validate(tomllib.loads(source.decode()))
-        except OSError as exc:
-            raise InvalidFrame(frame=self.id, reason=f"{Path(exc.filename).name} cannot be read") from exc
-        except (ValueError, ValidationError) as exc:
-            # tomllib's and UTF-8's errors are ValueErrors too; their texts are meant for the file's author.
-            raise InvalidFrame(frame=self.id, reason=str(exc)) from exc
+            file = _FrameFile.model_validate(tomllib.loads(source))
+        except ValidationError as exc:
+            raise InvalidFrame(frame=self.id, reason=_where_wrong(exc)) from exc
+        except tomllib.TOMLDecodeError as exc:
+            raise InvalidFrame(frame=self.id, reason=f"frame.toml: {exc}") from exc
         self.order = file.order
         self.title = file.title
         self.description = file.description
@@ -223,7 +246,7 @@ class Frame:
         self.fallback = file.fallback
         self.texts = file.text
         self.fonts_folder = fonts_folder
-        self.revision = self._digest(source)
+        self.revision = self._digest(source.encode())
 
     @cached_property
     def languages(self) -> tuple[str, ...]:
@@ -243,6 +266,15 @@ class Frame:
         """Return the file of a font that the frame names."""
         return self.fonts_folder / name
 
+    def _read(self, path: Path) -> str:
+        try:
+            return path.read_bytes().decode()
+        except OSError as exc:
+            raise InvalidFrame(frame=self.id, reason=f"{path.name} cannot be read") from exc
+        except UnicodeDecodeError as exc:
+            reason = f"{path.name} is not UTF-8, from byte {exc.start + 1} on"
+            raise InvalidFrame(frame=self.id, reason=reason) from exc
+
     def _digest(self, source: bytes) -> str:
         digest = hashlib.sha256(source)
         digest.update(self.artwork.encode())
@@ -250,10 +282,44 @@ class Frame:
         fonts |= {fallback.font for fallback in self.fallback}
         for font in sorted(fonts):
             path = self.font_path(font)
-            if not path.is_relative_to(self.fonts_folder) or ".." in path.parts or not path.is_file():
+            if Path(font).is_absolute() or ".." in Path(font).parts or not path.is_file():
                 raise InvalidFrame(frame=self.id, reason=f"there is no font {font}")
             digest.update(path.read_bytes())
         return digest.hexdigest()
+
+
+# In place of pydantic's words for what an author's slip of the pen brings about most.
+_SLIPS = {"missing": "is missing", "extra_forbidden": "there is no such field"}
+
+
+def _where_wrong(error: ValidationError) -> str:
+    """Say what is wrong in ``frame.toml``, and where: a line for each place, as its author writes it."""
+    found = error.errors(include_url=False)
+    places = [one["loc"] for one in found]
+    return "\n".join(
+        f"frame.toml: {_place(one['loc'])}{_SLIPS.get(one['type'], one['msg'].removeprefix('Value error, '))}"
+        for one in found
+        # A list whose only item is wrong is called empty too.
+        if not any(place != one["loc"] == place[: len(one["loc"])] for place in places)
+    )
+
+
+def _place(loc: tuple[str | int, ...]) -> str:
+    """Write a place down as in ``text[1].baseline.radius``, counted from 1; nothing for the whole file."""
+    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in loc)
+    path = "".join(parts).removeprefix(".")
+    return f"{path}: " if path else ""
+
+
+def frames_below(folder: Path) -> list[Path]:
+    """Return the folders of the frames in a folder, sorted by name.
+
+    Raises:
+        InvalidFrame: There is none.
+    """
+    if found := sorted(path.parent for path in folder.glob("*/frame.toml")):
+        return found
+    raise InvalidFrame(frame=folder.name, reason=f"the folder {folder} holds no frame.toml")
 
 
 class FrameLibrary:
@@ -261,21 +327,18 @@ class FrameLibrary:
 
     Args:
         frames_folders: Each holds a folder per frame.
-        fonts_folder: Holds the fonts that frames name.
+        fonts_folder: Holds the fonts that frames name, of every folder.
 
     Raises:
         InvalidFrame: A frame is wrong, two have one id, or a folder holds none.
     """
 
-    def __init__(self, frames_folders: Iterable[Path], fonts_folder: Path) -> None:
+    def __init__(self, frames_folders: Iterable[Path], fonts_folder: FontsFolder) -> None:
         folders: dict[str, Path] = {}
         for frames_folder in frames_folders:
-            found = sorted(path.parent for path in frames_folder.glob("*/frame.toml"))
-            if not found:
-                raise InvalidFrame(frame=frames_folder.name, reason="the folder holds no frame.toml")
-            for folder in found:
-                if folder.name in folders:
-                    raise InvalidFrame(frame=folder.name, reason="another folder has a frame of that name")
+            for folder in frames_below(frames_folder):
+                if other := folders.get(folder.name):
+                    raise InvalidFrame.of_one_name(folder.name, (str(other), str(folder)))
                 folders[folder.name] = folder
         loaded = (Frame(folder, fonts_folder) for folder in folders.values())
         frames = sorted(loaded, key=lambda frame: (frame.order, frame.id))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from app.frames import FontsFolder
     from app.render.avatar import Avatar
     from app.render.limits import Limits
     from app.spec import AvatarSpec
@@ -113,7 +114,7 @@ class Studio:
     """
 
     frames_folders: tuple[Path, ...]
-    fonts_folder: Path
+    fonts_folder: FontsFolder
     overlay_cache_bytes: int
     limits: Limits
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, TypeVar, get_args
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.frames import FontFolders
 from app.render.limits import OVERLAY_CACHE_BYTES, Limits
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _WORKER_BYTES = 150 * MB
 _BYTES_PER_DECODED_PIXEL = 16
 
 _ROOT = Path(__file__).parent.parent
+
+PORTRAIT = _ROOT / "frames" / "portrait.png"
+"""The photo to show frames over."""
 
 # A host, or an address, and perhaps a port. A host in another script is given as browsers ask for it (xn--…):
 # the story card is drawn with a frame's own fonts, and no supporter shall be told what they lack.
@@ -76,6 +80,14 @@ def _parse_public_url(value: str) -> str:
     return value.lower().removesuffix("/")
 
 
+def _split_folders(value: object) -> object:
+    """Take folders as the system's own lists of them are written, such as PATH."""
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+_Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_folders)]
+
+
 # Each of these declares a setting: its default, what it is for, and what it may be, said where it is checked.
 # Messages and README's table are made of that.
 
@@ -96,6 +108,10 @@ def _number(description: str, *, most: float, **default: Any) -> Any:
 
 def _folder(description: str, **default: Any) -> Any:
     return _declare("a folder", description, **default)
+
+
+def _more_folders(description: str) -> Any:
+    return _declare(f"folders, with {os.pathsep} between them", description, default=())
 
 
 def _switch(description: str, **default: Any) -> Any:
@@ -194,7 +210,9 @@ class Settings(BaseSettings):
     )
     show_counter: bool = _switch("Show the number of avatars made on the page.", default=False)
     frames_folder: Path = _folder("Folder with a folder per frame.", default=_ROOT / "frames")
+    more_frames_folders: _Folders = _more_folders("Folders of frames that are added to those.")
     fonts_folder: Path = _folder("Folder with the frames' fonts.", default=_ROOT / "fonts")
+    more_fonts_folders: _Folders = _more_folders("Folders of fonts that are searched after that one.")
     log_level: _LogLevel = _choice("The least that is logged.", _LogLevel, default="info")
     log_format: _LogFormat = _choice(
         "Log lines for programs (json) or for people (console); auto is for people on a terminal.",
@@ -206,7 +224,12 @@ class Settings(BaseSettings):
     @property
     def frames_folders(self) -> tuple[Path, ...]:
         """Where frames are looked for."""
-        return (self.frames_folder,)
+        return (self.frames_folder, *self.more_frames_folders)
+
+    @property
+    def fonts(self) -> FontFolders:
+        """Where the frames' fonts are looked for."""
+        return FontFolders((self.fonts_folder, *self.more_fonts_folders))
 
     @property
     def limits(self) -> Limits:
@@ -297,8 +320,11 @@ def _words(field: FieldInfo) -> dict[str, Any]:
     return words
 
 
-def _folders(settings: Settings) -> tuple[tuple[str, Path], ...]:
-    return ("frames_folder", settings.frames_folder), ("fonts_folder", settings.fonts_folder)
+def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
+    yield "frames_folder", settings.frames_folder
+    yield "fonts_folder", settings.fonts_folder
+    yield from (("more_frames_folders", folder) for folder in settings.more_frames_folders)
+    yield from (("more_fonts_folders", folder) for folder in settings.more_fonts_folders)
 
 
 def _missing_folder(name: str, path: Path) -> str:

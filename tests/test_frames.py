@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import FrameNotFound, InvalidFrame
-from app.frames import Frame, FrameLibrary
+from app.frames import FontFolders, FontsFolder, Frame, FrameLibrary
+from app.render.artwork import draw_words
 from app.texts.languages import PAGE_LANGUAGES
 
 SLOGAN_LANGUAGES = set(PAGE_LANGUAGES)
@@ -26,7 +27,7 @@ def edit(folder: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def reason(folder: Path, fonts: Path) -> str:
+def reason(folder: Path, fonts: FontsFolder) -> str:
     """Return why the frame is refused."""
     with pytest.raises(InvalidFrame) as caught:
         Frame(folder, fonts)
@@ -90,9 +91,10 @@ def test_frames_of_several_folders_are_one_library(root: Path, tmp_path: Path) -
 
 
 def test_two_folders_may_not_have_one_frame(root: Path, tmp_path: Path) -> None:
-    """Which of them would be drawn is nobody's guess."""
-    shutil.copytree(root / "frames" / "ribbon-loop", tmp_path / "ribbon-loop")
-    with pytest.raises(InvalidFrame, match=r"ribbon-loop.*another folder"):
+    """Which of them would be drawn is nobody's guess; both places are named."""
+    ours, theirs = root / "frames" / "ribbon-loop", tmp_path / "ribbon-loop"
+    shutil.copytree(ours, theirs)
+    with pytest.raises(InvalidFrame, match=f"“ribbon-loop” .*: {ours} and {theirs}"):
         FrameLibrary([root / "frames", tmp_path], root / "fonts")
 
 
@@ -182,3 +184,45 @@ def test_the_revision_follows_the_fallback(folder: Path, root: Path, tmp_path: P
     with (fonts / "noto-sans/NotoSans_900Black.ttf").open("ab") as file:
         file.write(b"\0")
     assert Frame(folder, fonts).revision != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("radius = ", "radius = -", "frame.toml: face.radius: Input should be greater than 0"),
+        ("order = ", "ordre = ", "frame.toml: order: is missing\nframe.toml: ordre: there is no such field"),
+        ("largest = ", "largest = -", "frame.toml: text[1].largest: Input should be greater than 0"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(
+    old: str, new: str, said: str, folder: Path, root: Path
+) -> None:
+    """An author reads the field as they wrote it, a line for each, and no library's address."""
+    edit(folder, old, new)
+    assert reason(folder, root / "fonts") == said
+
+
+@pytest.mark.parametrize("name", ["frame.toml", "artwork.svg"])
+def test_a_file_that_is_not_utf_8_is_named(name: str, folder: Path, root: Path) -> None:
+    """A file that an editor saved in another encoding is named, with the place."""
+    (folder / name).write_bytes("# été".encode("latin-1"))
+    assert reason(folder, root / "fonts") == f"{name} is not UTF-8, from byte 3 on"
+
+
+def test_fonts_of_ones_own_are_searched_after_ours(folder: Path, root: Path, tmp_path: Path) -> None:
+    """A frame of somebody's own mixes our typefaces with theirs; a file of the same name is ours."""
+    theirs = tmp_path / "fonts"
+    (theirs / "cairo").mkdir(parents=True)
+    (theirs / "cairo" / "Cairo_900Black.ttf").write_bytes(b"another")
+    shutil.copy(root / "fonts/cairo/Cairo_700Bold.ttf", theirs / "March.ttf")
+    fonts = FontFolders((root / "fonts", theirs))
+    before = Frame(folder, fonts).revision
+    assert before == Frame(folder, root / "fonts").revision
+    edit(folder, "cairo/Cairo_900Black.ttf", "March.ttf")
+    frame = Frame(folder, fonts)
+    assert frame.font_path("March.ttf") == theirs / "March.ttf"
+    assert draw_words(frame, "ar", None, 64).getbbox()
+    (theirs / "March.ttf").write_bytes((root / "fonts/cairo/Cairo_800ExtraBold.ttf").read_bytes())
+    assert Frame(folder, fonts).revision != frame.revision
+    edit(folder, "March.ttf", "../March.ttf")
+    assert reason(folder, fonts) == "there is no font ../March.ttf"

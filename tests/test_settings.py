@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -301,3 +302,27 @@ def test_limits_follow_the_settings(tmp_path: Path) -> None:
     settings = load_settings(max_photo_bytes=5000, max_pixels=7, max_decoded_pixels=6, frames_folder=tmp_path)
     limits = settings.limits
     assert (limits.max_bytes, limits.max_pixels, limits.max_decoded_pixels) == (5000, 7, 6)
+
+
+def test_folders_are_added_as_the_system_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in PATH; an empty part is none. They come after the first folder."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    monkeypatch.setenv("RIBBONS_MORE_FRAMES_FOLDERS", f"{one}{os.pathsep}{os.pathsep}{two}{os.pathsep}")
+    monkeypatch.setenv("RIBBONS_MORE_FONTS_FOLDERS", str(two))
+    settings = load_settings()
+    assert settings.frames_folders == (settings.frames_folder, one, two)
+    assert settings.fonts.folders == (settings.fonts_folder, two)
+    assert load_settings(more_frames_folders=(two,)).frames_folders == (settings.frames_folder, two)
+
+
+@pytest.mark.parametrize("variable", ["RIBBONS_MORE_FRAMES_FOLDERS", "RIBBONS_MORE_FONTS_FOLDERS"])
+def test_each_added_folder_has_to_be_there(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is not is named."""
+    monkeypatch.setenv(variable, f"{tmp_path}{os.pathsep}/no/such/folder")
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    assert str(caught.value) == f"{variable}: “/no/such/folder” is not a folder"

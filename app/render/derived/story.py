@@ -23,9 +23,8 @@ from app.render.text.slogan import Outline, set_slogan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
-    from app.frames import Fallback, Frame
+    from app.frames import Fallback, FontsFolder, Frame
     from app.spec import AvatarSpec
 
 WIDTH, HEIGHT = 1080, 1920
@@ -109,7 +108,7 @@ class _Type:
 
     fonts: tuple[str, ...]
     fallback: tuple[Fallback, ...]
-    fonts_folder: Path
+    fonts_folder: FontsFolder
     language: str
 
     def set(self, words: str, size: float) -> Outline:

@@ -17,9 +17,7 @@ from app.render.text.bend import baseline_warp, bend, ink_box, neutral_height, o
 from app.render.text.shaping import Font, FontStack, itemise, lay_out
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from app.frames import Line, TextStyle
+    from app.frames import FontsFolder, Line, TextStyle
     from app.render.text.bend import Box
     from app.render.text.shaping import StraightLine
 
@@ -44,7 +42,7 @@ class Outline:
     box: Box
 
 
-def set_slogan(text: str, style: TextStyle, fonts_folder: Path) -> Outline:
+def set_slogan(text: str, style: TextStyle, fonts_folder: FontsFolder) -> Outline:
     """Set one line of text as large as its place allows.
 
     The ink is centred on the baseline. Its size is the largest, up to ``style.largest``, at which
