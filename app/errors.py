@@ -262,13 +262,13 @@ class InvalidSpec(SpecError):
 
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return what is wrong with the supporter's own words, or else which fields are not right."""
-        told = [problem.text(language) for problem in self.problems if problem.field == OWN_WORDS]
-        return " ".join(dict.fromkeys(told)) or super().text(language)
+        own = [problem.text(language) for problem in self.problems if problem.field == OWN_WORDS]
+        return " ".join(dict.fromkeys(own)) or super().text(language)
 
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
         """Return the code points of characters that cannot be drawn, where there are some."""
-        told = [told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
-        return " ".join(told) or None
+        codes = [told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
+        return " ".join(codes) or None
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)

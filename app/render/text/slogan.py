@@ -77,7 +77,7 @@ def set_slogan(text: str, style: TextStyle, fonts_folder: FontsFolder) -> Outlin
     return _bend(line, placed, size)
 
 
-def open_fonts(style: TextStyle, fonts_folder: Path) -> list[Font]:
+def open_fonts(style: TextStyle, fonts_folder: FontsFolder) -> list[Font]:
     """Return a style's fonts and then its fallback, in order of preference."""
     own = [Font(fonts_folder / name) for name in style.fonts]
     return own + [Font(fonts_folder / fallback.font, fallback.scale) for fallback in style.fallback]
