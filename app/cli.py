@@ -10,38 +10,51 @@ import io
 import os
 import re
 import sys
-import tempfile
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from app import __version__
-from app.errors import InvalidSpec, PhotoError, PhotoTooManyBytes, RequestError, RibbonsError, SpecError
-from app.frames import FrameLibrary
-from app.render.avatar import make_avatar
-from app.render.encode import EXTENSIONS, JPEG_QUALITY
-from app.render.overlay import Overlays
-from app.render.proof import check_frame, draw_sheet
-from app.settings import InvalidSettings, load_settings
-from app.spec import AvatarSpec, Format, field_choices, field_range, parse_spec
+from app.errors import (
+    FrameNotFound,
+    InvalidFrame,
+    InvalidSpec,
+    PhotoError,
+    RequestError,
+    RibbonsError,
+    SpecError,
+    told,
+)
+from app.files import (
+    format_by_name,
+    is_folder,
+    name_avatars,
+    open_folder,
+    open_photo,
+    read_photo,
+    shown,
+    write,
+)
+from app.frames import Frame, FrameLibrary, frames_below
+from app.settings import PORTRAIT, PREFIX, InvalidSettings, load_settings
+from app.spec import AvatarSpec, field_choices, field_range, parse_spec
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
+from app.texts.marking import mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Sequence
 
     from pydantic.fields import FieldInfo
 
-    from app.frames import Frame
+    from app.making import Outcome
     from app.settings import Settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
-_FORMATS: Mapping[str, Format] = {
-    **{extension: name for name, extension in EXTENSIONS.items()},
-    ".jpeg": "jpeg",
-}
+_SUMMARY = mark("Pictures made: {made} of {all}.")
 
 
 def reader_language() -> str:
@@ -76,6 +89,20 @@ def spec_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def folder_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that add frames, and fonts for them, to the ones that are there."""
+    for kind in ("fonts", "frames"):
+        variable = f"more_{kind}_folders"
+        command = click.option(
+            f"--more-{kind}",
+            variable,
+            multiple=True,
+            metavar="FOLDER",
+            help=f"A folder of {kind} beside ours; may be repeated ({PREFIX}{variable.upper()}).",
+        )(command)
+    return command
+
+
 def _metavar(name: str) -> str:
     if choices := field_choices(AvatarSpec.model_fields[name]):
         return "|".join(choices)
@@ -100,31 +127,111 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("photo", type=click.File("rb"))
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path())
 @click.option(
     "-o",
+    "--out",
     "--output",
+    "output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Where the avatar goes; - is standard output. The name's ending chooses the format.",
+    type=click.Path(),
+    help="Where the avatar goes: a file, whose ending chooses the format, or a folder, which is made where "
+    "there is none. Several photos need a folder. - is standard output.",
 )
+@folder_options
 @spec_options
-def make(photo: Any, output: Path, **options: str | None) -> None:
-    """Make an avatar of PHOTO (- is standard input)."""
-    settings = read_settings()
+def make(
+    photos: tuple[str, ...],
+    output: str,
+    more_frames_folders: tuple[str, ...],
+    more_fonts_folders: tuple[str, ...],
+    **options: str | None,
+) -> None:
+    """Make an avatar of each PHOTO (- is standard input).
+
+    In a folder each avatar has its photo's name (the second of two photos a.jpg and a.heic becomes a-2.jpg)
+    and replaces an earlier avatar of that name. Photos themselves are never written over. Of several photos
+    those that cannot be made are named, and the others are made.
+    """
+    settings = read_settings(more_frames_folders=more_frames_folders, more_fonts_folders=more_fonts_folders)
     given = {name: value for name, value in options.items() if value is not None}
-    if ending := format_by_name(output):
+    to_folder = is_folder(output, len(photos))
+    if not to_folder and (ending := format_by_name(Path(output))):
         given.setdefault("format", ending)
         if given["format"] != ending:
-            raise click.UsageError(f"--format {given['format']} contradicts the name {output.name}.")
+            raise click.UsageError(f"--format {given['format']} contradicts the name {Path(output).name}.")
+    library = _library(settings)
     try:
-        overlays = open_overlays(settings)
-        spec = parse_spec(given.items(), overlays.frames)
-        avatar = make_avatar(read_photo(photo, settings.max_photo_bytes), spec, overlays, settings.limits)
+        spec = parse_spec(given.items(), library)
     except RibbonsError as error:
         fail(error)
+    targets = [Path(output)]
+    if to_folder:
+        targets = name_avatars(photos, Path(output), _extension(spec))
+        open_folder(Path(output))
+    if len(photos) == 1:
+        _make_one(photos[0], targets[0], spec, library, settings)
     else:
-        write(output, avatar.content)
+        _make_several(photos, targets, spec, settings)
+
+
+def _extension(spec: AvatarSpec) -> str:
+    from app.render.encode import EXTENSIONS  # noqa: PLC0415
+
+    return EXTENSIONS[spec.output_format]
+
+
+def _make_one(photo: str, target: Path, spec: AvatarSpec, library: FrameLibrary, settings: Settings) -> None:
+    from app.render.avatar import make_avatar  # noqa: PLC0415
+    from app.render.overlay import Overlays  # noqa: PLC0415
+
+    overlays = Overlays(library, settings.overlay_cache_bytes)
+    try:
+        content = _read_one(photo, settings.max_photo_bytes)
+        avatar = make_avatar(content, spec, overlays, settings.limits)
+    except RibbonsError as error:
+        fail(error)
+    write(target, avatar.content)
+
+
+def _read_one(photo: str, max_bytes: int) -> bytes:
+    try:
+        with open_photo(photo) as file:
+            return read_photo(file, max_bytes)
+    except OSError as exc:
+        raise click.BadParameter(f"'{shown(photo)}': {exc.strerror}", param_hint="PHOTO") from exc
+
+
+def _make_several(
+    photos: Sequence[str], targets: Sequence[Path], spec: AvatarSpec, settings: Settings
+) -> None:
+    from app.logs import configure_logging  # noqa: PLC0415
+    from app.making import make_avatars  # noqa: PLC0415
+
+    # What became of each photo is told here; of the workers' own log only what is a fault of ours.
+    configure_logging(settings.model_copy(update={"log_level": "error"}))
+    language = reader_language()
+    made = tried = 0
+
+    def take(index: int, outcome: Outcome) -> None:
+        nonlocal made, tried
+        tried += 1
+        if isinstance(outcome, RibbonsError):
+            click.echo(f"{shown(photos[index])}: {outcome.text(language)}", err=True)
+        elif isinstance(outcome, OSError):
+            click.echo(f"{shown(photos[index])}: {outcome.strerror}", err=True)
+        else:
+            write(targets[index], outcome.content)
+            made += 1
+
+    try:
+        make_avatars(photos, spec, settings, take)
+    except RibbonsError as error:
+        fail(error)
+    finally:
+        if tried:
+            click.echo(told(_SUMMARY, {"made": made, "all": len(photos)}, language))
+    sys.exit(0 if made == len(photos) else EXIT_FAILED)
 
 
 @main.group()
@@ -133,27 +240,83 @@ def frames() -> None:
 
 
 @frames.command("list")
-def list_frames() -> None:
+@folder_options
+def list_frames(**folders: tuple[str, ...]) -> None:
     """Print each frame: its id, its title, its languages."""
     language = reader_language()
-    for frame in _library(read_settings()):
+    for frame in _library(read_settings(**folders)):
         title = frame.title.get(language, frame.title[PROGRAM_LANGUAGE])
         click.echo(f"{frame.id}\t{title}\t{' '.join(frame.languages)}")
 
 
 @frames.command()
-@click.argument("ids", nargs=-1)
-def check(ids: tuple[str, ...]) -> None:
-    """Prove frames (all of them unless IDS are given) before anyone wears them."""
-    library = _library(read_settings())
+@click.argument("names", nargs=-1, metavar="[ID|FOLDER]...", type=click.Path())
+@folder_options
+def check(names: tuple[str, ...], **folders: tuple[str, ...]) -> None:
+    """Prove frames before anyone wears them.
+
+    All that are offered are proved, unless some are named: by id, by a frame's own folder, or by a folder of
+    such folders.
+    """
+    # Imported here, as in every command: what one needs, the others need not wait for.
+    from app.render.proof import check_frame  # noqa: PLC0415
+
+    settings = read_settings(**folders)
     sound = True
-    for frame in _chosen(library, ids):
-        findings = check_frame(frame)
+    for label, frame in _to_check(names, settings):
+        findings = (
+            check_frame(frame) if isinstance(frame, Frame) else str(frame.params["reason"]).splitlines()
+        )
         sound = sound and not findings
-        click.echo(f"{frame.id}: {'ok' if not findings else f'{len(findings)} findings'}")
+        count = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
+        click.echo(f"{label}: {count if findings else 'ok'}")
         for finding in findings:
             click.echo(f"  {finding}")
     sys.exit(0 if sound else EXIT_FAILED)
+
+
+def _to_check(names: Sequence[str], settings: Settings) -> list[tuple[str, Frame | InvalidFrame]]:
+    """Load what is to be checked, each frame by itself: one that is not valid hides no other."""
+    try:
+        offered = [folder for place in settings.frames_folders for folder in frames_below(place)]
+        folders = [found for name in names for found in _frames_named(name, offered, settings)] or offered
+    except RibbonsError as error:
+        fail(error)
+    loaded = [(_label(folder, offered), _load(folder, offered, settings)) for folder in folders]
+    if names:
+        return loaded
+    return sorted(loaded, key=lambda one: (getattr(one[1], "order", -inf), one[0]))
+
+
+def _frames_named(name: str, offered: Sequence[Path], settings: Settings) -> list[Path]:
+    """Return the folders of the frames that a word of the command line means."""
+    if known := [folder for folder in offered if folder.name == name]:
+        return known
+    path = Path(name).parent if Path(name).name == "frame.toml" else Path(name)
+    if (path / "frame.toml").is_file():
+        return [path]
+    if path.is_dir():
+        return frames_below(path)
+    if os.sep in name:
+        reason = os.strerror(errno.ENOTDIR if path.exists() else errno.ENOENT)
+        raise click.BadParameter(f"'{shown(name)}': {reason}", param_hint="FOLDER")
+    raise FrameNotFound(choices=tuple(frame.id for frame in _library(settings)))
+
+
+def _load(folder: Path, offered: Sequence[Path], settings: Settings) -> Frame | InvalidFrame:
+    twins = [str(other) for other in offered if other.name == folder.name]
+    try:
+        if folder in offered and len(twins) > 1:
+            raise InvalidFrame.of_one_name(folder.name, twins)
+        # A folder's name is its frame's id, and "." has none.
+        return Frame(folder.resolve() if folder.name in {"", ".."} else folder, settings.fonts)
+    except InvalidFrame as error:
+        return error
+
+
+def _label(folder: Path, offered: Sequence[Path]) -> str:
+    is_known = [other.name for other in offered].count(folder.name) == 1 and folder in offered
+    return folder.name if is_known else shown(str(folder))
 
 
 @frames.command()
@@ -165,13 +328,18 @@ def check(ids: tuple[str, ...]) -> None:
     help="The picture: .png, .webp, .jpg or .avif.",
 )
 @click.option("--portrait", type=click.File("rb"), help="A photo to show them over, instead of ours.")
-def sheet(output: Path, portrait: Any) -> None:
+@folder_options
+def sheet(output: Path, portrait: Any, **folders: tuple[str, ...]) -> None:
     """Draw every frame in a circle over a portrait, at the sizes that platforms show."""
+    from app.render.encode import JPEG_QUALITY  # noqa: PLC0415
+    from app.render.overlay import Overlays  # noqa: PLC0415
+    from app.render.proof import draw_sheet  # noqa: PLC0415
+
     ending = format_by_name(output) or "png"
-    settings = read_settings()
-    photo = portrait.read() if portrait else (settings.frames_folder / "portrait.png").read_bytes()
+    settings = read_settings(**folders)
+    photo = portrait.read() if portrait else PORTRAIT.read_bytes()
     try:
-        picture = draw_sheet(open_overlays(settings), photo)
+        picture = draw_sheet(Overlays(_library(settings), settings.overlay_cache_bytes), photo)
     except RibbonsError as error:
         fail(error)
     file = io.BytesIO()
@@ -182,116 +350,26 @@ def sheet(output: Path, portrait: Any) -> None:
 @main.command()
 @click.option("--host", help="Address to listen on (RIBBONS_HOST).")
 @click.option("--port", help="Port to listen on (RIBBONS_PORT).")
-def serve(**given: str | None) -> None:
+@folder_options
+def serve(**given: Any) -> None:
     """Serve the API."""
     # Imported here: a command that makes one picture need not load a web server (0.3 s).
     from app.web.server import serve as run  # noqa: PLC0415
 
-    run(read_settings(**{name: value for name, value in given.items() if value is not None}))
+    run(read_settings(**given))
 
 
-def read_settings(**given: str) -> Settings:
-    """Read the settings, or say which are wrong and end."""
+def read_settings(**given: Any) -> Settings:
+    """Read the settings, or say which are wrong and end. An option that was not given is None or empty."""
     try:
-        return load_settings(**given)
+        return load_settings(**{name: value for name, value in given.items() if value not in {None, ()}})
     except InvalidSettings as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_USAGE)
 
 
-def open_overlays(settings: Settings) -> Overlays:
-    """Return the overlays of the frame library that the settings name; end where a frame is not valid."""
-    return Overlays(_library(settings), settings.overlay_cache_bytes)
-
-
 def _library(settings: Settings) -> FrameLibrary:
     try:
-        return FrameLibrary(settings.frames_folders, settings.fonts_folder)
+        return FrameLibrary(settings.frames_folders, settings.fonts)
     except RibbonsError as error:
         fail(error)
-
-
-def _chosen(library: FrameLibrary, ids: Iterable[str]) -> list[Frame]:
-    try:
-        return [library.get(frame_id) for frame_id in ids] or list(library)
-    except RibbonsError as error:
-        fail(error)
-
-
-def read_photo(file: Any, max_bytes: int) -> bytes:
-    """Read a photo, but never more of it than one byte past the limit.
-
-    Raises:
-        PhotoTooManyBytes: It has more than ``max_bytes`` bytes.
-    """
-    photo: bytes = file.read(max_bytes + 1)
-    if len(photo) > max_bytes:
-        raise PhotoTooManyBytes.over(max_bytes)
-    return photo
-
-
-def format_by_name(output: Path) -> Format | None:
-    """Return the format that a file's name asks for; None for standard output, pipes and devices.
-
-    Raises:
-        click.UsageError: The name's ending is no format that is written.
-    """
-    if output == Path("-") or (output.exists() and not output.is_file()):
-        return None
-    try:
-        return _FORMATS[output.suffix.lower()]
-    except KeyError:
-        endings = ", ".join(_FORMATS)
-        raise click.UsageError(f"The name {output.name} must end in one of: {endings}.") from None
-
-
-def write(output: Path, content: bytes) -> None:
-    """Write all of ``content`` or nothing: an avatar that is half there replaces no good one.
-
-    A link is followed, and what is no file (a pipe, a device) is written to, never replaced.
-    """
-    try:
-        if output == Path("-"):
-            _write_to_stdout(content)
-        elif output.exists() and not output.is_file():
-            output.write_bytes(content)
-        else:
-            _replace(output.resolve(), content)
-    except OSError as exc:
-        raise click.FileError(str(output), hint=exc.strerror) from exc
-
-
-def _write_to_stdout(content: bytes) -> None:
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    try:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-    except OSError:
-        # What is left in the buffer would be flushed once more at exit, fail again, and hide our exit code.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-def _replace(output: Path, content: bytes) -> None:
-    mode = 0o666 & ~_umask()
-    if output.exists():
-        if not os.access(output, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        mode = output.stat().st_mode
-    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
-        part = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            part.chmod(mode)
-            part.replace(output)
-        except OSError:
-            part.unlink()
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -67,6 +67,7 @@ def test_every_command_in_readme_runs(root: Path, server: int, tmp_path: Path) -
     (tmp_path / ".venv").symlink_to(root / ".venv")
     with Image.open(root / "frames" / "portrait.png") as portrait:
         portrait.convert("RGB").save(tmp_path / "photo.jpg", quality=95)
+        portrait.save(tmp_path / "another.png")
     made: list[bytes] = []
     ran = [SERVES, NESTED]
     for command in _commands(root):
@@ -112,7 +113,7 @@ def _default(name: str, field: FieldInfo, root: Path) -> str:
     if name in special:
         return special[name]
     match field.default:
-        case None:
+        case None | ():
             return "none"
         case bool():
             return f"`{str(field.default).lower()}`"

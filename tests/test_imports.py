@@ -23,6 +23,8 @@ LAYERS = (
     ("app.drawing",),
     ("app.bulk",),
     ("app.web",),
+    ("app.files",),
+    ("app.making",),
     ("app.cli",),
     ("app.__main__",),
 )
