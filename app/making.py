@@ -6,6 +6,7 @@ others, so each is drawn in a process that can be killed, as the service does it
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,19 @@ def make_avatars(
 
     async def run() -> None:
         async with drawing.pool.opened(), anyio.create_task_group() as tasks:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             for _ in range(settings.workers):
                 tasks.start_soon(work)
 
+    # A terminal's Ctrl-C reaches the workers too. What is blocked here stays so in the processes that are
+    # started: none of them ends in a trace before it can ignore it. For us it is put off for as long.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         anyio.run(run)
     except* RibbonsError as group:
         fatal.append(_first(group))
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if fatal:
         raise fatal[0]
 

@@ -176,7 +176,13 @@ def script(command: str, cwd: Path, **environment: str) -> subprocess.Popen[str]
     """Run a shell's line with the command line in it, as ``$RIBBONS``."""
     env = {**os.environ, "RIBBONS": f"{sys.executable} -m app", "PYTHONPATH": str(Path.cwd()), **environment}
     return subprocess.Popen(
-        ["bash", "-c", command], cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
@@ -215,6 +221,23 @@ def test_ctrl_c_ends_it_with_whole_avatars_only(tmp_path: Path) -> None:
     for path in made:
         with Image.open(path) as image:
             image.load()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 1])
+def test_ctrl_c_while_workers_start_leaves_no_trace(seconds: float, tmp_path: Path) -> None:
+    """A terminal signals the workers too, which cannot ignore it before they have started."""
+    Image.effect_noise((2000, 2000), 60).save(tmp_path / "0.jpg")
+    for number in range(1, 300):
+        (tmp_path / f"{number}.jpg").hardlink_to(tmp_path / "0.jpg")
+    process = script("exec $RIBBONS make *.jpg -o out", tmp_path)
+    start = time.monotonic()
+    while not (tmp_path / "out").exists():
+        assert time.monotonic() - start < 60
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr.strip()) == (1, "Aborted!")
 
 
 # -- names ---------------------------------------------------------------------------------------
