@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -42,7 +43,21 @@ _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 # A letter may arrive in up to four characters (NFD of ᾂ). What is longer is too long however it is spelled,
 # and long rows of marks would take quadratic time to compose.
 _LONGEST_SPELLING = 4 * SLOGAN_CHARACTERS
-_ARABIC_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫", "01234567890123456789.")
+
+# What keyboards, phones and office programs put for minus, plus and decimal point: hyphens and dashes up
+# to the en dash, the minus of mathematics, signs of full and small width; the Arabic separator and comma.
+_SIGNS_OF_NUMBERS = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-")
+    | dict.fromkeys("\ufe62\uff0b", "+")
+    | dict.fromkeys(",\u066b\u060c\uff0c\uff0e", ".")
+)
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?) ?"
+    # In groups of three with spaces or Arabic thousands separators between them, or in one.
+    r"(?P<whole>[0-9]{1,3}(?:(?P<between>[ \u066c])[0-9]{3}(?:(?P=between)[0-9]{3})*)|[0-9]*)"
+    r"(?P<fraction>\.[0-9]*)?"
+    r"(?P<power>[eE][+-]?[0-9]+)?"
+)
 
 
 def _normalise_slogan(value: object) -> object:
@@ -121,7 +136,7 @@ def parse_spec(
     texts: dict[str, list[str]] = {}
     for name, value in given:
         if value != "":
-            texts.setdefault(name, []).append(_western_digits(name, value))
+            texts.setdefault(name, []).append(_plain(name, value))
     problems = [FieldProblem.of(name[:64], "repeated") for name in texts if _differ(name, texts[name])]
     values = {name: said[-1] for name, said in texts.items()}
     values.setdefault("frame", next(iter(frames)).id)
@@ -152,9 +167,44 @@ def _default_language(frame_id: str, frames: FrameLibrary) -> str:
     return campaigns if campaigns in languages else languages[0]
 
 
-def _western_digits(name: str, value: str) -> str:
+def _plain(name: str, value: str) -> str:
     field = AvatarSpec.model_fields.get(name)
-    return value.translate(_ARABIC_DIGITS) if field and takes_number(field) else value
+    if field is None or not takes_number(field):
+        return value
+    return plain_number(value, is_whole=int in _parts(field.annotation))
+
+
+def plain_number(text: str, *, is_whole: bool) -> str:
+    """Write a number as Python does, whichever way people and their programs have written it.
+
+    Digits may be of any script. Marks of direction and other characters that nobody sees are left out, and so
+    are spaces around it, behind its sign, and between groups of three digits (as U+066C may be). A comma is a
+    decimal point and never separates thousands: ``1,280`` is 1.28, and no whole number. A whole number may
+    have a fraction of one or two zeros, as programs write it, but not of three: ``64.000`` is 64 to some and
+    64,000 to others.
+
+    Args:
+        text: As it was sent.
+        is_whole: Whether it has to be a whole number.
+
+    Returns:
+        The number; what has no digit (``nan``) as it was; an empty string, which is no number to Python
+        either, for anything else with digits in it (``1_28``, ``0x10``, ``1,280.5``).
+    """
+    seen = "".join(
+        str(unicodedata.decimal(character, character))
+        for character in text.translate(_SIGNS_OF_NUMBERS)
+        if unicodedata.category(character) != "Cf"
+    )
+    seen = " ".join(seen.split())
+    number = _NUMBER.fullmatch(seen)
+    if number is None or not any(map(str.isdecimal, seen)):
+        return "" if any(map(str.isdecimal, seen)) else seen
+    fraction, power = number["fraction"] or "", number["power"] or ""
+    whole = number["sign"] + re.sub("[ \u066c]", "", number["whole"])
+    if not is_whole:
+        return f"{whole}{fraction}{power}"
+    return whole if fraction in {"", ".0", ".00"} and not power else ""
 
 
 def _differ(name: str, texts: Iterable[str]) -> bool:
@@ -233,7 +283,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 
 def takes_number(field: FieldInfo) -> bool:
-    """Whether it is a number: the digits of an Arabic or Persian keyboard are then as good as any."""
+    """Whether it is a number, which :func:`plain_number` reads."""
     return any(part in {int, float} for part in _parts(field.annotation))
 
 

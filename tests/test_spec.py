@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from app.errors import InvalidSpec
 from app.frames import FrameLibrary
-from app.spec import AvatarSpec, field_choices, field_range, parse_spec, takes_number
+from app.spec import AvatarSpec, field_choices, field_range, parse_spec, plain_number, takes_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,6 +213,128 @@ def test_digits_of_an_arabic_keyboard_are_digits(frames: FrameLibrary, given: st
     """Whoever types Arabic or Persian digits means the number."""
     spec = parse_spec([("size", given), ("zoom", "١٫٥")], frames)
     assert (spec.size, spec.zoom) == (size, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        *[(f"{minus}90", -90) for minus in "-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"],
+        *[(f"{plus}90", 90) for plus in ("+", "\ufe62", "\uff0b", " ", "")],
+        *[(f"{mark}-90{mark}", -90) for mark in "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e"],
+        *[(f"-{mark}9{mark}0", -90) for mark in "\u2066\u2067\u2068\u2069\u200b\u200c\u2060\ufeff\u00ad"],
+        *[(f"{space}-{space}90{space}", -90) for space in " \t\u00a0\u202f\u2009\u3000"],
+        ("\u200f−٩٠\u200f", -90),
+        ("1,5", 1.5),
+        ("−1,5", -1.5),
+        ("١٫٥", 1.5),
+        ("۱٫۵", 1.5),
+        ("١،٥", 1.5),
+        ("१.५", 1.5),
+        ("１．５", 1.5),
+        ("1,280", 1.28),
+        (".5", 0.5),
+        ("1.", 1),
+        ("15e-1", 1.5),
+        ("1E2", 100),
+        ("1e-07", 1e-7),
+        ("0001", 1),
+    ],
+)
+def test_a_number_is_read_as_people_and_programs_write_it(
+    frames: FrameLibrary, given: str, number: float
+) -> None:
+    """Signs of any width, digits of any script, a decimal comma, and marks that nobody sees."""
+    assert parse_spec([("rotate", given)], frames).rotate == number
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "1080",
+        "1080.0",
+        "1080.00",
+        "1080,0",
+        "+1080",
+        "1٬080",
+        "١٬٠٨٠",
+        "1 080",
+        "1\u00a0080",
+        "1\u202f080",
+        "१०८०",
+    ],
+)
+def test_a_whole_number_may_have_its_thousands_apart(frames: FrameLibrary, given: str) -> None:
+    """With a space or the Arabic separator; a program may write it as a fraction."""
+    assert parse_spec([("size", given)], frames).size == 1080
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "1_28",
+        "1e3",
+        "0x100",
+        "0b1",
+        "1,080",
+        "1.080",
+        "64.000",
+        "64,000",
+        "1.280,5",
+        "1,280.5",
+        "1'080",
+        "1 28",
+        "12 80",
+        "1 0 8 0",
+        "1080 080 ",
+        "1٬08",
+        "300px",
+        "50%",
+        "90°",
+        "--300",
+        "+-300",
+        "—300",
+        "300-",
+        "²00",
+        "Ⅷ",
+        "-",
+        ".",
+        "true",
+    ],
+)
+def test_what_is_no_whole_number_is_refused(frames: FrameLibrary, given: str) -> None:
+    """Nothing is guessed: thousands behind a comma or a point are a fraction to others."""
+    assert problems(frames, size=given) == {"size": "not_an_integer"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["1_5", "1e", "e1", "1e1e1", "0x1p0", "1.5.5", "1,5,5", "1.280,5", "1,280.5", "1 5", "1/2", "½", "1f"],
+)
+def test_what_is_no_number_is_refused(frames: FrameLibrary, given: str) -> None:
+    """Python's own liberties are not taken, nor are anybody's."""
+    assert problems(frames, zoom=given) == {"zoom": "not_a_number"}
+
+
+@pytest.mark.parametrize("given", ["inf", "-inf", "nan", "Infinity", "1e999", "-1e999"])
+def test_what_is_no_finite_number_is_out_of_range(frames: FrameLibrary, given: str) -> None:
+    """No range holds it."""
+    assert problems(frames, rotate=given) == {"rotate": "out_of_range"}
+
+
+@given(text=st.text(max_size=40), is_whole=st.booleans())
+def test_a_plain_number_is_stable(text: str, *, is_whole: bool) -> None:
+    """What was read once is read as the same again, and is ASCII wherever it holds a digit."""
+    plain = plain_number(text, is_whole=is_whole)
+    assert plain_number(plain, is_whole=is_whole) == plain
+    assert plain.isascii() or not any(map(str.isdecimal, plain))
+
+
+@pytest.mark.parametrize("piece", ["9", "1 000", " 000", "٬", "\u200f", "1,", "e1", "- "])
+def test_a_long_number_is_read_at_once(piece: str) -> None:
+    """Whatever a stranger repeats in it."""
+    start = time.monotonic()
+    plain_number("1" + piece * 20_000, is_whole=False)
+    assert time.monotonic() - start < 1  # a few milliseconds, on a machine that does nothing else
 
 
 def test_white_space_in_a_slogan_is_folded(frames: FrameLibrary) -> None:

@@ -12,6 +12,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from app.errors import FieldProblem, InvalidSpec
 from app.lanes import Lane
 from app.render.rendition import DEFAULT, LARGEST, SMALLEST
+from app.spec import plain_number
 from app.web.api import openapi
 from app.web.orders import fields_of, run_while_connected
 from app.web.service import service_of
@@ -57,7 +58,7 @@ def _read_side(given: Fields) -> int:
     problems = []
     for text in (value for name, value in given if name == "side" and value):
         try:
-            sides.add(int(text))  # in the digits of any script
+            sides.add(int(plain_number(text, is_whole=True)))
         except ValueError:
             problems.append(FieldProblem.of("side", "not_an_integer"))
     if len(sides) > 1:

@@ -57,6 +57,8 @@ def test_a_photo_is_whole_and_as_large_as_it_was(client: TestClient) -> None:
         ({"side": "large"}, "side", "not_an_integer"),
         ({"side": "300.5"}, "side", "not_an_integer"),
         ({"side": "nan"}, "side", "not_an_integer"),
+        ({"side": "1_28"}, "side", "not_an_integer"),
+        ({"side": "1,280"}, "side", "not_an_integer"),
         ({"side": "\x00"}, "side", "not_an_integer"),
         ({"size": "300"}, "size", "unknown"),
         ({"x" * 1000: "1"}, "x" * 64, "unknown"),
