@@ -23,7 +23,11 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     |  |- FrameNotFound           no frame has that name
     |  `- InvalidFrame            a frame's files are wrong (for frame authors)
     |- RequestError               the request itself
-    |  |- MalformedRequest        a body that cannot be read
+    |  |- MalformedRequest        what cannot be read: a body, a field of it, or what is not HTTP
+    |  |- EncodingNotSupported    packed in a way that is not unpacked here
+    |  |- AddressNotEncoded       letters in the address that HTTP has no place for
+    |  |- AddressTooLong          longer than any address of ours
+    |  |- HeadersTooLarge         more headers than are read
     |  |- UploadTimedOut          the photo did not arrive in time
     |  |- NotFound                nothing lives at this address
     |  |- ResultGone              a finished avatar that is no longer kept
@@ -39,6 +43,7 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -335,12 +340,79 @@ class RequestError(RibbonsError):
 
 
 class MalformedRequest(RequestError):
-    """A body that is not what its headers say, or more parts than a form of ours has."""
+    """A body that is not what its headers say, or more parts than a form of ours has; or no HTTP at all.
+
+    Params: ``field`` (the one field of a form that cannot be read), or none.
+    """
 
     code = "malformed_request"
     title = mark("Malformed request")
     detail = mark("What was sent could not be read. Choose the photo again and send it.")
     hint = mark("Send one photo in the field “photo”, and the settings as fields.")
+
+    @classmethod
+    def in_field(cls, name: str) -> Self:
+        """Return the error for a field, named in so many letters that the answer stays short."""
+        return cls(field=name[:64])
+
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return which field could not be read, where one is at fault."""
+        return _told(_UNREADABLE_FIELD, self.params, language) if self.params else super().text(language)
+
+
+_UNREADABLE_FIELD = mark("The field “{field}” could not be read. It has to be short text in UTF-8.")
+
+
+class EncodingNotSupported(RequestError):
+    """Params: ``encoding`` (what was named in ``Content-Encoding`` or in a part's own encoding)."""
+
+    code = "encoding_not_supported"
+    title = mark("Encoding not supported")
+    detail = mark("The photo was sent in an encoding that is not read here: {encoding}. Send it as it is.")
+    hint = mark(
+        "Send no Content-Encoding. In a form’s part, Content-Transfer-Encoding may be binary, 8bit, 7bit,"
+        " base64 or quoted-printable."
+    )
+
+    @classmethod
+    def of(cls, encoding: str) -> Self:
+        """Return the error for an encoding, of whose name only what can be one is told."""
+        return cls(encoding=re.sub(r"[^a-z0-9 ,.*+_-]", "?", encoding.lower())[:40])
+
+
+class AddressNotEncoded(RequestError):
+    """A request line with letters, spaces or control characters that are not percent-encoded."""
+
+    code = "address_not_encoded"
+    title = mark("Address not encoded")
+    detail = mark("The address has letters or spaces in it that must be percent-encoded, as UTF-8.")
+    hint = mark("curl encodes them with -G --data-urlencode; or send the settings as fields of a form.")
+
+
+class AddressTooLong(RequestError):
+    """Params: ``limit_kb`` (of the address and the headers together)."""
+
+    code = "address_too_long"
+    title = mark("Address too long")
+    detail = mark("The address is too long. It may have {limit_kb} KB with all headers.")
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return the error for more than ``limit`` bytes."""
+        return cls(limit_kb=limit / 1024)
+
+
+class HeadersTooLarge(RequestError):
+    """Params: ``limit_kb`` (of the address and the headers together)."""
+
+    code = "headers_too_large"
+    title = mark("Headers too large")
+    detail = mark("The request’s headers are too large. They may have {limit_kb} KB with the address.")
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return the error for more than ``limit`` bytes."""
+        return cls(limit_kb=limit / 1024)
 
 
 class UploadTimedOut(RequestError):

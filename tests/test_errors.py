@@ -126,3 +126,12 @@ def test_invalid_spec_names_each_bad_field_once() -> None:
     error = InvalidSpec([*problems, FieldProblem.of("size", "not_an_integer")])
     assert error.text("en") == "Some settings are not right: x, size. Choose them again."
     assert error.problems[:2] == tuple(problems)
+
+
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+def test_a_field_that_cannot_be_read_is_named_in_every_language(language: str) -> None:
+    """The same kind of problem as a form that cannot be read, in words of its own."""
+    told = errors.MalformedRequest.in_field("size").text(language)
+    assert is_in(language, told)
+    assert "size" in told
+    assert language == "en" or told != errors.MalformedRequest.in_field("size").text("en")

@@ -36,6 +36,10 @@ STATUSES: Mapping[type[RibbonsError], int] = {
     errors.FrameNotFound: 404,
     errors.InvalidFrame: 500,
     errors.MalformedRequest: 400,
+    errors.AddressNotEncoded: 400,
+    errors.AddressTooLong: 414,
+    errors.HeadersTooLarge: 431,
+    errors.EncodingNotSupported: 415,
     errors.UploadTimedOut: 408,
     errors.NotFound: 404,
     errors.ResultGone: 404,
@@ -111,6 +115,8 @@ def headers_of(error: RibbonsError) -> Mapping[str, str]:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.EncodingNotSupported):
+        headers["Accept-Encoding"] = "identity"  # of requests (RFC 9110, 15.5.16)
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join(cast("tuple[str, ...]", error.params["allowed"]))
     return headers

@@ -9,13 +9,22 @@ from __future__ import annotations
 import io
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import Busy, MalformedRequest, PhotoMissing, PhotoTooManyBytes, UploadTimedOut
+from app.errors import (
+    Busy,
+    EncodingNotSupported,
+    MalformedRequest,
+    PhotoDamaged,
+    PhotoMissing,
+    PhotoTooManyBytes,
+    UploadTimedOut,
+)
+from app.web.http.encodings import BrokenEncodingError, decode_text, decoder_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,6 +39,8 @@ MAX_FIELD_BYTES = 4096
 """Sixty characters of four bytes, percent-encoded or not, many times over."""
 
 _FORM_OVERHEAD = MAX_FIELDS * (MAX_FIELD_BYTES + 1024)
+
+_PART_HEADERS = frozenset({b"content-disposition", b"content-type", b"content-transfer-encoding"})
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -74,8 +85,11 @@ class UploadDesk:
             PhotoMissing: There was no photo, or an empty one.
             PhotoTooManyBytes: The photo is too large; known from the headers where they tell.
             MalformedRequest: The form cannot be read, or holds more than a form of ours.
+            EncodingNotSupported: The body is packed (Content-Encoding), or a part in an unknown way.
+            PhotoDamaged: The photo's part is not in the encoding that it names.
             UploadTimedOut: The body did not arrive in time.
         """
+        _refuse_packed(request)
         receiver = self._receiver(request)
         self._refuse_by_length(request)
         with self._holding() as hold:
@@ -130,6 +144,13 @@ class UploadDesk:
             self.held_bytes -= held
 
 
+def _refuse_packed(request: Request) -> None:
+    """Refuse a body that is packed: photos are, already, and what unpacks to gigabytes would need limits."""
+    codings = ",".join(request.headers.getlist("content-encoding")).lower()
+    if {coding.strip() for coding in codings.split(",")} - {"", "identity"}:
+        raise EncodingNotSupported.of(codings)
+
+
 class _Photo:
     """The photo's bytes, as they come."""
 
@@ -143,6 +164,9 @@ class _Photo:
         if self._buffer.tell() + len(chunk) > self._max_bytes:
             raise PhotoTooManyBytes.over(self._max_bytes)
         self._buffer.write(chunk)
+
+    def refuse(self) -> NoReturn:
+        raise PhotoDamaged from None
 
     def read(self) -> bytes:
         photo = self._buffer.getvalue()
@@ -193,14 +217,14 @@ class _FormReceiver:
 class _Form:
     """What the parser has found so far.
 
-    A part is the photo by its name alone, whatever file name or type it claims. The parser holds this, and
-    this must not hold the parser: a photo in a cycle of references outlives its answer.
+    A part is the photo by its name alone, and any other is text, whatever file name or type it claims. The
+    parser holds this, and this must not hold it: a photo in a cycle of references outlives its answer.
     """
 
     def __init__(self, max_photo_bytes: int) -> None:
         self._max_photo_bytes = max_photo_bytes
         self._photo: _Photo | None = None
-        self._fields: list[tuple[str, str]] = []
+        self._fields: list[_Field] = []
         self._complete = False
         self._on_part_begin()
 
@@ -219,16 +243,18 @@ class _Form:
     def read(self) -> Upload:
         if not self._complete:
             raise MalformedRequest
+        # A browser's way of telling what its form is in (RFC 7578, 4.6).
+        told = [field.text("") for field in self._fields if field.name == "_charset_"]
+        charset = told[0] if told else ""
+        fields = [(field.name, field.text(charset)) for field in self._fields if field.name != "_charset_"]
         if self._photo is None:
             raise PhotoMissing
-        return Upload(self._photo.read(), tuple(self._fields))
+        return Upload(self._photo.read(), tuple(fields))
 
     def _on_part_begin(self) -> None:
         self._header, self._value = b"", b""
-        self._disposition = b""
-        self._name = ""
-        self._in_photo = False
-        self._text = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._part: _Photo | _Field | None = None
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -237,38 +263,72 @@ class _Form:
         self._value += data[start:end]
 
     def _on_header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = self._value
+        if (name := self._header.lower()) in _PART_HEADERS:
+            self._headers[name] = self._value
         self._header, self._value = b"", b""
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        self._name = _text(options.get(b"name", b""))
-        self._in_photo = self._name == "photo"
-        if self._in_photo:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        name = _utf8(options.get(b"name", b""))
+        if name == "photo":
             if self._photo is not None:
                 raise MalformedRequest
-            self._photo = _Photo(self._max_photo_bytes)
-        elif b"filename" in options or not self._name or len(self._fields) == MAX_FIELDS:
+            self._part = self._photo = _Photo(self._max_photo_bytes)
+        elif name and len(self._fields) < MAX_FIELDS:
+            _, options = parse_options_header(self._headers.get(b"content-type"))
+            self._part = _Field(name, options.get(b"charset", b"").decode("latin-1"))
+            self._fields.append(self._part)
+        else:
             raise MalformedRequest
+        self._decoder = decoder_of(self._headers.get(b"content-transfer-encoding", b""))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._in_photo and self._photo is not None:
-            self._photo.write(data[start:end])
-            return
-        self._text += data[start:end]
-        if len(self._text) > MAX_FIELD_BYTES:
-            raise MalformedRequest
+        self._write(self._decoder.decode, data[start:end])
 
     def _on_part_end(self) -> None:
-        if not self._in_photo:
-            self._fields.append((self._name, _text(bytes(self._text))))
+        self._write(self._decoder.finish)
+
+    def _write(self, decode: Callable[..., bytes], *encoded: bytes) -> None:
+        if self._part is None:
+            raise MalformedRequest
+        try:
+            self._part.write(decode(*encoded))
+        except BrokenEncodingError:
+            self._part.refuse()
 
     def _on_end(self) -> None:
         self._complete = True
 
 
-def _text(raw: bytes) -> str:
+class _Field:
+    """A text field, as it comes.
+
+    Attributes:
+        name: As it was sent.
+    """
+
+    def __init__(self, name: str, charset: str) -> None:
+        self.name = name
+        self._charset = charset
+        self._bytes = bytearray()
+
+    def write(self, chunk: bytes) -> None:
+        self._bytes += chunk
+        if len(self._bytes) > MAX_FIELD_BYTES:
+            self.refuse()
+
+    def refuse(self) -> NoReturn:
+        raise MalformedRequest.in_field(self.name) from None
+
+    def text(self, charset: str) -> str:
+        """Return it, decoded by its own charset, or else the form's, or else as UTF-8."""
+        try:
+            return decode_text(bytes(self._bytes), self._charset or charset)
+        except (KeyError, UnicodeDecodeError):
+            self.refuse()
+
+
+def _utf8(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:

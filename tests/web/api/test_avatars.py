@@ -159,7 +159,14 @@ BAD_PHOTOS: dict[str, tuple[Callable[[bytes], Send], int, str]] = {
     "a gzipped photo": (
         lambda _: {"content": b"\x1f\x8b\x08", "headers": {"content-encoding": "gzip"}},
         415,
-        "photo_not_supported",
+        "encoding_not_supported",
+    ),
+    "a form whose photo is uuencoded": (
+        lambda _: {
+            "files": {"photo": ("a.jpg", b"x", "image/jpeg", {"content-transfer-encoding": "x-uuencode"})}
+        },
+        415,
+        "encoding_not_supported",
     ),
     "half a photo": (lambda photo: {"content": photo[: len(photo) // 2]}, 422, "photo_damaged"),
     "the head of a photo": (lambda _: {"content": JPEG_HEAD}, 422, "photo_damaged"),

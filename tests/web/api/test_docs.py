@@ -181,6 +181,9 @@ def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> Non
 # What no operation of the API answers with by itself.
 NOT_OF_AN_OPERATION = {
     "method_not_allowed": "the answer to an operation that does not exist",
+    "address_not_encoded": "of no operation: what is no HTTP, whatever it was meant for",
+    "address_too_long": "the same",
+    "headers_too_large": "the same",
     "result_gone": "of the pages only",
     "invalid_frame": "a frame's fault ends the start; what is found later is told as an internal error",
 }

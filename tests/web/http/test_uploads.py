@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -8,13 +10,18 @@ from starlette.requests import Request
 
 from app.errors import (
     Busy,
+    EncodingNotSupported,
     MalformedRequest,
+    PhotoDamaged,
     PhotoMissing,
     PhotoTooManyBytes,
     RibbonsError,
     UploadTimedOut,
 )
 from app.web.http.uploads import MAX_FIELD_BYTES, MAX_FIELDS, Upload, UploadDesk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BOUNDARY = "----abc"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -32,11 +39,11 @@ def desk_of(**changes: float) -> UploadDesk:
     return UploadDesk(**{**values, **changes})
 
 
-def part(name: str, value: bytes, filename: str | None = None) -> bytes:
+def part(name: str, value: bytes, filename: str | None = None, *headers: str) -> bytes:
     """Return one part of a form."""
     suffix = "" if filename is None else f'; filename="{filename}"'
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{suffix}\r\n\r\n'
-    return head.encode() + value + b"\r\n"
+    lines = [f"--{BOUNDARY}", f'Content-Disposition: form-data; name="{name}"{suffix}', *headers, "", ""]
+    return "\r\n".join(lines).encode() + value + b"\r\n"
 
 
 def form(*parts: bytes) -> bytes:
@@ -145,7 +152,8 @@ WHOLE = form(part("photo", b"x" * 100, "a"))
         (WHOLE[:-30], FORM),
         (b"not a form", FORM),
         (form(part("photo", b"x", "a"), part("photo", b"y", "b")), FORM),
-        (form(part("photo", b"x", "a"), part("size", b"300", "size.txt")), FORM),
+        (form(part("photo", b"x", "a"), part("other", bytes(range(256)), "b")), FORM),
+        (form(part("photo", b"x", "a"), part("other", bytes(10_000), "b")), FORM),
         (form(part("", b"x"), part("photo", b"x", "a")), FORM),
         (f"--{BOUNDARY}\r\n\r\nnameless\r\n--{BOUNDARY}--\r\n".encode(), FORM),
         (f"--{BOUNDARY}\r\n{'A' * 100_000}: b\r\n\r\n".encode(), FORM),
@@ -163,6 +171,7 @@ WHOLE = form(part("photo", b"x" * 100, "a"))
         "no form",
         "two photos",
         "another file",
+        "another large file",
         "field without a name",
         "part without a name",
         "huge header",
@@ -176,6 +185,36 @@ def test_a_form_that_cannot_be_read(body: bytes, content_type: str) -> None:
     with pytest.raises(MalformedRequest) as caught:
         received(body, content_type)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        part("slogan", b"\xff\xfe"),
+        part("slogan", b"a" * (MAX_FIELD_BYTES + 1)),
+        part("slogan", "غزة".encode("cp1256")),
+        part("slogan", "غزة".encode(), None, "Content-Type: text/plain; charset=klingon"),
+        part("slogan", b"+2YTZhg-", None, "Content-Type: text/plain; charset=utf-7"),
+        part("slogan", b"2LrYstip2", None, "Content-Transfer-Encoding: base64"),
+        part("slogan", b"=D8=BA" * 200, None, "Content-Transfer-Encoding: quoted-printable"),
+        part("slogan", b"YWE=" * 2000, None, "Content-Transfer-Encoding: base64"),
+        part("slogan", bytes(range(256)), "photo.jpg", "Content-Type: image/jpeg"),
+    ],
+)
+def test_a_field_that_cannot_be_read_is_named(value: bytes) -> None:
+    """Not text, not in its charset or an unknown one, badly encoded, or far longer than any."""
+    with pytest.raises(MalformedRequest) as caught:
+        received(form(value, part("photo", b"x", "a")))
+    assert caught.value.params == {"field": "slogan"}
+    assert "slogan" in caught.value.text("en")
+    assert "slogan" in caught.value.text("ar") != caught.value.text("en")
+
+
+def test_a_name_is_told_in_part_where_it_is_long() -> None:
+    """An answer never grows with what was wrong."""
+    with pytest.raises(MalformedRequest) as caught:
+        received(form(part("a" * 1000, b"\xff"), part("photo", b"x", "a")))
+    assert caught.value.params == {"field": "a" * 64}
 
 
 def test_ten_thousand_fields_are_refused_while_they_arrive() -> None:
@@ -273,3 +312,197 @@ def test_places_and_memory_come_back_after_any_error() -> None:
         with pytest.raises(RibbonsError):
             received(body, content_type, desk=desk)
     assert (desk.arriving, desk.held_bytes) == (0, 0)
+
+
+# -- parts in odd clothes ----------------------------------------------------
+
+PHOTO = bytes(range(256)) * 20
+WORDS = "غزة في القلب"
+
+
+def with_lines(encoded: bytes, length: int = 76, end: bytes = b"\r\n") -> bytes:
+    """Break into lines, as programs that write mails do."""
+    return end.join(in_pieces(encoded, length)) + end
+
+
+def quoted(raw: bytes) -> bytes:
+    """Return quoted-printable as written for bytes: ends of lines are encoded too."""
+    return with_lines(b"".join(b"=%02X" % byte for byte in raw), 75, b"=\r\n")
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("binary", bytes),
+        ("8bit", bytes),
+        ("7bit", bytes),
+        ("BINARY", bytes),
+        ("", bytes),
+        ("base64", base64.b64encode),
+        ("Base64", lambda raw: with_lines(base64.b64encode(raw))),
+        ("base64", lambda raw: with_lines(base64.b64encode(raw), 64, b"\n")),
+        ('"base64"; x=y', lambda raw: b" " + base64.b64encode(raw) + b"\t\r\n\r\n"),
+        ("quoted-printable", quoted),
+        ("Quoted-Printable", lambda raw: quoted(raw).lower()),
+        ("quoted-printable", lambda raw: quoted(raw).replace(b"=\r\n", b"= \t\n")),
+        ("quoted-printable", binascii.b2a_qp),
+    ],
+)
+def test_an_encoded_part_is_decoded(encoding: str, encode: Callable[[bytes], bytes], size: int) -> None:
+    """The photo and the words alike, however the network cuts them up."""
+    header = f"Content-Transfer-Encoding: {encoding}"
+    photo = bytes(range(32, 127)) * 50 if encode is binascii.b2a_qp else PHOTO
+    body = form(
+        part("slogan", encode(WORDS.encode()), None, header), part("photo", encode(photo), "a.jpg", header)
+    )
+    if size == 1:  # only as much of it as says the same in a second
+        body = form(part("slogan", encode(WORDS.encode()), None, header), part("photo", b"x"))
+        photo = b"x"
+    assert received(in_pieces(body, size)) == Upload(photo, (("slogan", WORDS),))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"/9j/4", b"/9j/4A=", b"/9j/4A==/9j/", b"/9j/=4AA", b"/9j/\xff4AA", b"/9j/4*AA", b"=", b"===="],
+)
+@pytest.mark.parametrize("size", [1, 100])
+def test_broken_base64_is_a_damaged_photo(broken: bytes, size: int) -> None:
+    """Cut short, with something behind its end, or with what is no letter of it."""
+    body = form(part("photo", broken, "a.jpg", "Content-Transfer-Encoding: base64"))
+    with pytest.raises(PhotoDamaged) as caught:
+        received(in_pieces(body, size))
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["photo", "slogan"])
+@pytest.mark.parametrize("encoding", ["uuencode", "x-gzip", "ietf-token", "غ", "a" * 1000])
+def test_an_unknown_encoding_of_a_part_is_named(name: str, encoding: str) -> None:
+    """As much of it as can be a name."""
+    body = form(part(name, b"x", None, f"Content-Transfer-Encoding: {encoding}"), part("photo", b"x"))
+    with pytest.raises(EncodingNotSupported) as caught:
+        received(body)
+    told = str(caught.value.params["encoding"])
+    assert told == (encoding if encoding.isascii() else "??")[:40]
+    assert told in caught.value.text("en")
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_the_limit_is_of_the_photos_own_bytes(encoding: str) -> None:
+    """As they are when decoded; and nothing is decoded past it."""
+    encode = base64.b64encode if encoding == "base64" else quoted
+    header = f"Content-Transfer-Encoding: {encoding}"
+    desk = desk_of(memory_bytes=10 * LIMIT)
+    body = form(part("photo", encode(bytes(LIMIT)), "a", header))
+    assert received(in_pieces(body, 5000), desk=desk).photo == bytes(LIMIT)
+    chunks = in_pieces(form(part("photo", encode(bytes(2 * LIMIT)), "a", header)), 5000)
+    everything = len(chunks)
+    with pytest.raises(PhotoTooManyBytes):
+        received(chunks, desk=desk)
+    assert len(chunks) > everything * 0.4
+
+
+def test_quoted_printable_without_lines_is_not_gathered() -> None:
+    """A line has an end (RFC 5322, 2.1.1): what has none is refused before it fills a memory."""
+    chunks = in_pieces(
+        form(part("photo", b"a" * LIMIT, "a", "Content-Transfer-Encoding: quoted-printable")), 500
+    )
+    everything = len(chunks)
+    with pytest.raises(PhotoDamaged):
+        received(chunks)
+    assert len(chunks) > everything - 10
+
+
+@pytest.mark.parametrize("filename", ["", "slogan.txt", "صورة.txt", "C:\\words.txt", "blob"])
+def test_a_field_with_a_file_name_is_a_field(filename: str) -> None:
+    """Libraries for Swift and Java give each part one."""
+    value = part("slogan", WORDS.encode(), filename, "Content-Type: text/plain")
+    assert received(form(value, part("photo", b"x", "a"))).fields == (("slogan", WORDS),)
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec"),
+    [
+        ("utf-8", "utf-8"),
+        ("UTF8", "utf-8"),
+        ('"utf-8"', "utf-8"),
+        ("us-ascii", "utf-8"),
+        ("windows-1256", "cp1256"),
+        ("CP1256", "cp1256"),
+        ("ISO-8859-6", "iso8859-6"),
+        ("utf-16", "utf-16"),
+        ("UTF-16LE", "utf-16-le"),
+    ],
+)
+def test_a_field_is_read_in_its_own_charset(charset: str, codec: str) -> None:
+    """Old programs and their default say what they have written it in."""
+    words = "سلام"
+    header = f"Content-Type: text/plain; charset={charset}"
+    body = form(part("slogan", words.encode(codec), None, header), part("photo", b"x"))
+    assert received(body).fields == (("slogan", words),)
+
+
+@pytest.mark.parametrize(
+    ("charset", "raw", "words"),
+    [
+        ("iso-8859-1", b"libert\xe9", "liberté"),
+        ("iso-8859-1", b"l\x92ami \x80", "l’ami €"),
+        ("iso-8859-15", b"5 \xa4", "5 €"),
+        ("windows-1252", b"\x93oui\x94", "“oui”"),
+        ("iso-8859-9", b"\xf6zg\xfcrl\xfck \xfe", "özgürlük ş"),
+        ("windows-1254", b"\xf0", "ğ"),
+    ],
+)
+def test_a_western_field_is_read_in_its_own_charset(charset: str, raw: bytes, words: str) -> None:
+    """Latin 1 as browsers read it."""
+    body = form(
+        part("slogan", raw, None, f"Content-Type: text/plain; charset={charset}"), part("photo", b"x")
+    )
+    assert received(body).fields == (("slogan", words),)
+
+
+def test_a_form_may_say_which_charset_it_is_in() -> None:
+    """``_charset_`` (RFC 7578, 4.6) is no setting, and a part's own charset goes before it."""
+    body = form(
+        part("slogan", "سلام".encode("cp1256")),
+        part("lang", b"ar", None, "Content-Type: text/plain; charset=utf-8"),
+        part("_charset_", b"windows-1256"),
+        part("photo", b"x"),
+    )
+    assert received(body).fields == (("slogan", "سلام"), ("lang", "ar"))
+
+
+@pytest.mark.parametrize("content_type", [FORM, "image/jpeg"])
+@pytest.mark.parametrize(
+    "coding", ["gzip", "x-gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity", "\x1b[1m"]
+)
+def test_a_packed_body_is_refused_unread(content_type: str, coding: str) -> None:
+    """What its packing is called is told, and no byte is asked for."""
+    chunks = [WHOLE]
+    with pytest.raises(EncodingNotSupported) as caught:
+        received(chunks, content_type, headers={"content-encoding": coding})
+    assert chunks == [WHOLE]
+    assert str(caught.value.params["encoding"]).isprintable()
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", "", "identity, identity"])
+def test_a_body_that_is_not_packed_may_say_so(coding: str) -> None:
+    """``identity`` is no packing."""
+    assert received(WHOLE, headers={"content-encoding": coding}).photo == b"x" * 100
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'form-data; name="photo"; filename="صورة.jpg"',
+        'form-data; name="photo"; filename="a\\"b; name=slogan.jpg"',
+        "form-data; name=\"photo\"; filename*=UTF-8''%D8%B5.jpg",
+        "form-data; name=photo; filename=a.jpg",
+        "FORM-DATA;NAME=photo",
+        'form-data; filename="name=x"; name="photo"',
+    ],
+)
+def test_a_photos_file_name_may_be_anything(disposition: str) -> None:
+    """It is not looked at, in any letters and any quotes."""
+    body = f"--{BOUNDARY}\r\ncontent-disposition: {disposition}\r\n\r\nx\r\n--{BOUNDARY}--\r\n".encode()
+    assert received(body).photo == b"x"

@@ -1,0 +1,156 @@
+"""How a form's part may be encoded: its bytes, by Content-Transfer-Encoding, and its text, by a charset.
+
+RFC 7578 (4.7) gives the first one up, and browsers never used it; programs that build a form with a library
+for mails, and Java's old MultipartEntity, still do. A decoder takes a part in pieces and keeps little of it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Protocol
+
+from app.errors import EncodingNotSupported
+
+_LONGEST_LINE = 998
+"""Of quoted-printable, without its end (RFC 5322, 2.1.1); 76 is what its own standard asks for."""
+
+_WHITE_SPACE = b" \t\r\n"
+
+# At the end of a line it was added on the way (RFC 2045, 6.7); Python would take it for the line's own. A run
+# is looked at from its beginning alone, or a long one would be looked at from each of its places.
+_PADDING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+
+# By letters and digits of their names alone: the charsets of the pages' languages. ASCII is read as UTF-8,
+# and what calls itself Latin 1 or 5 as what Windows writes for it, as browsers do (WHATWG, Encoding, 4.2).
+# codecs.lookup() would remember every name that a stranger makes up.
+_CODECS = {
+    "utf8": "utf-8",
+    "ascii": "utf-8",
+    "usascii": "utf-8",
+    "utf16": "utf-16",
+    "utf16be": "utf-16-be",
+    "utf16le": "utf-16-le",
+    "iso88591": "cp1252",
+    "latin1": "cp1252",
+    "iso88596": "iso8859-6",
+    "iso88599": "cp1254",
+    "latin5": "cp1254",
+    "iso885915": "iso8859-15",
+    "windows1252": "cp1252",
+    "cp1252": "cp1252",
+    "windows1254": "cp1254",
+    "cp1254": "cp1254",
+    "windows1256": "cp1256",
+    "cp1256": "cp1256",
+}
+
+
+class BrokenEncodingError(ValueError):
+    """A part is not what its encoding says. Its receiver knows which one it is, and tells."""
+
+
+class Decoder(Protocol):
+    """Takes an encoded part in pieces."""
+
+    def decode(self, piece: bytes) -> bytes:
+        """Return what can be decoded by now.
+
+        Raises:
+            BrokenEncodingError: This is no piece of such a part.
+        """
+
+    def finish(self) -> bytes:
+        """Return the rest.
+
+        Raises:
+            BrokenEncodingError: The part was cut short.
+        """
+
+
+def decoder_of(encoding: bytes) -> Decoder:
+    """Return a decoder for the value of a part's Content-Transfer-Encoding, empty where there is none.
+
+    Raises:
+        EncodingNotSupported: There is no such encoding, or it is not read.
+    """
+    name = encoding.partition(b";")[0].strip(b' \t"').lower()
+    match name:
+        case b"" | b"7bit" | b"8bit" | b"binary":
+            return _Unchanged()
+        case b"base64":
+            return _Base64()
+        case b"quoted-printable":
+            return _QuotedPrintable()
+        case _:
+            raise EncodingNotSupported.of(name.decode("latin-1"))
+
+
+def decode_text(raw: bytes, charset: str) -> str:
+    """Return a field's text.
+
+    Args:
+        raw: Its bytes.
+        charset: By any of its names; empty for UTF-8.
+
+    Raises:
+        KeyError: There is no such charset, or it is not read.
+        UnicodeDecodeError: The text is not in it.
+    """
+    name = re.sub(r"[^a-z0-9]", "", charset.lower())
+    return raw.decode(_CODECS[name or "utf8"])
+
+
+class _Unchanged:
+    def decode(self, piece: bytes) -> bytes:
+        return piece
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _Base64:
+    """In lines or not; padded, and nothing behind the padding."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._ended = False
+
+    def decode(self, piece: bytes) -> bytes:
+        encoded = self._rest + piece.translate(None, _WHITE_SPACE)
+        whole = len(encoded) - len(encoded) % 4
+        self._rest = encoded[whole:]
+        if self._ended and encoded:
+            raise BrokenEncodingError
+        self._ended = encoded[:whole].endswith(b"=")
+        try:
+            return binascii.a2b_base64(encoded[:whole], strict_mode=True)
+        except binascii.Error:
+            raise BrokenEncodingError from None
+
+    def finish(self) -> bytes:
+        if self._rest:
+            raise BrokenEncodingError
+        return b""
+
+
+class _QuotedPrintable:
+    """Line by line. What is no code stays as it is, as in every reader of mails."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def decode(self, piece: bytes) -> bytes:
+        encoded = self._rest + piece
+        whole = encoded.rfind(b"\n") + 1
+        self._rest = encoded[whole:]
+        if len(self._rest) > _LONGEST_LINE:
+            raise BrokenEncodingError
+        return _unquoted(encoded[:whole])
+
+    def finish(self) -> bytes:
+        return _unquoted(self._rest)
+
+
+def _unquoted(lines: bytes) -> bytes:
+    return binascii.a2b_qp(_PADDING.sub(b"", lines))
