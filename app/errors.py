@@ -357,7 +357,7 @@ class MalformedRequest(RequestError):
 
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return which field could not be read, where one is at fault."""
-        return _told(_UNREADABLE_FIELD, self.params, language) if self.params else super().text(language)
+        return told(_UNREADABLE_FIELD, self.params, language) if self.params else super().text(language)
 
 
 _UNREADABLE_FIELD = mark("The field “{field}” could not be read. It has to be short text in UTF-8.")

@@ -19,7 +19,14 @@ from app.texts.languages import PAGE_LANGUAGES
 from app.web.api import avatars, docs, frames, health, overlays, problem_kinds, renditions, stats
 from app.web.api.openapi import TAGS, describe_api, operation_id, servers
 from app.web.http.problems import language_of, problem_response
-from app.web.middleware import AnswerCrashes, AnswerHead, DrainRefusedBodies, Observe, SecureHeaders
+from app.web.middleware import (
+    AnswerCrashes,
+    AnswerHead,
+    DrainRefusedBodies,
+    KeepToHttp,
+    Observe,
+    SecureHeaders,
+)
 from app.web.pages import editor, made, pwa, recipes, site
 from app.web.pages.errors import error_page, wants_page
 from app.web.pages.site import Site
@@ -80,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(CompressMiddleware, zstd=False, brotli_quality=6),
             Middleware(SecureHeaders, public_url=settings.public_url),
             Middleware(DrainRefusedBodies),
+            Middleware(KeepToHttp),
             # Any site may use the API: it knows no cookies and no users, so there is nothing to steal.
             Middleware(
                 CORSMiddleware,

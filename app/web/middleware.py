@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from app.errors import InternalError
+from app.errors import AddressTooLong, HeadersTooLarge, InternalError, MalformedRequest
 from app.faults import Fault
 from app.web.http.client import is_secure
 from app.web.http.problems import language_of, problem_response
@@ -18,7 +19,11 @@ from app.web.http.problems import language_of, problem_response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from app.errors import RibbonsError
     from app.web.metrics import Metrics
+
+MAX_HEAD_BYTES = 32_768
+"""A request's line and headers. What nginx takes, too (``large_client_header_buffers``, 4 of 8 KB)."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _CLIENT_LEFT = 499
@@ -27,11 +32,14 @@ _CLIENT_LEFT = 499
 # with unread bytes in it resets it, and browsers then show an error of their own.
 _DRAIN_SECONDS = 5.0
 
-_SECURITY_HEADERS = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+"""What every answer carries, unless its route chose its own."""
+
+_ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 # A year. Not for subdomains: whether they have TLS is not ours to say.
 _STRICT_TRANSPORT = "max-age=31536000"
@@ -135,7 +143,7 @@ class SecureHeaders:
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 if secure:
                     headers.setdefault("Strict-Transport-Security", _STRICT_TRANSPORT)
@@ -193,6 +201,45 @@ class _Body:
 
 def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+class KeepToHttp:
+    """Sees to what uvicorn's parser leaves to the application (RFC 9112).
+
+    An address with scheme and host is taken as its path (3.2.2). A body whose length is told in two ways is
+    refused, and its connection closed: another program on the way may go by the other one (6.1). So are
+    a head that is too long and another version of HTTP than 1, from a client that begins with HTTP/2 unasked.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+        if scope["type"] == "http":
+            if (error := _breach(scope)) is not None:
+                scope["state"]["problem"] = error.code
+                answer = problem_response(error, language_of(HTTPConnection(scope)))
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send)
+                return
+            if absolute := _ABSOLUTE.match(scope["path"]):
+                scope["path"] = scope["path"][absolute.end() :] or "/"
+        await self.app(scope, receive, send)
+
+
+def _breach(scope: Scope) -> RibbonsError | None:
+    """Return what a request's head has against it."""
+    names = {name for name, _ in scope["headers"]}
+    if {b"content-length", b"transfer-encoding"} <= names or not scope["http_version"].startswith("1."):
+        return MalformedRequest()
+    address = len(scope["path"]) + len(scope["query_string"])
+    if address > MAX_HEAD_BYTES:
+        return AddressTooLong.over(MAX_HEAD_BYTES)
+    # A colon, a space and the end of a line.
+    if address + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+        return HeadersTooLarge.over(MAX_HEAD_BYTES)
+    return None
 
 
 class AnswerHead:

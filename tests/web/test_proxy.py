@@ -292,6 +292,19 @@ def test_a_photo_that_trickles_is_given_up_by_the_service(proxy: Proxy) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
+def test_an_upgrade_ends_at_the_proxy(proxy: Proxy, photo: bytes) -> None:
+    """Java's client offers one with every request; the photo arrives, and so does the next one."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\nUpgrade: h2c\r\n\r\n"
+    post = _post(len(photo)).removesuffix(b"\r\n") + offer + photo
+    with proxy.connect() as connection, connection.makefile("rb") as answers:
+        for _ in range(2):
+            connection.sendall(post)
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            headers = {line.partition(b":")[0].lower(): line for line in iter(answers.readline, b"\r\n")}
+            assert b"upgrade" not in headers
+            answers.read(int(headers[b"content-length"].split()[1]))
+
+
 # -- answers -----------------------------------------------------------------
 
 
