@@ -84,6 +84,7 @@ def read_png(photo: bytes) -> Container:
     data, size, place = still.data, (still.width, still.height), None
     if frame := _frame_apart(still):
         data, size, place = [_chunk(b"IDAT", body) for body in still.frame_data], frame[:2], frame[2:]
+    key = _key(still)
     return Container(
         codec="png",
         width=still.width,
@@ -94,7 +95,9 @@ def read_png(photo: bytes) -> Container:
         space=space,
         data=_file(still, data, size),
         place=place,
-        key=_key(still),
+        key=key,
+        # A key of several channels has the picture decoded twice: the upper bytes, and the lower ones.
+        decoded_pixels=2 * still.width * still.height if key and len(key) > 1 else 0,
     )
 
 

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from app.errors import PhotoDamaged
+from app.errors import PhotoDamaged, PhotoTooManyPixels
 from app.render.decode import decode, identify
 from app.render.formats.png import read_png, rows_alone
 from app.render.limits import Limits
@@ -112,6 +112,17 @@ def test_exactly_one_colour_is_transparent(name: str) -> None:
     """A key hides what is equal to it in every bit, and nothing else."""
     photo, seen = TRANSPARENT[name]
     assert np.abs(on_white(photo).astype(int) - np.asarray(seen)).max() <= 1
+
+
+def test_a_picture_that_is_decoded_twice_may_have_half_the_pixels() -> None:
+    """A key of 16 bits in three channels costs twice the time: no more of it than of any other picture."""
+    rows = bytes(65 * 64 * 6)
+    key = photos.png_chunk(b"tRNS", bytes(6))
+    tight = Limits(max_decoded_pixels=64 * 64)
+    assert identify(photos.png(64, 64, 2, 16, rows), tight).key is None
+    with pytest.raises(PhotoTooManyPixels):
+        identify(photos.png(64, 64, 2, 16, rows, key), tight)
+    assert identify(photos.png(64, 64, 2, 16, rows, key), Limits(max_decoded_pixels=2 * 64 * 64)).key
 
 
 @pytest.mark.parametrize("chunk", [b"", photos.png_chunk(b"PLTE", b"abcd"), photos.png_chunk(b"PLTE", b"")])
