@@ -368,10 +368,10 @@ class EncodingNotSupported(RequestError):
 
     code = "encoding_not_supported"
     title = mark("Encoding not supported")
-    detail = mark("The photo was sent in an encoding that is not read here: {encoding}. Send it as it is.")
+    detail = mark("The photo was sent in an encoding that is not read here. Send it as it is.")
     hint = mark(
-        "Send no Content-Encoding. In a form’s part, Content-Transfer-Encoding may be binary, 8bit, 7bit,"
-        " base64 or quoted-printable."
+        "The encoding was {encoding}. Send no Content-Encoding; in a form’s part, Content-Transfer-Encoding"
+        " may be binary, 8bit, 7bit, base64 or quoted-printable."
     )
 
     @classmethod
@@ -389,12 +389,16 @@ class AddressNotEncoded(RequestError):
     hint = mark("curl encodes them with -G --data-urlencode; or send the settings as fields of a form.")
 
 
+_HEAD_LIMIT = mark("The address and all headers may have {limit_kb} KB together.")
+
+
 class AddressTooLong(RequestError):
     """Params: ``limit_kb`` (of the address and the headers together)."""
 
     code = "address_too_long"
     title = mark("Address too long")
-    detail = mark("The address is too long. It may have {limit_kb} KB with all headers.")
+    detail = mark("The address is too long. Send the settings as fields of a form.")
+    hint = _HEAD_LIMIT
 
     @classmethod
     def over(cls, limit: int) -> Self:
@@ -407,7 +411,8 @@ class HeadersTooLarge(RequestError):
 
     code = "headers_too_large"
     title = mark("Headers too large")
-    detail = mark("The request’s headers are too large. They may have {limit_kb} KB with the address.")
+    detail = mark("What was sent before the photo is too long. Delete this site’s cookies and try again.")
+    hint = _HEAD_LIMIT
 
     @classmethod
     def over(cls, limit: int) -> Self:
