@@ -231,9 +231,10 @@ class KeepToHttp:
 def _breach(scope: Scope) -> RibbonsError | None:
     """Return what a request's head has against it."""
     names = {name for name, _ in scope["headers"]}
-    if {b"content-length", b"transfer-encoding"} <= names or not scope["http_version"].startswith("1."):
+    version = scope.get("http_version", "1.1")
+    if {b"content-length", b"transfer-encoding"} <= names or not version.startswith("1."):
         return MalformedRequest()
-    address = len(scope["path"]) + len(scope["query_string"])
+    address = len(scope["path"]) + len(scope.get("query_string", b""))
     if address > MAX_HEAD_BYTES:
         return AddressTooLong.over(MAX_HEAD_BYTES)
     # A colon, a space and the end of a line.
