@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import structlog
 from PIL import Image, ImageChops, ImageFilter
 
 from app.frames import FrameLibrary
 from tests.servers import starter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from tests.servers import Serve
 
@@ -94,3 +96,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Image.Image, str], None]
             )
 
     return compare
+
+
+@pytest.fixture
+def put_back() -> Iterator[None]:
+    """Let a test configure logging, in this process, with everything put back afterwards."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    libraries = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "python_multipart")
+    levels = {name: logging.getLogger(name).level for name in libraries}
+    yield
+    root.handlers, root.level = before
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.reset_defaults()

@@ -18,7 +18,7 @@ def own(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a frame, ``march``, that names a typeface of its own in ``fonts`` beside it."""
     shutil.copytree(root / "frames" / "ribbon-loop", tmp_path / "frames" / "march")
     (tmp_path / "fonts" / "own").mkdir(parents=True)
-    shutil.copy(root / "fonts/cairo/Cairo_700Bold.ttf", tmp_path / "fonts" / "own" / "March.ttf")
+    shutil.copy(root / "fonts/cairo/Cairo_900Black.ttf", tmp_path / "fonts" / "own" / "March.ttf")
     edit(tmp_path / "frames" / "march", "cairo/Cairo_900Black.ttf", "own/March.ttf")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -25,6 +25,8 @@ from app.spec import AvatarSpec
 if TYPE_CHECKING:
     from app.frames import FrameLibrary
 
+pytestmark = pytest.mark.usefixtures("put_back")  # the command configures logging
+
 COLOURS = ("#102030", "#405060", "#708090")
 
 

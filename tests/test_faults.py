@@ -18,7 +18,7 @@ def test_it_names_the_innermost_line_of_ours() -> None:
     fault = Fault.of(caught.value)
     assert fault.kind == "app.errors.InvalidFrame"
     assert fault.place.startswith("app/frames.py:")
-    assert fault.place.endswith(" in __init__")
+    assert fault.place.endswith(" in frames_below")
 
 
 def test_it_names_the_library_where_no_line_is_ours() -> None:

@@ -139,7 +139,7 @@ def test_a_fallback_must_be_in_the_fonts_folder(folder: Path, root: Path) -> Non
 def test_a_fallback_of_another_size_altogether_is_refused(folder: Path, root: Path, scale: str) -> None:
     """Its letters are to stand beside those of the text's own fonts."""
     edit(folder, "scale = 0.92", f"scale = {scale}")
-    assert "fallback.0.scale" in reason(folder, root / "fonts")
+    assert "fallback[1].scale" in reason(folder, root / "fonts")
 
 
 def test_smallest_above_largest_is_refused(folder: Path, root: Path) -> None:

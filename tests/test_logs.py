@@ -5,16 +5,12 @@ import json
 import logging
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
 from app.logs import configure_logging
 from app.settings import load_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Terminal(io.StringIO):
@@ -23,20 +19,6 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         """Say that it is one."""
         return True
-
-
-@pytest.fixture
-def put_back() -> Iterator[None]:
-    """Let a test configure logging, with everything put back afterwards."""
-    root = logging.getLogger()
-    before = root.handlers, root.level
-    libraries = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "python_multipart")
-    levels = {name: logging.getLogger(name).level for name in libraries}
-    yield
-    root.handlers, root.level = before
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
 
 
 def configured(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, **settings: str) -> io.StringIO:
