@@ -187,6 +187,7 @@ def _decode_without_end(container: Container, enough: float, limits: Limits) -> 
     probe = container.probe
     if probe is None:
         raise PhotoDamaged
+    _check_twice(container, limits)
     noisy = replace(container, data=probe.data)
     expected = _checksum(_decode_file(noisy, probe.scale, limits), probe.rows)
     photo = _decode_file(container, probe.scale, limits)
@@ -196,6 +197,19 @@ def _decode_without_end(container: Container, enough: float, limits: Limits) -> 
         return photo
     del photo
     return _decode_file(container, enough, limits)
+
+
+def _check_twice(container: Container, limits: Limits) -> None:
+    """See that a broken file, which is decoded more than once, has half the pixels of a whole one at most.
+
+    So it costs no more time and memory than a whole one may: whoever sends it chose that it is broken.
+
+    Raises:
+        PhotoDamaged: It has more.
+    """
+    pixels = max(container.width * container.height, container.decoded_pixels)
+    if not container.streams and 2 * pixels > limits.max_decoded_pixels:
+        raise PhotoDamaged
 
 
 def _checksum(photo: Photo, rows: int) -> int:
@@ -214,7 +228,9 @@ def _decode_file(container: Container, enough: float, limits: Limits) -> Photo:
         if isinstance(file, JpegImageFile):
             divisor = _draft_divisor(width * height, enough, limits)
             file.draft(None, (-(-width // divisor), -(-height // divisor)))
-        image = _load(file, container)
+        if container.place is not None and file.size != (container.width, container.height):
+            _check_canvas(container, width * height, limits)
+        image = _load(file, container, limits)
         in_plain_mode(image.crop((0, 0, 1, 1)))  # whether it can be done, while errors are still the photo's
         profile = _colours(image, container)
         if container.crop:
@@ -224,6 +240,12 @@ def _decode_file(container: Container, enough: float, limits: Limits) -> Photo:
             width, height = container.width, container.height
             image = _placed(image, container.place, (width, height))
         return Photo(image, width, height, container.orientation, profile)
+
+
+def _check_canvas(container: Container, pixels: int, limits: Limits) -> None:
+    """See that a picture and the canvas that it is to lie on fit into memory together."""
+    if pixels + container.width * container.height > limits.max_decoded_pixels:
+        raise PhotoTooManyPixels.over(limits.max_decoded_pixels)
 
 
 def _check_crop(crop: tuple[int, int, int, int], size: tuple[int, int], limits: Limits) -> tuple[int, int]:
@@ -248,31 +270,33 @@ def _colours(image: Image.Image, container: Container) -> bytes | None:
     return profile or (named.profile() if named else None)
 
 
-def _load(file: ImageFile, container: Container) -> Image.Image:
+def _load(file: ImageFile, container: Container, limits: Limits) -> Image.Image:
     """Decode all of a picture's pixels."""
     if container.codec != "png":
         file.load()
         return file
     key = container.key or ()
     if len(key) > 1:
-        return _load_keyed(container, key)
-    image = _load_rows(container)
+        return _load_keyed(container, key, limits)
+    image = _load_rows(container, limits)
     if key:
         image.info["transparency"] = key[0]
     return image
 
 
-def _load_rows(container: Container, raw_mode: str = "") -> Image.Image:
+def _load_rows(container: Container, limits: Limits, raw_mode: str = "") -> Image.Image:
     """Decode a PNG, also one whose compressed data has no right end behind the last row.
 
     Args:
         container: From :func:`read_png`.
+        limits: How large it may be, and be mended.
         raw_mode: How its samples are to be taken, where that is not as they are.
     """
     file = _open_as(container, raw_mode)
     try:
         file.load()
     except OSError:
+        _check_twice(container, limits)
         rows = rows_alone(container.data)
         if rows is None:
             raise
@@ -290,14 +314,14 @@ def _open_as(container: Container, raw_mode: str) -> ImageFile:
     return file
 
 
-def _load_keyed(container: Container, key: Sequence[int]) -> Image.Image:
+def _load_keyed(container: Container, key: Sequence[int], limits: Limits) -> Image.Image:
     """Decode an RGB picture of 16 bits, of which one colour is transparent, as RGBA.
 
     The decoder keeps the upper byte of each value. The lower ones are decoded apart: a reader of the other
     byte order takes them for the upper ones.
     """
-    transparent = _equal(_load_rows(container, "RGB;16L"), [value & 0xFF for value in key])
-    image = _load_rows(container)
+    transparent = _equal(_load_rows(container, limits, "RGB;16L"), [value & 0xFF for value in key])
+    image = _load_rows(container, limits)
     transparent = ImageChops.darker(transparent, _equal(image, [value >> 8 for value in key]))
     image.putalpha(ImageChops.invert(transparent))
     return image

@@ -20,7 +20,7 @@ from app.render.avatar import make_avatar
 from app.render.decode import Photo, decode, identify, in_plain_mode
 from app.render.limits import Limits
 from app.spec import AvatarSpec
-from tests import photos
+from tests import odd_photos, photos
 from tests.photos import BLUE, GREEN, READABLE, RED, TRANSPARENT, WHITE
 
 if TYPE_CHECKING:
@@ -319,6 +319,35 @@ def test_limits_follow_cost(name: str) -> None:
 def test_a_large_jpeg_is_shrunk_to_fit_into_memory() -> None:
     """A photo that may not be held whole is halved while it is decoded, even if every pixel is asked for."""
     assert read(READABLE["baseline JPEG"], 1, SMALL_LIMITS).image.size == (64, 32)
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        READABLE["progressive JPEG"][:-2],
+        odd_photos.ENDLESS_PNGS["wrong checksum of all data"],
+        odd_photos.ENDLESS_GIFS["no code for the end"],
+    ],
+    ids=["JPEG", "PNG", "GIF"],
+)
+def test_what_is_decoded_twice_may_have_half_the_pixels(photo: bytes) -> None:
+    """A file without its right end costs whoever reads it no more than a whole one may."""
+    pixels = identify(photo, Limits()).width * identify(photo, Limits()).height
+    decode(identify(photo, Limits()), 1, Limits(max_decoded_pixels=2 * pixels))
+    with pytest.raises(PhotoDamaged):
+        decode(identify(photo, Limits()), 1, Limits(max_decoded_pixels=2 * pixels - 1))
+
+
+@pytest.mark.parametrize(
+    "name", ["GIF, smaller frame", "WebP, smaller frame", "APNG, default image apart, smaller frame"]
+)
+def test_a_first_frame_and_its_canvas_are_held_together(name: str) -> None:
+    """Both count where they differ in size: a frame that is nearly as large would take twice the memory."""
+    photo, seen = odd_photos.FIRST_FRAMES[name]
+    pixels = seen.width * seen.height + odd_photos.SMALL_FRAME.width * odd_photos.SMALL_FRAME.height
+    decode(identify(photo, Limits()), 1, Limits(max_decoded_pixels=pixels))
+    with pytest.raises(PhotoTooManyPixels):
+        decode(identify(photo, Limits()), 1, Limits(max_decoded_pixels=pixels - 1))
 
 
 def test_a_jpeg_whose_colours_come_one_after_another_is_held_whole() -> None:

@@ -4,7 +4,7 @@ Where a file breaks the rules, it is read as Chromium shows it (version 156, tri
 
 - **The end.** A picture is whole when every row of it came (of an interlaced one, every row of every pass).
   IEND, the checksums of data and what follows the data may be missing, cut or rubbish. Cut a row earlier, it
-  is damaged.
+  is damaged; only where its compressed data ends as it should, but too early, rows that never were are black.
 - **The first frame.** An APNG whose default image is not part of the animation (no fcTL before IDAT) shows
   the animation's first frame, where fcTL puts it, the rest of the canvas transparent. Where that frame does
   not fit or has no data, the default image stands.
@@ -163,7 +163,7 @@ def _inflate(packed: bytes) -> Iterator[tuple[bytes, int]]:
     for at in range(2, len(packed), PIECE):
         rest = packed[at : at + PIECE]
         end = at + len(rest)
-        while rest:
+        while rest and not unpacker.eof:  # behind its end nothing is eaten any more
             piece = unpacker.decompress(rest, PIECE)
             rest = unpacker.unconsumed_tail
             yield piece, end - len(rest) - len(unpacker.unused_data)

@@ -75,6 +75,15 @@ def test_rows_are_told_from_what_is_behind_them() -> None:
     assert rows_alone(short.data) is None
 
 
+def test_a_stream_that_ends_too_early_does_not_go_on_for_ever() -> None:
+    """Of more than one piece, with a wrong checksum: what is behind its end is eaten by nobody."""
+    size = (700, 700)
+    rows = zlib.compress(bytes((3 * size[0] + 1) * (size[1] - 1)))
+    photo = rgb_png(size, rows[:-4] + b"abcd") + PNG_END
+    assert rows_alone(read_png(photo).data) is None
+    assert is_damaged(photo)
+
+
 @pytest.mark.parametrize("name", [name for name in odd_photos.FIRST_FRAMES if name.startswith("APNG")])
 def test_an_animation_shows_its_first_frame(name: str) -> None:
     """Where the default image is none of its frames, what people see of it never is the default image."""
