@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.frames import FrameLibrary
-from app.render.artwork import draw_ground, kept_ground
+from app.render.artwork import kept_ground, rasterise
 from app.spec import DEFAULT_SIZE
 
 ROOT = Path(__file__).parent.parent
@@ -19,11 +19,12 @@ ROOT = Path(__file__).parent.parent
 def main() -> None:
     """Write each frame's picture anew, and remove those of earlier artwork."""
     for frame in FrameLibrary([ROOT / "frames"], ROOT / "fonts"):
-        for old in frame.folder.glob("artwork-*.webp"):
-            old.unlink()
         path = kept_ground(frame, DEFAULT_SIZE)
+        drawn = rasterise(frame.artwork, DEFAULT_SIZE, frame.id)
         # exact: the colours of clear pixels are kept too, so that every avatar's bytes stay the same.
-        draw_ground(frame, DEFAULT_SIZE).save(path, "WEBP", lossless=True, exact=True, quality=100, method=6)
+        drawn.save(path, "WEBP", lossless=True, exact=True, quality=100, method=6)
+        for old in {*frame.folder.glob("artwork-*.webp")} - {path}:
+            old.unlink()
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} KB")
 
 

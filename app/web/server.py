@@ -156,7 +156,8 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     config.load()
-    config.http_protocol_class = cast("type[asyncio.Protocol]", partial(Wire, config.http_protocol_class))
+    wire = partial(Wire, config.http_protocol_class, app.state.service.metrics)
+    config.http_protocol_class = cast("type[asyncio.Protocol]", wire)
     return config
 
 

@@ -7,10 +7,13 @@ a request: where one ends is for one parser alone to say, or requests could be s
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from h11 import LocalProtocolError
 
 from app.errors import AddressNotEncoded, AddressTooLong, HeadersTooLarge, MalformedRequest
@@ -20,14 +23,24 @@ from app.web.http.problems import problem_response
 from app.web.middleware import MAX_HEAD_BYTES, SECURITY_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from app.errors import RibbonsError
+    from app.web.metrics import Metrics
 
-# h11 takes 10 microseconds for each chunk of a body, however short. Of so many bytes at a time the lines have
-# at least so many on average, as those of a form do; a photo has no lines.
-_MANY_BYTES = 12_288
-_SHORTEST_LINE = 16
+_log = structlog.get_logger(__name__)
+
+# Each chunk of a body costs h11 and uvicorn 9 microseconds (benchmarks/chunks.py), however short it is. Some
+# may be short. If a body has many, they have to have so many bytes on an average, and there is an end to
+# them: a photo of 4 MB that is sent line by line has 16,000.
+_MANY_CHUNKS = 200
+_SHORTEST_CHUNK = 128
+_MOST_CHUNKS = 20_000
+# What stands before a chunk, and never before a line of a photo or a form but by chance.
+_CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,16}(?:;[^\r\n]*)?\r\n")
+# To look through all of a photo of 3 MB takes 3 ms. So pieces of what comes at once stand for the rest, at
+# places that nobody can know before.
+_PIECES, _PIECE = 3, 4096
 
 # Whatever the application answers has this header (a test holds it): what has not is uvicorn's own.
 _REFUSAL = b"HTTP/1.1 400 "
@@ -44,25 +57,26 @@ class Wire(asyncio.Protocol):
 
     Args:
         uvicorns: Makes uvicorn's protocol for a connection.
+        metrics: Counts what is refused.
         given: What uvicorn gives it.
     """
 
-    def __init__(self, uvicorns: Callable[..., asyncio.Protocol], **given: Any) -> None:
+    def __init__(self, uvicorns: Callable[..., asyncio.Protocol], metrics: Metrics, **given: Any) -> None:
         self._protocol = uvicorns(**given)
-        self._head = bytearray()
+        self._metrics = metrics
+        self._heard = _Heard()
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self._answers = _Answers(self._transport, self._head, self._end)
+        self._answers = _Answers(self._transport, self._heard, self._metrics, self._end)
         self._protocol.connection_made(cast("asyncio.Transport", self._answers))
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what came, and keep as much of it as a head may have, until something is answered."""
-        if (room := MAX_HEAD_BYTES + 1 - len(self._head)) > 0:
-            self._head += data[:room]
-        if _has_short_lines(data):
+        """Pass on what came."""
+        self._heard.take(data)
+        if self._heard.is_in_crumbs:
             self._answers.refuse()
             return
         try:
@@ -78,7 +92,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._head.clear()
+        self._heard.forget()
         self._end(exc)
 
     def _end(self, exc: Exception | None = None) -> None:
@@ -95,33 +109,104 @@ class Wire(asyncio.Protocol):
         self._protocol.resume_writing()
 
 
+class _Heard:
+    """What came since the last answer.
+
+    Attributes:
+        head: The beginning of it, up to the end of the first head and no longer than a head may be.
+    """
+
+    def __init__(self) -> None:
+        self.head = bytearray()
+        self._whole = False
+        self._chunks = self._sampled = self._came = 0
+
+    def take(self, data: bytes) -> None:
+        """Take more of it."""
+        if not self._whole:
+            self.head += data[: MAX_HEAD_BYTES + 1 - len(self.head)]
+            if end := _BLANK_LINE.search(self.head):
+                self._whole = True
+                del self.head[end.end() :]
+        self._came += len(data)
+        for piece in _samples(data):
+            self._sampled += len(piece)
+            self._chunks += len(_CHUNK.findall(piece))
+
+    def forget(self) -> None:
+        """Begin anew: there is an answer to this."""
+        self.head.clear()
+        self._whole = False
+        self._chunks = self._sampled = self._came = 0
+
+    @property
+    def is_in_crumbs(self) -> bool:
+        """Whether a body comes in so many and so short chunks that they cost others their time."""
+        if self._chunks <= _MANY_CHUNKS:
+            return False
+        mean = self._sampled / self._chunks
+        return mean < max(_SHORTEST_CHUNK, self._came / _MOST_CHUNKS)
+
+
+def _samples(data: bytes) -> Iterator[bytes]:
+    if len(data) <= _PIECES * _PIECE:
+        yield data
+        return
+    for _ in range(_PIECES):
+        at = random.randrange(len(data) - _PIECE)  # noqa: S311 - hard to guess is enough
+        yield data[at : at + _PIECE]
+
+
 class _Answers:
     """The connection's way out.
 
     Args:
         transport: To whoever asks.
-        head: What came since the last answer; emptied with each.
+        heard: What came since the last answer; forgotten with each.
+        metrics: Counts what is refused.
         on_refused: To be called when a refusal is out. The application may be at work on the request whose
             body went wrong, and must not answer it, too.
     """
 
-    def __init__(self, transport: asyncio.Transport, head: bytearray, on_refused: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        heard: _Heard,
+        metrics: Metrics,
+        on_refused: Callable[[], None],
+    ) -> None:
         self._transport = transport
-        self._head = head
+        self._heard = heard
+        self._metrics = metrics
         self._on_refused = on_refused
         self._refused = False
+        self._begun = False
 
     def write(self, data: bytes) -> None:
         if self._refused:
             return
         if data.startswith(_REFUSAL) and _OURS not in data:
             self._refused = True
-            data = _refusal(bytes(self._head))
-        self._head.clear()
+            data = self._tell()
+        self._begun = True
+        self._heard.forget()
         self._transport.write(data)
 
+    def _tell(self) -> bytes:
+        head = bytes(self._heard.head)
+        error = _fault(head)
+        status, answer = _refusal(error, head)
+        self._metrics.request_answered("other", "unmatched", status, 0)
+        _log.info(
+            "request", method="other", route="unmatched", status=status, milliseconds=0, code=error.code
+        )
+        return answer
+
     def refuse(self) -> None:
-        self.write(_REFUSAL)
+        """Refuse in the middle of a request; in the middle of an answer there is no place for another one."""
+        if not self._begun:
+            self.write(_REFUSAL)
+        self._refused = True
         self.close()
 
     def close(self) -> None:
@@ -133,25 +218,23 @@ class _Answers:
         return getattr(self._transport, name)
 
 
-def _has_short_lines(data: bytes) -> bool:
-    if len(data) < _MANY_BYTES:
-        return False
-    # Samples: to count in all of a photo of 3 MB takes 3 ms.
-    part = _MANY_BYTES // 3
-    middle = len(data) // 2
-    samples = data[:part] + data[middle : middle + part] + data[-part:]
-    return samples.count(b"\r\n") * _SHORTEST_LINE > len(samples)
-
-
-def _refusal(head: bytes) -> bytes:
-    """Return a whole answer to what could not be parsed, in the language that it asks for if it does."""
+def _refusal(error: RibbonsError, head: bytes) -> tuple[int, bytes]:
+    """Return status and whole answer to what could not be parsed, in the language that it asks for."""
     accepted = _ACCEPT_LANGUAGE.search(head)
     wanted = accepted[1].decode("latin-1") if accepted else None
-    answer = problem_response(_fault(head), negotiate(wanted, tuple(PAGE_LANGUAGES), PROGRAM_LANGUAGE))
-    answer.headers.update({**SECURITY_HEADERS, "Access-Control-Allow-Origin": "*", "Connection": "close"})
+    answer = problem_response(error, negotiate(wanted, tuple(PAGE_LANGUAGES), PROGRAM_LANGUAGE))
+    answer.headers.update(
+        {
+            **SECURITY_HEADERS,
+            "Access-Control-Allow-Origin": "*",
+            "Connection": "close",
+            "Date": formatdate(usegmt=True),
+        }
+    )
     lines = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}".encode()]
     lines += [name + b": " + value for name, value in answer.raw_headers]
-    return b"\r\n".join((*lines, b"", bytes(answer.body)))
+    body = b"" if head.startswith(b"HEAD ") else bytes(answer.body)
+    return answer.status_code, b"\r\n".join((*lines, b"", body))
 
 
 def _fault(head: bytes) -> RibbonsError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from PIL import Image
 
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.middleware import MAX_HEAD_BYTES
@@ -325,6 +327,99 @@ def test_a_body_in_chunks_of_a_byte_holds_nobody_up(server: Server) -> None:
         looking.join()
     assert came.startswith(b"HTTP/1.1 400")
     assert slowest < 1  # five milliseconds, on a machine that does nothing else
+
+
+CRUMBS = {
+    "a byte each": b"1\r\na\r\n",
+    "with an extension": b"1;a=b\r\na\r\n",
+    "a hundred bytes each": b"64\r\n" + bytes(100) + b"\r\n",
+    "of hexadecimal digits": b"4\r\nabcd\r\n",
+    "of ends of lines": b"4\r\n\r\n\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("crumb", CRUMBS)
+@pytest.mark.parametrize("size", [1_500, 6_000, 60_000])
+def test_a_body_in_crumbs_is_refused_however_it_is_sent(server: Server, crumb: str, size: int) -> None:
+    """Little at a time or much, with much else before and behind: an average of them is taken."""
+    most = 250 * len(CRUMBS[crumb])
+    piece = CRUMBS[crumb] * (size // len(CRUMBS[crumb]))
+    sent = 0
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head("Transfer-Encoding: chunked", "Content-Type: application/octet-stream"))
+        connection.settimeout(0.02)
+        while sent < most + 20 * size:
+            connection.sendall(piece)
+            sent += len(piece)
+            try:
+                if came := connection.recv(100):
+                    break
+            except TimeoutError:
+                continue
+    assert came.startswith(b"HTTP/1.1 400")
+
+
+def test_a_photo_may_come_in_short_chunks_but_not_without_end(server: Server) -> None:
+    """As a program sends it that reads a file line by line; of 20,000 chunks there is no photo."""
+    chunk = b"fa\r\n" + bytes(250) + b"\r\n"
+    request = head("Transfer-Encoding: chunked", "Content-Type: application/octet-stream")
+    ((status, _, body),) = ask(server, request + chunk * 15_000 + b"0\r\n\r\n")
+    assert (status, json.loads(body)["code"]) == (415, "photo_not_supported")
+    try:
+        ((status, _, _),) = ask(server, request + chunk * 40_000 + b"0\r\n\r\n")
+    except ConnectionError:
+        status = 400
+    assert status == 400
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks of 4 KB"])
+def test_a_photo_may_look_like_lines(server: Server, framing: str) -> None:
+    """An uncompressed picture of colour 13, 10, 13 is full of ends of lines, and no body in crumbs."""
+    with Image.new("RGB", (300, 300), (13, 10, 13)) as image, io.BytesIO() as file:
+        image.save(file, "PNG", compress_level=0)
+        photo = file.getvalue()
+    if framing == "length":
+        request = head(f"Content-Length: {len(photo)}", "Content-Type: image/png") + photo
+    else:
+        chunks = (photo[at : at + 4096] for at in range(0, len(photo), 4096))
+        body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+        request = head("Transfer-Encoding: chunked", "Content-Type: image/png") + body
+    ((status, headers, _),) = ask(server, request)
+    assert (status, headers["content-type"]) == (200, "image/jpeg")
+
+
+def test_many_requests_at_once_are_not_crumbs(server: Server) -> None:
+    """Pipelined, they are nothing but lines."""
+    answers = ask(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 600, answers=600)
+    assert {status for status, _, _ in answers} == {200}
+
+
+def test_a_refused_head_has_no_body(server: Server) -> None:
+    """RFC 9110, 9.3.2; its length is told all the same."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall("HEAD /ا HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        with connection.makefile("rb") as file:
+            came = file.read()
+    told, _, body = came.partition(b"\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\ncontent-length: " in told.lower()
+    assert b"\r\ndate: " in told.lower()
+    assert body == b""
+
+
+def test_what_is_refused_is_counted_and_logged(server: Server) -> None:
+    """An operator sees it, and nothing of what was sent."""
+    line = 'ribbons_http_requests_total{method="other",route="unmatched",status="400"}'
+
+    def count() -> float:
+        lines = httpx2.get(f"{server.url}/metrics").text.splitlines()
+        return sum(float(found.split()[-1]) for found in lines if found.startswith(line))
+
+    before = count()
+    ask(server, "GET /?q=سر HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert count() == before + 1
+    assert '"code": "address_not_encoded"' in server.output
+    assert "سر" not in server.output
 
 
 def test_every_answer_of_the_application_can_be_told_from_uvicorns(server: Server) -> None:
