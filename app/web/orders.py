@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl
 
 import anyio
 from starlette.requests import ClientDisconnect
 
 from app.errors import MalformedRequest, RibbonsError
 from app.lanes import Lane
-from app.web.http.uploads import MAX_FIELDS
+from app.web.http.uploads import MAX_FIELDS, utf8_name
 from app.web.service import service_of
 
 if TYPE_CHECKING:
@@ -87,13 +88,24 @@ def fields_of(request: Request, sent: Fields = ()) -> Fields:
     """Return the fields in a request's query and those that were sent beside its photo, in order.
 
     Raises:
-        MalformedRequest: There are more than anyone needs. An answer names each that is wrong, and would
-            take seconds to write.
+        MalformedRequest: There are more than anyone needs: an answer names each that is wrong, and would
+            take seconds to write. Or one in the query is not in UTF-8.
     """
-    fields = (*request.query_params.multi_items(), *sent)
-    if len(fields) > MAX_FIELDS:
+    # Latin 1 has a letter for each byte. Starlette's own reading puts U+FFFD for what is not UTF-8.
+    query = parse_qsl(
+        request.scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="latin-1"
+    )
+    if len(query) + len(sent) > MAX_FIELDS:
         raise MalformedRequest
-    return fields
+    return (*(_in_utf8(name.encode("latin-1"), value.encode("latin-1")) for name, value in query), *sent)
+
+
+def _in_utf8(raw_name: bytes, raw_value: bytes) -> tuple[str, str]:
+    name = utf8_name(raw_name)
+    try:
+        return name, raw_value.decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest.in_field(name) from None
 
 
 async def run_while_connected(request: Request, run: Callable[[], Awaitable[T]]) -> T:

@@ -10,6 +10,7 @@ import io
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 import anyio
 from python_multipart.exceptions import FormParserError
@@ -269,7 +270,7 @@ class _Form:
 
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        name = _utf8(options.get(b"name", b""))
+        name = utf8_name(options.get(b"name", b""))
         if name == "photo":
             if self._photo is not None:
                 raise MalformedRequest
@@ -328,8 +329,13 @@ class _Field:
             self.refuse()
 
 
-def _utf8(raw: bytes) -> str:
+def utf8_name(raw: bytes) -> str:
+    """Return a field's name.
+
+    Raises:
+        MalformedRequest: It is not in UTF-8; told percent-encoded, as every reader can be shown it.
+    """
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise MalformedRequest from None
+        raise MalformedRequest.in_field(quote(raw)) from None

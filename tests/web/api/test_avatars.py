@@ -295,6 +295,48 @@ def test_signs_are_named_to_readers_and_code_points_to_programs(client: TestClie
     assert problem["hint"] == "Their code points: U+1F1F5, U+1F1F8, U+20E3."
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("slogan=%C7%E1%CD%D1%ED%C9", "slogan"),  # windows-1256
+        ("slogan=%E9%FF", "slogan"),
+        ("slogan=%D8%A", "slogan"),
+        ("slogan=%D8", "slogan"),
+        ("slogan=%ED%A0%80", "slogan"),  # a surrogate
+        ("slogan=%C0%AF", "slogan"),  # longer than it has to be
+        ("size=64&lang=ar%FF", "lang"),
+        ("side=%B2", "side"),
+        ("v=%FF", "v"),
+        ("%E9%2F=1", "%E9/"),
+        (f"{'a' * 1000}=%FF", "a" * 64),
+    ],
+)
+def test_a_query_that_is_not_utf8_is_told_its_field(
+    client: TestClient, photo: bytes, query: str, field: str
+) -> None:
+    """Wherever there is a query, as in a form; what would be drawn is a diamond."""
+    for answer in (
+        client.post(f"{AVATARS}?{query}", content=photo),
+        client.post(f"{AVATARS}?{query}", files={"photo": photo}),
+        client.post(f"/v1/renditions?{query}", content=photo),
+        client.get(f"{OVERLAY}?{query}"),
+        client.get(f"{OVERLAY.replace('png', 'webp')}?{query}"),
+        client.post(f"/en/made?{query}", files={"photo": photo}, headers={"accept": "application/json"}),
+    ):
+        problem = assert_problem(answer, 400, "malformed_request", "en")
+        assert problem["detail"] == (
+            f"The field “{field}” could not be read. It has to be short text in UTF-8."
+        )
+
+
+@pytest.mark.parametrize("slogan", ["%D8%BA%D8%B2%D8%A9+100%", "غزة%20100%", "%D8%BA%d8%b2%D8%A9+100%25"])
+def test_a_query_in_utf8_is_read_as_programs_write_it(client: TestClient, slogan: str) -> None:
+    """A plus sign is a space, and a percent sign that encodes nothing is one."""
+    wanted = client.get(OVERLAY, params={"slogan": "غزة 100%", "size": "64"})
+    assert wanted.status_code == 200
+    assert client.get(f"{OVERLAY}?slogan={slogan}&size=64&shape=").content == wanted.content
+
+
 def test_thousands_of_fields_in_the_query_are_one_short_answer(client: TestClient, photo: bytes) -> None:
     """An answer never grows with what was wrong."""
     query = "&".join(f"f{number}=" for number in range(MAX_FIELDS + 1))

@@ -210,6 +210,14 @@ def test_a_field_that_cannot_be_read_is_named(value: bytes) -> None:
     assert "slogan" in caught.value.text("ar") != caught.value.text("en")
 
 
+def test_a_name_that_is_not_utf8_is_told_percent_encoded() -> None:
+    """As it would be written in a query; no reader can be shown its bytes."""
+    named = part("slogan", b"x").replace(b"slogan", "شعار".encode("cp1256"))
+    with pytest.raises(MalformedRequest) as caught:
+        received(form(named, part("photo", b"x", "a")))
+    assert caught.value.params == {"field": "%D4%DA%C7%D1"}
+
+
 def test_a_name_is_told_in_part_where_it_is_long() -> None:
     """An answer never grows with what was wrong."""
     with pytest.raises(MalformedRequest) as caught:
