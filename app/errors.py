@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
 from app.texts.languages import PROGRAM_LANGUAGE
 from app.texts.marking import mark
@@ -205,6 +205,9 @@ FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
     "needs_transparency": mark("A circle needs a format with transparency: {choices}."),
 }
 
+PHOTO_FIELD = "photo"
+"""The field of a form in which the photo comes."""
+
 OWN_WORDS = "slogan"
 """The field in which supporters write themselves: what is wrong with it is told in their terms."""
 
@@ -234,6 +237,16 @@ class FieldProblem:
     def of(cls, field: str, kind: FieldProblemKind, **params: Param) -> Self:
         """Build a problem from keywords (kept as a tuple, so that it hashes and pickles)."""
         return cls(field, kind, tuple(params.items()))
+
+    @classmethod
+    def of_form(cls, name: str, settings: Iterable[str]) -> Self:
+        """Return the problem of a form's field that is neither the photo nor one of the settings."""
+        return cls.of(name[:64], "unknown", choices=(PHOTO_FIELD, *settings))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that the text lists, where there are some."""
+        return cast("tuple[str, ...]", dict(self.params).get("choices", ()))
 
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return a sentence for the reader."""
@@ -271,9 +284,14 @@ class InvalidSpec(SpecError):
         return " ".join(dict.fromkeys(own)) or super().text(language)
 
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
-        """Return the code points of characters that cannot be drawn, where there are some."""
-        codes = [told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
-        return " ".join(codes) or None
+        """Return the code points of characters that cannot be drawn, and what the photo's field is called.
+
+        The second one where a form had a field that is unknown: most often that is the photo.
+        """
+        texts = [told(_CODES, dict(p.params), language) for p in self.problems if p.kind == "not_text"]
+        if any(p.kind == "unknown" and PHOTO_FIELD in p.choices for p in self.problems):
+            texts.append(told(_ONE_PHOTO, {}, language))
+        return " ".join(texts) or None
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)
@@ -339,28 +357,56 @@ class RequestError(RibbonsError):
     """The request itself cannot be served."""
 
 
+_ONE_PHOTO = mark("Send one photo in the field “photo”, and the settings as fields.")
+
+
 class MalformedRequest(RequestError):
     """A body that is not what its headers say, or more parts than a form of ours has; or no HTTP at all.
 
-    Params: ``field`` (the one field of a form that cannot be read), or none.
+    Params: ``field`` (the one field of a form or a query that cannot be read), and with it ``encoding`` or
+    ``charset``, where it names one that it is not in; or none.
     """
 
     code = "malformed_request"
     title = mark("Malformed request")
     detail = mark("What was sent could not be read. Choose the photo again and send it.")
-    hint = mark("Send one photo in the field “photo”, and the settings as fields.")
+    hint = _ONE_PHOTO
 
     @classmethod
     def in_field(cls, name: str) -> Self:
         """Return the error for a field, named in so many letters that the answer stays short."""
         return cls(field=name[:64])
 
+    @classmethod
+    def not_in_encoding(cls, name: str, encoding: str) -> Self:
+        """Return the error for a field that is not in its Content-Transfer-Encoding."""
+        return cls(field=name[:64], encoding=_encoding_told(encoding))
+
+    @classmethod
+    def not_in_charset(cls, name: str, charset: str) -> Self:
+        """Return the error for a field that is not in the charset it names, or in one that is not read."""
+        return cls(field=name[:64], charset=_encoding_told(charset))
+
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
         """Return which field could not be read, where one is at fault."""
-        return told(_UNREADABLE_FIELD, self.params, language) if self.params else super().text(language)
+        if not self.params:
+            return super().text(language)
+        text = _NOT_IN_ENCODING if "encoding" in self.params else _UNREADABLE_FIELD
+        return told(text, self.params, language)
+
+    def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
+        """Return the charset that could not be read, where one was named."""
+        return told(_NOT_IN_CHARSET if "charset" in self.params else self.hint, self.params, language)
 
 
 _UNREADABLE_FIELD = mark("The field “{field}” could not be read. It has to be short text in UTF-8.")
+_NOT_IN_ENCODING = mark("The field “{field}” is not in the encoding that it names: {encoding}.")
+_NOT_IN_CHARSET = mark("It could not be read in the charset that it names: {charset}.")
+
+
+def _encoding_told(name: str) -> str:
+    """Return as much of an encoding's name as can be one, for an answer."""
+    return re.sub(r"[^a-z0-9 ,.*+_-]", "?", name.lower())[:40]
 
 
 class EncodingNotSupported(RequestError):
@@ -376,8 +422,8 @@ class EncodingNotSupported(RequestError):
 
     @classmethod
     def of(cls, encoding: str) -> Self:
-        """Return the error for an encoding, of whose name only what can be one is told."""
-        return cls(encoding=re.sub(r"[^a-z0-9 ,.*+_-]", "?", encoding.lower())[:40])
+        """Return the error for an encoding."""
+        return cls(encoding=_encoding_told(encoding))
 
 
 class AddressNotEncoded(RequestError):

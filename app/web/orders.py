@@ -16,7 +16,7 @@ from app.web.http.uploads import MAX_FIELDS, utf8_name
 from app.web.service import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -60,10 +60,14 @@ class Order:
 
 
 @asynccontextmanager
-async def take_order(request: Request) -> AsyncIterator[Order]:
+async def take_order(request: Request, settings: Sequence[str]) -> AsyncIterator[Order]:
     """Receive a photo, as the request's body or in a form, and hold it until the block ends.
 
     What the block raises is counted as a refusal.
+
+    Args:
+        request: What brings it.
+        settings: The fields that a form may have beside it.
 
     Raises:
         RibbonsError: The photo does not arrive, or the service takes none now.
@@ -72,7 +76,7 @@ async def take_order(request: Request) -> AsyncIterator[Order]:
     output_format = "unknown"
     try:
         service.drawing.pool.refuse_if_full(Lane.PHOTO)
-        async with service.uploads.receive(request) as upload:
+        async with service.uploads.receive(request, settings) as upload:
             order = Order(request, upload)
             try:
                 yield order

@@ -32,7 +32,7 @@ async def make_avatar(request: Request) -> Response:
     the avatar is drawn, and nowhere after that.
     """
     service = service_of(request)
-    async with take_order(request) as order:
+    async with take_order(request, openapi.AVATAR_FIELDS) as order:
         chosen = sorted({value for name, value in order.fields if name == "disposition" and value})
         settings = [pair for pair in order.fields if pair[0] != "disposition"]
         spec = parse_spec(settings, service.drawing.frames, _disposition_problems(chosen))

@@ -226,12 +226,15 @@ def _form(description: str, names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-_AVATAR_FIELDS = (*AvatarSpec.model_fields, "disposition")
-_RENDITION_FIELDS = ("side",)
+AVATAR_FIELDS = (*AvatarSpec.model_fields, "disposition")
+"""What may stand beside an avatar's photo, or in the query."""
+
+RENDITION_FIELDS = ("side",)
+"""The same of a rendition."""
 
 _SCHEMAS: Mapping[str, dict[str, Any]] = {
-    "AvatarForm": _form("A photo, and what its avatar should look like.", _AVATAR_FIELDS),
-    "RenditionForm": _form("A photo to be shown.", _RENDITION_FIELDS),
+    "AvatarForm": _form("A photo, and what its avatar should look like.", AVATAR_FIELDS),
+    "RenditionForm": _form("A photo to be shown.", RENDITION_FIELDS),
     **{schema: _FIELDS[name] for name, schema in _ENUMS.items()},
 }
 
@@ -248,7 +251,7 @@ def _photo_body(form: str) -> dict[str, Any]:
 
 
 AVATAR_REQUEST: dict[str, Any] = {
-    "parameters": _query_parameters(_AVATAR_FIELDS),
+    "parameters": _query_parameters(AVATAR_FIELDS),
     "requestBody": _photo_body("AvatarForm"),
 }
 
@@ -262,7 +265,7 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 RENDITION_REQUEST: dict[str, Any] = {
-    "parameters": _query_parameters(_RENDITION_FIELDS),
+    "parameters": _query_parameters(RENDITION_FIELDS),
     "requestBody": _photo_body("RenditionForm"),
 }
 

@@ -39,7 +39,7 @@ async def make_rendition(request: Request) -> Response:
     """
     service = service_of(request)
     service.drawing.pool.refuse_if_full(Lane.PHOTO)
-    async with service.uploads.receive(request) as upload:
+    async with service.uploads.receive(request, openapi.RENDITION_FIELDS) as upload:
         side = _read_side(fields_of(request, upload.fields))
         job = partial(service.drawing.studio.draw_rendition, upload.photo, side)
         content = await run_while_connected(request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO))
@@ -67,7 +67,9 @@ def _read_side(given: Fields) -> int:
     if not all(SMALLEST <= number <= LARGEST for number in sides):
         problems.append(FieldProblem.of("side", "out_of_range", minimum=SMALLEST, maximum=LARGEST))
     problems += [
-        FieldProblem.of(name[:64], "unknown", choices=("side",)) for name, _ in given if name != "side"
+        FieldProblem.of(name[:64], "unknown", choices=openapi.RENDITION_FIELDS)
+        for name, _ in given
+        if name not in openapi.RENDITION_FIELDS
     ]
     if problems:
         raise InvalidSpec(dict.fromkeys(problems))

@@ -16,6 +16,7 @@ _LONGEST_LINE = 998
 """Of quoted-printable, without its end (RFC 5322, 2.1.1); 76 is what its own standard asks for."""
 
 _WHITE_SPACE = b" \t\r\n"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 # At the end of a line it was added on the way (RFC 2045, 6.7); Python would take it for the line's own. A run
 # is looked at from its beginning alone, or a long one would be looked at from each of its places.
@@ -68,22 +69,26 @@ class Decoder(Protocol):
         """
 
 
+def encoding_name(value: bytes) -> str:
+    """Return what a Content-Transfer-Encoding names, in small letters and without its parameters."""
+    return value.partition(b";")[0].strip(b' \t"').lower().decode("latin-1")
+
+
 def decoder_of(encoding: bytes) -> Decoder:
     """Return a decoder for the value of a part's Content-Transfer-Encoding, empty where there is none.
 
     Raises:
         EncodingNotSupported: There is no such encoding, or it is not read.
     """
-    name = encoding.partition(b";")[0].strip(b' \t"').lower()
-    match name:
-        case b"" | b"7bit" | b"8bit" | b"binary":
+    match encoding_name(encoding):
+        case "" | "7bit" | "8bit" | "binary":
             return _Unchanged()
-        case b"base64":
+        case "base64":
             return _Base64()
-        case b"quoted-printable":
+        case "quoted-printable":
             return _QuotedPrintable()
-        case _:
-            raise EncodingNotSupported.of(name.decode("latin-1"))
+        case name:
+            raise EncodingNotSupported.of(name)
 
 
 def decode_text(raw: bytes, charset: str) -> str:
@@ -110,28 +115,32 @@ class _Unchanged:
 
 
 class _Base64:
-    """In lines or not; padded, and nothing behind the padding."""
+    """In lines or not, in either alphabet (RFC 4648, 4 and 5), padded or not; nothing behind the padding."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._ended = False
 
     def decode(self, piece: bytes) -> bytes:
-        encoded = self._rest + piece.translate(None, _WHITE_SPACE)
+        encoded = self._rest + piece.translate(_URL_SAFE, _WHITE_SPACE)
         whole = len(encoded) - len(encoded) % 4
         self._rest = encoded[whole:]
         if self._ended and encoded:
             raise BrokenEncodingError
         self._ended = encoded[:whole].endswith(b"=")
-        try:
-            return binascii.a2b_base64(encoded[:whole], strict_mode=True)
-        except binascii.Error:
-            raise BrokenEncodingError from None
+        return _from_base64(encoded[:whole])
 
     def finish(self) -> bytes:
-        if self._rest:
+        if self._ended and self._rest:
             raise BrokenEncodingError
-        return b""
+        return _from_base64(self._rest + b"=" * (-len(self._rest) % 4))
+
+
+def _from_base64(encoded: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(encoded, strict_mode=True)
+    except binascii.Error:
+        raise BrokenEncodingError from None
 
 
 class _QuotedPrintable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
@@ -17,21 +18,25 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import (
+    PHOTO_FIELD,
     Busy,
     EncodingNotSupported,
+    FieldProblem,
+    InvalidSpec,
     MalformedRequest,
-    PhotoDamaged,
     PhotoMissing,
     PhotoTooManyBytes,
     UploadTimedOut,
 )
-from app.web.http.encodings import BrokenEncodingError, decode_text, decoder_of
+from app.web.http.encodings import BrokenEncodingError, decode_text, decoder_of, encoding_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from python_multipart.multipart import MultipartCallbacks
     from starlette.requests import Request
+
+    from app.errors import RibbonsError
 
 MAX_FIELDS = 32
 """Three times as many as there are."""
@@ -41,7 +46,12 @@ MAX_FIELD_BYTES = 4096
 
 _FORM_OVERHEAD = MAX_FIELDS * (MAX_FIELD_BYTES + 1024)
 
-_PART_HEADERS = frozenset({b"content-disposition", b"content-type", b"content-transfer-encoding"})
+_PART_HEADERS = frozenset(
+    {b"content-disposition", b"content-type", b"content-transfer-encoding", b"content-encoding"}
+)
+
+_CHARSET_FIELD = "_charset_"
+"""A browser's way of telling what its form is in (RFC 7578, 4.6)."""
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -78,20 +88,27 @@ class UploadDesk:
         self._memory_bytes = memory_bytes
 
     @asynccontextmanager
-    async def receive(self, request: Request) -> AsyncIterator[Upload]:
+    async def receive(self, request: Request, settings: Sequence[str]) -> AsyncIterator[Upload]:
         """Read the request's body. Its bytes count against the memory until the block ends.
 
+        Args:
+            request: Whose body it is.
+            settings: The names of the fields that a form may have beside the photo. One of another name is
+                still handed over if it is short text, to be told with whatever else is wrong.
+
         Raises:
+            InvalidSpec: A field of an unknown name is no short text.
             Busy: Too many photos are arriving, or their memory is used up.
             PhotoMissing: There was no photo, or an empty one.
             PhotoTooManyBytes: The photo is too large; known from the headers where they tell.
-            MalformedRequest: The form cannot be read, or holds more than a form of ours.
-            EncodingNotSupported: The body is packed (Content-Encoding), or a part in an unknown way.
-            PhotoDamaged: The photo's part is not in the encoding that it names.
+            MalformedRequest: The form cannot be read, or holds more than a form of ours; or a part is not in
+                the encoding that it names.
+            EncodingNotSupported: The body or a part is packed (Content-Encoding), or a part is encoded in an
+                unknown way.
             UploadTimedOut: The body did not arrive in time.
         """
-        _refuse_packed(request)
-        receiver = self._receiver(request)
+        _refuse_packed(",".join(request.headers.getlist("content-encoding")))
+        receiver = self._receiver(request, settings)
         self._refuse_by_length(request)
         with self._holding() as hold:
             with self._place():
@@ -106,11 +123,11 @@ class UploadDesk:
             del receiver
             yield upload
 
-    def _receiver(self, request: Request) -> _RawReceiver | _FormReceiver:
+    def _receiver(self, request: Request, settings: Sequence[str]) -> _RawReceiver | _FormReceiver:
         content_type, options = parse_options_header(request.headers.get("content-type"))
         if content_type != b"multipart/form-data":
             return _RawReceiver(self.max_photo_bytes)
-        return _FormReceiver(options.get(b"boundary", b""), self.max_photo_bytes)
+        return _FormReceiver(options.get(b"boundary", b""), self.max_photo_bytes, settings)
 
     def _refuse_by_length(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
@@ -145,15 +162,19 @@ class UploadDesk:
             self.held_bytes -= held
 
 
-def _refuse_packed(request: Request) -> None:
-    """Refuse a body that is packed: photos are, already, and what unpacks to gigabytes would need limits."""
-    codings = ",".join(request.headers.getlist("content-encoding")).lower()
-    if {coding.strip() for coding in codings.split(",")} - {"", "identity"}:
+def _refuse_packed(codings: str) -> None:
+    """Refuse a body or a part by its Content-Encoding.
+
+    Photos are packed already, and what unpacks to gigabytes would need limits.
+    """
+    if {coding.strip().lower() for coding in codings.split(",")} - {"", "identity"}:
         raise EncodingNotSupported.of(codings)
 
 
 class _Photo:
     """The photo's bytes, as they come."""
+
+    name = PHOTO_FIELD
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -166,8 +187,8 @@ class _Photo:
             raise PhotoTooManyBytes.over(self._max_bytes)
         self._buffer.write(chunk)
 
-    def refuse(self) -> NoReturn:
-        raise PhotoDamaged from None
+    def refuse(self, fault: Callable[[], RibbonsError]) -> NoReturn:
+        raise fault() from None
 
     def read(self) -> bytes:
         photo = self._buffer.getvalue()
@@ -195,10 +216,10 @@ class _RawReceiver:
 class _FormReceiver:
     """A ``multipart/form-data`` body (RFC 7578): the part ``photo``, and text fields."""
 
-    def __init__(self, boundary: bytes, max_photo_bytes: int) -> None:
+    def __init__(self, boundary: bytes, max_photo_bytes: int, settings: Sequence[str]) -> None:
         if not boundary:
             raise MalformedRequest
-        self._form = _Form(max_photo_bytes)
+        self._form = _Form(max_photo_bytes, settings)
         try:
             self._parser = MultipartParser(boundary, self._form.callbacks())
         except FormParserError:
@@ -222,8 +243,9 @@ class _Form:
     parser holds this, and this must not hold it: a photo in a cycle of references outlives its answer.
     """
 
-    def __init__(self, max_photo_bytes: int) -> None:
+    def __init__(self, max_photo_bytes: int, settings: Sequence[str]) -> None:
         self._max_photo_bytes = max_photo_bytes
+        self._settings = settings
         self._photo: _Photo | None = None
         self._fields: list[_Field] = []
         self._complete = False
@@ -244,10 +266,9 @@ class _Form:
     def read(self) -> Upload:
         if not self._complete:
             raise MalformedRequest
-        # A browser's way of telling what its form is in (RFC 7578, 4.6).
-        told = [field.text("") for field in self._fields if field.name == "_charset_"]
+        told = [field.text("") for field in self._fields if field.name == _CHARSET_FIELD]
         charset = told[0] if told else ""
-        fields = [(field.name, field.text(charset)) for field in self._fields if field.name != "_charset_"]
+        fields = [(field.name, field.text(charset)) for field in self._fields if field.name != _CHARSET_FIELD]
         if self._photo is None:
             raise PhotoMissing
         return Upload(self._photo.read(), tuple(fields))
@@ -265,22 +286,27 @@ class _Form:
 
     def _on_header_end(self) -> None:
         if (name := self._header.lower()) in _PART_HEADERS:
+            if name == b"content-encoding" and name in self._headers:
+                self._value = self._headers[name] + b"," + self._value
             self._headers[name] = self._value
         self._header, self._value = b"", b""
 
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
         name = utf8_name(options.get(b"name", b""))
-        if name == "photo":
+        if name == PHOTO_FIELD:
             if self._photo is not None:
                 raise MalformedRequest
             self._part = self._photo = _Photo(self._max_photo_bytes)
         elif name and len(self._fields) < MAX_FIELDS:
             _, options = parse_options_header(self._headers.get(b"content-type"))
-            self._part = _Field(name, options.get(b"charset", b"").decode("latin-1"))
+            is_known = name in self._settings or name == _CHARSET_FIELD
+            unknown = None if is_known else FieldProblem.of_form(name, self._settings)
+            self._part = _Field(name, options.get(b"charset", b"").decode("latin-1"), unknown)
             self._fields.append(self._part)
         else:
             raise MalformedRequest
+        _refuse_packed(self._headers.get(b"content-encoding", b"").decode("latin-1"))
         self._decoder = decoder_of(self._headers.get(b"content-transfer-encoding", b""))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -295,7 +321,8 @@ class _Form:
         try:
             self._part.write(decode(*encoded))
         except BrokenEncodingError:
-            self._part.refuse()
+            encoding = encoding_name(self._headers[b"content-transfer-encoding"])
+            self._part.refuse(partial(MalformedRequest.not_in_encoding, self._part.name, encoding))
 
     def _on_end(self) -> None:
         self._complete = True
@@ -306,27 +333,33 @@ class _Field:
 
     Attributes:
         name: As it was sent.
+        unknown: What is told of it when it is unreadable, where there is no field of that name: whoever sends
+            a photo in ``file`` is not to be told that it has to be text.
     """
 
-    def __init__(self, name: str, charset: str) -> None:
+    def __init__(self, name: str, charset: str, unknown: FieldProblem | None) -> None:
         self.name = name
+        self.unknown = unknown
         self._charset = charset
         self._bytes = bytearray()
 
     def write(self, chunk: bytes) -> None:
         self._bytes += chunk
         if len(self._bytes) > MAX_FIELD_BYTES:
-            self.refuse()
+            self.refuse(partial(MalformedRequest.in_field, self.name))
 
-    def refuse(self) -> NoReturn:
-        raise MalformedRequest.in_field(self.name) from None
+    def refuse(self, fault: Callable[[], RibbonsError]) -> NoReturn:
+        raise (InvalidSpec([self.unknown]) if self.unknown else fault()) from None
 
     def text(self, charset: str) -> str:
         """Return it, decoded by its own charset, or else the form's, or else as UTF-8."""
+        named = self._charset or charset
         try:
-            return decode_text(bytes(self._bytes), self._charset or charset)
+            return decode_text(bytes(self._bytes), named)
         except (KeyError, UnicodeDecodeError):
-            self.refuse()
+            if named:
+                self.refuse(partial(MalformedRequest.not_in_charset, self.name, named))
+            self.refuse(partial(MalformedRequest.in_field, self.name))
 
 
 def utf8_name(raw: bytes) -> str:

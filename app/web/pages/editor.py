@@ -139,7 +139,7 @@ async def _make(request: Request, lang: str) -> Response:
     fields: Fields = ()
     wants_json = "application/json" in request.headers.get("accept", "")
     try:
-        async with take_order(request) as order:
+        async with take_order(request, _CHOICES) as order:
             fields = order.fields
             spec = _read_form(fields, service.drawing.frames, lang)
             avatar = await order.draw(spec)

@@ -168,6 +168,18 @@ BAD_PHOTOS: dict[str, tuple[Callable[[bytes], Send], int, str]] = {
         415,
         "encoding_not_supported",
     ),
+    "a form whose photo is called gzipped": (
+        lambda photo: {"files": {"photo": ("a.jpg", photo, "image/jpeg", {"content-encoding": "gzip"})}},
+        415,
+        "encoding_not_supported",
+    ),
+    "a form whose photo is not in base64": (
+        lambda photo: {
+            "files": {"photo": ("a.jpg", photo, "image/jpeg", {"content-transfer-encoding": "base64"})}
+        },
+        400,
+        "malformed_request",
+    ),
     "half a photo": (lambda photo: {"content": photo[: len(photo) // 2]}, 422, "photo_damaged"),
     "the head of a photo": (lambda _: {"content": JPEG_HEAD}, 422, "photo_damaged"),
     "too many bytes": (lambda _: {"content": b"x" * 6_000_001}, 413, "photo_too_many_bytes"),
@@ -179,8 +191,8 @@ BAD_PHOTOS: dict[str, tuple[Callable[[bytes], Send], int, str]] = {
     ),
     "another file": (
         lambda photo: {"files": [("photo", photo), ("other", photo)]},
-        400,
-        "malformed_request",
+        422,
+        "invalid_spec",
     ),
     "a form without a boundary": (
         lambda photo: {"content": photo, "headers": {"content-type": "multipart/form-data"}},
@@ -268,6 +280,29 @@ def test_a_bad_spec_names_the_field(
         response = client.post(AVATARS, content=photo, params=settings, headers=headers)
     problem = assert_problem(response, 422, "invalid_spec", language)
     assert [(fault["field"], fault["code"]) for fault in problem["fields"]] == [(field, code)]
+
+
+@pytest.mark.parametrize("name", ["file", "Photo", "image", "avatar", "photo[]", "صورة"])
+@pytest.mark.parametrize("address", [AVATARS, "/v1/renditions", "/en/made", "/ar/share"])
+def test_a_photo_in_another_field_is_told_the_right_one(
+    client: TestClient, photo: bytes, name: str, address: str
+) -> None:
+    """The commonest mistake: not that it has to be text, but what the field is called."""
+    headers = {"accept": "application/json"}
+    answer = client.post(address, files={name: ("photo.jpg", photo, "image/jpeg")}, headers=headers)
+    problem = assert_problem(answer, 422, "invalid_spec", "ar" if address.startswith("/ar") else "en")
+    (fault,) = problem["fields"]
+    assert (fault["field"], fault["code"]) == (name, "unknown")
+    if not address.startswith("/ar"):
+        assert fault["detail"].startswith("There is no such field. The fields are: photo,")
+        assert problem["hint"] == "Send one photo in the field “photo”, and the settings as fields."
+
+
+def test_an_unknown_setting_is_named_with_the_others_that_are_wrong(client: TestClient, photo: bytes) -> None:
+    """Short text is read on behind: it is a setting that does not exist, and not a photo."""
+    answer = client.post(AVATARS, data={"colour": "red", "size": "1"}, files={"photo": photo})
+    problem = assert_problem(answer, 422, "invalid_spec", "en")
+    assert [fault["code"] for fault in problem["fields"]] == ["out_of_range", "unknown"]
 
 
 def test_every_bad_field_is_named_at_once(client: TestClient, photo: bytes) -> None:

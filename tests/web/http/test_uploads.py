@@ -11,8 +11,9 @@ from starlette.requests import Request
 from app.errors import (
     Busy,
     EncodingNotSupported,
+    FieldProblem,
+    InvalidSpec,
     MalformedRequest,
-    PhotoDamaged,
     PhotoMissing,
     PhotoTooManyBytes,
     RibbonsError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 BOUNDARY = "----abc"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 LIMIT = 100_000
+SETTINGS = ("lang", "slogan", "size")
 
 
 def desk_of(**changes: float) -> UploadDesk:
@@ -83,7 +85,7 @@ def received(
 
     async def main() -> Upload:
         request = request_of(chunks, content_type, headers, pause)
-        async with (desk or desk_of()).receive(request) as upload:
+        async with (desk or desk_of()).receive(request, SETTINGS) as upload:
             return upload
 
     return anyio.run(main)
@@ -152,8 +154,6 @@ WHOLE = form(part("photo", b"x" * 100, "a"))
         (WHOLE[:-30], FORM),
         (b"not a form", FORM),
         (form(part("photo", b"x", "a"), part("photo", b"y", "b")), FORM),
-        (form(part("photo", b"x", "a"), part("other", bytes(range(256)), "b")), FORM),
-        (form(part("photo", b"x", "a"), part("other", bytes(10_000), "b")), FORM),
         (form(part("", b"x"), part("photo", b"x", "a")), FORM),
         (f"--{BOUNDARY}\r\n\r\nnameless\r\n--{BOUNDARY}--\r\n".encode(), FORM),
         (f"--{BOUNDARY}\r\n{'A' * 100_000}: b\r\n\r\n".encode(), FORM),
@@ -170,8 +170,6 @@ WHOLE = form(part("photo", b"x" * 100, "a"))
         "cut short",
         "no form",
         "two photos",
-        "another file",
-        "another large file",
         "field without a name",
         "part without a name",
         "huge header",
@@ -205,9 +203,68 @@ def test_a_field_that_cannot_be_read_is_named(value: bytes) -> None:
     """Not text, not in its charset or an unknown one, badly encoded, or far longer than any."""
     with pytest.raises(MalformedRequest) as caught:
         received(form(value, part("photo", b"x", "a")))
-    assert caught.value.params == {"field": "slogan"}
+    assert caught.value.params["field"] == "slogan"
     assert "slogan" in caught.value.text("en")
     assert "slogan" in caught.value.text("ar") != caught.value.text("en")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "utf-7", "windows-1252", "KLINGON"])
+@pytest.mark.parametrize("of_form", [True, False])
+def test_a_charset_that_cannot_be_read_is_named(charset: str, *, of_form: bool) -> None:
+    """To programs: one that is not known, or one that the text is not in; told for its part or the form."""
+    raw = b"\x81\xff"
+    if of_form:
+        body = form(part("slogan", raw), part("_charset_", charset.encode()), part("photo", b"x"))
+    else:
+        header = f"Content-Type: text/plain; charset={charset}"
+        body = form(part("slogan", raw, None, header), part("photo", b"x"))
+    with pytest.raises(MalformedRequest) as caught:
+        received(body)
+    assert caught.value.params == {"field": "slogan", "charset": charset.lower()}
+    assert "UTF-8" in caught.value.text("en")
+    told = "It could not be read in the charset that it names: {charset}."
+    assert caught.value.hint_text("en") == told.format(charset=charset.lower())
+
+
+def test_a_field_that_names_no_charset_is_told_none() -> None:
+    """Nor one that is too long to be read in any."""
+    header = "Content-Type: text/plain; charset=windows-1252"
+    for value in (part("slogan", b"\x81"), part("slogan", b"a" * (MAX_FIELD_BYTES + 1), None, header)):
+        with pytest.raises(MalformedRequest) as caught:
+            received(form(value, part("photo", b"x")))
+        assert caught.value.params == {"field": "slogan"}
+        assert "photo" in str(caught.value.hint_text("en"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        part("file", bytes(range(256)), "b.jpg"),
+        part("file", b"\xff", None),
+        part("file", bytes(10_000), "b"),
+        part("file", b"/9j/", None, "Content-Transfer-Encoding: base64"),
+        part("file", b"*", None, "Content-Transfer-Encoding: base64"),
+        part("file", "غزة".encode("cp1256"), None, "Content-Type: text/plain; charset=klingon"),
+    ],
+)
+def test_an_unreadable_field_of_an_unknown_name_is_unknown(value: bytes) -> None:
+    """Beside the photo or without one."""
+    for parts in ((value,), (part("photo", b"x", "a"), value), (value, part("photo", b"x", "a"))):
+        with pytest.raises(InvalidSpec) as caught:
+            received(form(*parts))
+        problem = FieldProblem.of("file", "unknown", choices=("photo", *SETTINGS))
+        assert caught.value.problems == (problem,)
+        assert "“photo”" in str(caught.value.hint_text("en"))
+        assert "photo" in str(caught.value.hint_text("ar"))
+
+
+def test_a_photo_in_another_field_is_refused_while_it_arrives() -> None:
+    """Not a byte more of it is gathered than a field may have."""
+    chunks = in_pieces(form(part("file", bytes(LIMIT), "a.jpg")), 1000)
+    everything = len(chunks)
+    with pytest.raises(InvalidSpec):
+        received(chunks)
+    assert everything - len(chunks) <= MAX_FIELD_BYTES // 1000 + 2
 
 
 def test_a_name_that_is_not_utf8_is_told_percent_encoded() -> None:
@@ -220,9 +277,9 @@ def test_a_name_that_is_not_utf8_is_told_percent_encoded() -> None:
 
 def test_a_name_is_told_in_part_where_it_is_long() -> None:
     """An answer never grows with what was wrong."""
-    with pytest.raises(MalformedRequest) as caught:
+    with pytest.raises(InvalidSpec) as caught:
         received(form(part("a" * 1000, b"\xff"), part("photo", b"x", "a")))
-    assert caught.value.params == {"field": "a" * 64}
+    assert caught.value.params == {"fields": ("a" * 64,)}
 
 
 def test_ten_thousand_fields_are_refused_while_they_arrive() -> None:
@@ -280,7 +337,7 @@ def at_once(desk: UploadDesk, requests: list[Request], hold: float = 0) -> list[
 
     async def send(request: Request) -> None:
         try:
-            async with desk.receive(request) as upload:
+            async with desk.receive(request, SETTINGS) as upload:
                 results.append(upload)
                 await anyio.sleep(hold)
         except RibbonsError as error:
@@ -351,6 +408,9 @@ def quoted(raw: bytes) -> bytes:
         ("Base64", lambda raw: with_lines(base64.b64encode(raw))),
         ("base64", lambda raw: with_lines(base64.b64encode(raw), 64, b"\n")),
         ('"base64"; x=y', lambda raw: b" " + base64.b64encode(raw) + b"\t\r\n\r\n"),
+        ("base64", lambda raw: base64.b64encode(raw).rstrip(b"=")),
+        ("base64", base64.urlsafe_b64encode),
+        ("base64", lambda raw: with_lines(base64.urlsafe_b64encode(raw).rstrip(b"="))),
         ("quoted-printable", quoted),
         ("Quoted-Printable", lambda raw: quoted(raw).lower()),
         ("quoted-printable", lambda raw: quoted(raw).replace(b"=\r\n", b"= \t\n")),
@@ -372,15 +432,60 @@ def test_an_encoded_part_is_decoded(encoding: str, encode: Callable[[bytes], byt
 
 @pytest.mark.parametrize(
     "broken",
-    [b"/9j/4", b"/9j/4A=", b"/9j/4A==/9j/", b"/9j/=4AA", b"/9j/\xff4AA", b"/9j/4*AA", b"=", b"===="],
+    [
+        b"/9j/4",
+        b"/9j/4A==/9j/",
+        b"/9j/4A==/9",
+        b"/9j/=4AA",
+        b"/9j/4===",
+        b"/9j/4AA==",
+        b"/9j/\xff4AA",
+        b"/9j/4*AA",
+        b"=",
+        b"====",
+        b"\xff\xd8\xff\xe0\x00\x10JFIF",
+    ],
 )
 @pytest.mark.parametrize("size", [1, 100])
-def test_broken_base64_is_a_damaged_photo(broken: bytes, size: int) -> None:
-    """Cut short, with something behind its end, or with what is no letter of it."""
-    body = form(part("photo", broken, "a.jpg", "Content-Transfer-Encoding: base64"))
-    with pytest.raises(PhotoDamaged) as caught:
-        received(in_pieces(body, size))
+@pytest.mark.parametrize("name", ["photo", "slogan"])
+def test_a_part_that_is_not_in_its_encoding_is_named(broken: bytes, name: str, size: int) -> None:
+    """Cut short, with something behind its end, or with what is no letter of it; the photo may be whole."""
+    value = part(name, broken, "a.jpg", 'Content-Transfer-Encoding: "Base64"; x=y')
+    with pytest.raises(MalformedRequest) as caught:
+        received(in_pieces(form(value, part("photo", b"x") if name == "slogan" else b""), size))
     assert caught.value.__cause__ is None
+    assert caught.value.params == {"field": name, "encoding": "base64"}
+    assert caught.value.text("en") == f"The field “{name}” is not in the encoding that it names: base64."
+
+
+@pytest.mark.parametrize("name", ["photo", "slogan"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Encoding: gzip"],
+        ["content-encoding: GZIP"],
+        ["Content-Encoding: identity, br"],
+        ["Content-Encoding: gzip", "Content-Encoding: identity"],
+        ["Content-Encoding: identity", "Content-Encoding: deflate"],
+        ["Content-Encoding: gzip", "Content-Transfer-Encoding: base64"],
+    ],
+)
+def test_a_part_that_is_packed_is_refused(name: str, lines: list[str]) -> None:
+    """As a body is by the same header; what was named is told."""
+    with pytest.raises(EncodingNotSupported) as caught:
+        received(form(part(name, b"x", "a", *lines), part("photo", b"x")))
+    told = str(caught.value.params["encoding"])
+    assert told == ",".join(
+        line.partition(": ")[2].lower() for line in lines if line.lower().startswith("content-encoding")
+    )
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", "", " identity , "])
+def test_a_part_that_is_not_packed_may_say_so(coding: str) -> None:
+    """The photo and the words alike."""
+    header = f"Content-Encoding: {coding}"
+    body = form(part("slogan", b"x", None, header), part("photo", b"y", "a", header))
+    assert received(body) == Upload(b"y", (("slogan", "x"),))
 
 
 @pytest.mark.parametrize("name", ["photo", "slogan"])
@@ -416,8 +521,9 @@ def test_quoted_printable_without_lines_is_not_gathered() -> None:
         form(part("photo", b"a" * LIMIT, "a", "Content-Transfer-Encoding: quoted-printable")), 500
     )
     everything = len(chunks)
-    with pytest.raises(PhotoDamaged):
+    with pytest.raises(MalformedRequest) as caught:
         received(chunks)
+    assert caught.value.params == {"field": "photo", "encoding": "quoted-printable"}
     assert len(chunks) > everything - 10
 
 
