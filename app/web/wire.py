@@ -1,7 +1,8 @@
 """What is not HTTP never reaches the application: uvicorn refuses it in plain text, told as a problem here.
 
 A layer between a connection and uvicorn's protocol, made of asyncio's interfaces alone. It changes no byte of
-a request: where one ends is for one parser alone to say, or requests could be smuggled in.
+a request: where one ends is for one parser alone to say, or requests could be smuggled in. Empty lines before
+one are no part of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from h11 import LocalProtocolError
+from h11 import DONE, IDLE, LocalProtocolError
 
 from app.errors import AddressNotEncoded, AddressTooLong, HeadersTooLarge, MalformedRequest
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
@@ -24,6 +25,8 @@ from app.web.middleware import MAX_HEAD_BYTES, SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from h11 import Connection
 
     from app.errors import RibbonsError
     from app.web.metrics import Metrics
@@ -46,6 +49,8 @@ _PIECES, _PIECE = 3, 4096
 _REFUSAL = b"HTTP/1.1 400 "
 _OURS = b"x-content-type-options:"
 
+_EMPTY_LINE = b"\r\n"
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _TARGET = re.compile(rb"[A-Za-z]+ (.*?)(?: HTTP/\d\.\d)?\r?")
 _NOT_ENCODED = re.compile(rb"[^\x21-\x7e]")
@@ -62,7 +67,9 @@ class Wire(asyncio.Protocol):
     """
 
     def __init__(self, uvicorns: Callable[..., asyncio.Protocol], metrics: Metrics, **given: Any) -> None:
-        self._protocol = uvicorns(**given)
+        protocol: Any = uvicorns(**given)
+        self._protocol: asyncio.Protocol = protocol
+        self._parser: Connection = protocol.conn
         self._metrics = metrics
         self._heard = _Heard()
         self._ended = False
@@ -75,6 +82,12 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came."""
+        if data.startswith(_EMPTY_LINE) and self._is_between_requests():
+            # To be ignored (RFC 9112, 2.2), and h11 refuses them: old programs send one behind a body.
+            # One that came together with the body is h11's already, and stays refused.
+            data = _EMPTY_LINES.sub(b"", data, count=1)
+            if not data:
+                return
         self._heard.take(data)
         if self._heard.is_in_crumbs:
             self._answers.refuse()
@@ -85,6 +98,10 @@ class Wire(asyncio.Protocol):
             # uvicorn refuses a body that goes wrong even where the answer has begun, and h11 does not let it.
             self._transport.close()
             self._end()
+
+    def _is_between_requests(self) -> bool:
+        """Whether uvicorn's parser, which says where a request ends, has nothing of another one yet."""
+        return self._parser.their_state in {IDLE, DONE} and not self._parser.trailing_data[0]
 
     def eof_received(self) -> bool | None:
         """Pass it on."""

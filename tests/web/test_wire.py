@@ -283,6 +283,26 @@ def test_a_head_as_long_as_may_be_is_read(server: Server) -> None:
     assert status == 200
 
 
+@pytest.mark.parametrize("lines", [b"\r\n", b"\r\n\r\n", b"\r\n" * 10_000])
+def test_empty_lines_before_a_request_are_ignored(server: Server, photo: bytes, lines: bytes) -> None:
+    """With it or by themselves, first or behind another one's body (RFC 9112, 2.2)."""
+    get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    post = head(f"Content-Length: {len(photo)}") + photo
+    answers = ask(server, lines + get, lines, get, post, lines, lines + get, answers=4, pause=0.1)
+    assert [status for status, _, _ in answers] == [200, 200, 200, 200]
+    assert answers[2][2].startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_lines_within_a_request_are_left_as_they_are(server: Server, size: int) -> None:
+    """A head's end in pieces of its own, and a body of empty lines, which are no photo."""
+    lines = b"\r\n" * 20
+    post = head(f"Content-Length: {len(lines)}") + lines
+    pieces = [post[:-41], *(post[-41:][start : start + size] for start in range(0, 41, size))]
+    ((status, _, body),) = ask(server, *pieces, pause=0.01)
+    assert (status, json.loads(body)["code"]) == (415, "photo_not_supported")
+
+
 @pytest.mark.parametrize("target", ["/v1/avatars", "/nowhere"])
 @pytest.mark.parametrize("pause", [0, 0.2])
 def test_a_body_that_goes_wrong_is_no_fault_of_ours(server: Server, target: str, pause: float) -> None:
