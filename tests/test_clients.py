@@ -103,6 +103,28 @@ def test_a_program_makes_the_avatar(document: str, server: Server, folder: Path,
     assert avatar == asked(server.url, (folder / "photo.jpg").read_bytes(), size="640")
 
 
+@pytest.mark.parametrize(
+    ("heading", "language", "words"),
+    [
+        ("curl", "sh", "cat answer >&2"),
+        ("Python", "python", "sys.exit(f"),
+        ("JavaScript", "js", "console.error("),
+        ("Swift", "swift", "FileHandle.standardError.write("),
+        ("Kotlin", "kotlin", "System.err.println("),
+        ("A generated client in Python", "python", "sys.exit(f"),
+    ],
+)
+def test_every_program_prints_the_problem_to_standard_error(
+    document: str, heading: str, language: str, words: str
+) -> None:
+    """Those that no test runs, too; what TypeScript has is said to be a function."""
+    program = code(document, heading, language, IN_THE_DOCUMENT)
+    assert words in program
+    assert "print(" not in program.replace(words, "")
+    assert "in TypeScript, is not a whole program but a function" in document
+    assert "export async function makeAvatar" in code(document, TYPESCRIPT, "ts", IN_THE_DOCUMENT)
+
+
 @pytest.mark.parametrize("heading", PROGRAMS)
 def test_a_program_tells_why_a_photo_was_refused(
     document: str, server: Server, folder: Path, heading: str
@@ -173,6 +195,25 @@ def package(document: str, server: Server, tmp_path_factory: pytest.TempPathFact
             assert done.returncode == 0, done.stdout + done.stderr
             assert "WARNING" not in done.stdout + done.stderr
     return folder
+
+
+def test_the_generator_is_the_one_that_is_tested(document: str, root: Path) -> None:
+    """The version that the document installs is the one of requirements-dev.txt."""
+    first, _ = code(document, GENERATED, "sh", IN_THE_DOCUMENT).splitlines()
+    pinned = (root / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    assert f"{first.removeprefix(INSTALLED)} \\" in pinned
+
+
+def test_a_client_can_be_generated_again(
+    document: str, package: Path, server: Server, tmp_path: Path
+) -> None:
+    """Over the one that is there, by the same command."""
+    shutil.copytree(package / "ribbons", tmp_path / "ribbons")
+    (tmp_path / "ribbons" / "client.py").unlink()
+    _, command = code(document, GENERATED, "sh", server.url).splitlines()
+    done = run(["bash", "-eu"], command, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "ribbons" / "client.py").exists()
 
 
 @pytest.fixture
