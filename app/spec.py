@@ -188,8 +188,8 @@ def plain_number(text: str, *, is_whole: bool) -> str:
         is_whole: Whether it has to be a whole number.
 
     Returns:
-        The number; what has no digit (``nan``) as it was; an empty string, which is no number to Python
-        either, for anything else with digits in it (``1_28``, ``0x10``, ``1,280.5``).
+        The number; an empty string, which is no number to Python either, for anything else (``1_28``,
+        ``0x10``, ``1,280.5``), and for what Python takes without a digit (``nan``, ``inf``).
     """
     seen = "".join(
         str(unicodedata.decimal(character, character))
@@ -199,7 +199,7 @@ def plain_number(text: str, *, is_whole: bool) -> str:
     seen = " ".join(seen.split())
     number = _NUMBER.fullmatch(seen)
     if number is None or not any(map(str.isdecimal, seen)):
-        return "" if any(map(str.isdecimal, seen)) else seen
+        return ""
     fraction, power = number["fraction"] or "", number["power"] or ""
     whole = number["sign"] + re.sub("[ \u066c]", "", number["whole"])
     if not is_whole:
