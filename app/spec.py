@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from app.errors import FieldProblem, FrameNotFound, InvalidSpec
-from app.texts.signs import NUMBER_SIGNS, code_points, signs_with
+from app.texts.signs import NUMBER_SIGNS, PLACEHOLDERS, code_points, signs_with
 from app.words import compose
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _normalise_slogan(value: object) -> object:
     shown = set(kinds.values()) - {"C", "Z"}
     refused = {"C", "M"} if shown == {"M"} else {"C"}  # harakat and accents need a letter to stand on
     undrawable = {character for character in kinds if kinds[character] in refused} - _TAKEN
+    undrawable |= PLACEHOLDERS & kinds.keys()
     if undrawable:
         codes = code_points("".join(character for character in kinds if character in undrawable))
         seen = {"characters": signs_with(text, undrawable), "codes": codes}

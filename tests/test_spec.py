@@ -196,7 +196,7 @@ def test_what_cannot_be_drawn_is_named(frames: FrameLibrary) -> None:
     """Who reads is shown the sign itself, or told that it cannot be seen; who programs gets code points."""
     for slogan, codes, sign in (
         ("حر\x07ية", "U+0007", ""),
-        ("حر\ue000ية", "U+E000", "\ue000"),
+        ("حر\U0001fadeية", "U+1FADE", "\U0001fade"),
         ("\U0001f3f4\U000e0067\U000e0062\U000e007f", "U+E0067", "\U0001f3f4\U000e0067\U000e0062\U000e007f"),
         ("\u064e\u064f", "U+064E, U+064F", "\u25cc\u064e\u2069 \u2068\u25cc\u064f"),
     ):
@@ -206,6 +206,26 @@ def test_what_cannot_be_drawn_is_named(frames: FrameLibrary) -> None:
         for language in ("en", "ar"):
             assert "U+" not in caught.value.text(language)
             assert sign in caught.value.text(language)
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        *("\ufffc", "\ufffd"),
+        *("\ufff9", "\ufffa", "\ufffb", "\ufff0", "\ufffe"),
+        *("\ue000", "\uf8ff", "\uf6be", "\U000f0000", "\U0010fffd"),
+        *("\u0378", "\u2fe0", "\U000e0080"),
+        *("\x07", "\u2061", "\u206a"),
+    ],
+)
+def test_placeholders_and_what_has_no_meaning_are_not_drawn(frames: FrameLibrary, character: str) -> None:
+    """Some fonts have a box or a picture for them; nobody has typed them, so that is what is advised."""
+    for slogan in (character, f"حر{character}ة", f"حرة {character}"):
+        with pytest.raises(InvalidSpec) as caught:
+            parse_spec([("slogan", slogan)], frames)
+        assert [problem.kind for problem in caught.value.problems] == ["not_text"]
+        assert "instead of pasting" in caught.value.text("en")
+        assert f"U+{ord(character):04X}" in str(caught.value.hint_text("en"))
 
 
 @pytest.mark.parametrize(("given", "size"), [("٦٤٠", 640), ("۶۴۰", 640)])

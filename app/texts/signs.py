@@ -12,11 +12,19 @@ NUMBER_SIGNS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891
 """Arabic signs that are drawn under or around the figures that follow them, as the end of ayah is (Unicode's
 Prepended_Concatenation_Mark, in that script)."""
 
+PLACEHOLDERS = frozenset("\ufffc\ufffd")
+"""What stands for something lost on the way: a picture out of an office program, a letter of an unknown
+encoding. Some fonts have a box or a diamond for it, which nobody meant to write."""
+
 _DOTTED_CIRCLE = "\u25cc"
 
-# Nothing is drawn for these, or nothing but a gap: controls, format characters but for number signs, what
-# every font may ignore, noncharacters, and the empty Braille cell.
-_UNSEEN = r"(?:(?!\p{Prepended_Concatenation_Mark})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}\p{NChar}\u2800])+"
+# Nothing is drawn for these, or nothing but a gap or a box: controls, format characters but for number signs,
+# what every font may ignore, what has no meaning of its own (private use, unassigned), the empty Braille
+# cell, and placeholders. Emoji of later versions of Unicode than ours may be known to the reader's device.
+_UNSEEN = (
+    r"(?:(?![\p{Prepended_Concatenation_Mark}\p{Extended_Pictographic}])"
+    r"[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{DI}\u2800\ufffc\ufffd])+"
+)
 
 
 def signs_with(text: str, characters: Container[str]) -> tuple[str, ...]:
@@ -30,7 +38,7 @@ def signs_with(text: str, characters: Container[str]) -> tuple[str, ...]:
         characters: Some of its characters, code points each.
 
     Returns:
-        None of those that cannot be seen: the tuple may be empty.
+        None of those that cannot be seen or mean nothing: the tuple may be empty.
     """
     # Imported here: only whoever wrote a sign that cannot be drawn needs it, and it takes 50 ms.
     import regex  # noqa: PLC0415
@@ -38,7 +46,7 @@ def signs_with(text: str, characters: Container[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for cluster in regex.findall(r"\X", text):
         for sign in _named(cluster, characters):
-            if not regex.fullmatch(_UNSEEN, sign):
+            if not regex.fullmatch(_UNSEEN, sign.removeprefix(_DOTTED_CIRCLE)):
                 found[sign] = None
     return tuple(found)
 

@@ -14,7 +14,7 @@ HEART = "\u2764\ufe0f"
 KEYCAP = "1\ufe0f\u20e3"
 
 
-@pytest.mark.parametrize("sign", [FLAG, ENGLAND, FAMILY, FIST, HEART, KEYCAP, "漢", "\ue000"])
+@pytest.mark.parametrize("sign", [FLAG, ENGLAND, FAMILY, FIST, HEART, KEYCAP, "漢", "\U0001fade"])
 def test_a_sign_is_named_whole(sign: str) -> None:
     """However many characters it is, and whichever of them is asked for."""
     for character in sign:
@@ -35,7 +35,11 @@ def test_a_mark_is_shown_without_a_letter_that_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    "character", ["\x07", "\u200b", "\u2061", "\u2800", "\ud800", "\ufffe", "\u3164", "\U000e0001", "\ufff9"]
+    "character",
+    [
+        *("\x07", "\u200b", "\u2061", "\u2800", "\ud800", "\ufffe", "\u3164", "\U000e0001", "\ufff9"),
+        *("\ue000", "\uf8ff", "\U000f0000", "\u0378", "\U000e0080", "\ufffc", "\ufffd", "\ufe0f", "\u034f"),
+    ],
 )
 def test_what_nobody_sees_has_no_name(character: str) -> None:
     """A reader is shown no empty place."""
