@@ -8,7 +8,11 @@ number. It lets a higher protocol that knows better step in (clause 4.3), which 
   of their own first letter, and what is around them does not mix with them.
 - **Numbers** with a sign, a unit or groups (telephone numbers, ``50%``, ``$5``, ``2026-01-31``, ``1 000``)
   are numbers as a whole: each of their characters gets the class of their digits (HL2).
-- **Signs that close a Latin word** (``C++``, ``U.S.A.``) get the class of its letters (HL3).
+- **Codes to dial** (``*123#``) are numbers as well, with all of their signs.
+- **Signs that close a Latin word** (``C++``, ``U.S.A.``), and the figures and hyphens that lead up to one
+  (``1-800-FREE``), get the class of its letters (HL3).
+- **Quotation marks** are paired among Arabic as brackets are (rule N0): both stand on the side of the quote
+  that is theirs, whatever comes after it (HL3).
 
 The rest is left to UAX #9. It is right about plain numbers, times and dates with slashes, and about ranges
 and lists, whose first number stands on the right among Arabic. With Arabic-Indic digits it is right about
@@ -26,11 +30,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from app.render.text.bidi import bidi_classes
+from app.render.text.bidi import bidi_classes, first_strong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_STRONG, _NEUTRAL = frozenset({"L", "R", "AL"}), frozenset({"ON"})
+_ISOLATES, _EMBEDDINGS = frozenset({"LRI", "RLI", "FSI"}), frozenset({"LRE", "RLE", "LRO", "RLO"})
 _FIRST_STRONG_ISOLATE, _POP_DIRECTIONAL_ISOLATE = "\u2068", "\u2069"
 
 # -- names: the grammar ---------------------------------------------------------------
@@ -76,11 +82,23 @@ _ADDRESS = (
 _NAME = rf"(?P<name>{_URL}|{_EMAIL}|{_ADDRESS}|{_START}(?P<tags>(?:{_TAG})+))"
 _ONE_TAG = re.compile(_TAG)
 
+# -- codes to dial: the grammar -------------------------------------------------------
+
+# Of networks and devices: ``*123#``, ``#31#0599123456``, and short numbers such as ``*2700``. A number behind
+# one "#" alone is a hashtag.
+_DIALLED = r"\d{1,15}(?:[*#]{1,4}\d{1,15}){0,5}"
+_DIAL = (
+    rf"(?P<dial>{_START}(?<![*#])"
+    rf"(?:[*#]{{1,4}}{_DIALLED}[*#]{{1,4}}|\*[*#]{{0,3}}{_DIALLED}|#{{1,2}}\d{{1,15}}#{_DIALLED})"
+    r"(?![\w*#]))"
+)
+
 # -- numbers: the grammar -------------------------------------------------------------
 
 _HYPHEN = r"[\-\u2010-\u2013]"
 _CURRENCY = r"[$\xa2-\xa5\u20a0-\u20cf]"
-_UNIT = rf"(?:[%‰′″½¼¾⅓⅔+]|{_CURRENCY}|°[CFcf]?(?!\w))"
+_UNIT_SIGN = rf"(?:[%‰′″½¼¾⅓⅔+]|{_CURRENCY})"
+_UNIT = rf"(?:{_UNIT_SIGN}|°[CFcf]?(?!\w))"
 
 # Groups of digits as telephone numbers have them. How many is bounded here and below, since a group that
 # starts no telephone number is tried again as another number.
@@ -90,8 +108,8 @@ _GAP = rf"(?:[ ./]| ?{_HYPHEN} ?)"
 _GROUPS = rf"(?:[+＋] ?)?(?:{_BRACKETED}|{_DIGITS})(?:{_GAP}?{_BRACKETED}|(?:{_GAP}|(?<=\))){_DIGITS}){{0,7}}"
 
 _DATE = rf"(?:\d{{4}}{_HYPHEN}\d\d?{_HYPHEN}\d\d?|\d\d?{_HYPHEN}\d\d?{_HYPHEN}\d\d(?:\d\d)?)(?!{_HYPHEN}?\d)"
-# After a letter, as in «كوفيد-19», a hyphen is no minus.
-_SIGN = rf"(?<!\w)[+\-\u2212±~≈](?=\d|{_CURRENCY})"
+# After a letter, as in «كوفيد-19», a hyphen is no minus; nor after a unit, as in «5%-10%», which is a range.
+_SIGN = rf"(?<!\w)(?:[+±~≈]|(?<!{_UNIT_SIGN})(?<!°)[\-\u2212])(?=\d|{_CURRENCY})"
 _THOUSANDS = r"\d{1,3}(?:[ '’]\d{3}){1,5}(?![ '’]?\d)(?:[.,]\d+)?"
 _FIGURE = rf"(?:{_THOUSANDS}|\d+(?:[.,:/٫٬+×÷*=]\d+)*)"
 _QUANTITY = (
@@ -100,11 +118,31 @@ _QUANTITY = (
 )
 _NUMBER = rf"(?P<number>{_START}(?:{_GROUPS}|{_QUANTITY}))"
 
-# -- signs that close a Latin word ------------------------------------------------------
+# -- what belongs to a Latin word -------------------------------------------------------
 
+# Figures before it: two groups or more, since «2-4K» is a range.
+_LEADING = r"[0-9۰-۹]{1,15}"
+_LED = rf"(?P<led>{_START}[+＋]?{_LEADING}(?:-{_LEADING}){{1,5}}-(?=(?:{_LEADING})?[^\W\d_{_RTL}]))"
+# Signs after it.
 _CLOSED = rf"(?P<closed>(?<=[^\W\d_{_RTL}])(?:\+{{1,2}}|[#$®™°])(?![\w+#])|(?<![\w.])(?:[A-Za-z]\.){{2,}})"
 
-_TOKEN = re.compile(f"{_NAME}|{_NUMBER}|{_CLOSED}")
+# -- quotation marks --------------------------------------------------------------------
+
+# A mark opens where no Latin letter or digit comes before it, and closes where none comes after it, so that
+# apostrophes and inches are none. How long a quote may be is bounded, for linear time.
+_QUOTES = [
+    re.compile(rf"(?<!{_LTR}){opening}(?=\S).{{0,60}}?(?<=\S){closing}(?!{_LTR})")
+    for opening, closing in [
+        ('"', '"'),
+        ("'", "'"),
+        ("[“”„]", "[“”]"),
+        ("[‘’‚]", "[‘’]"),
+        ("«", "»"),
+        ("‹", "›"),
+    ]
+]
+
+_TOKEN = re.compile(f"{_DIAL}|{_NAME}|{_LED}|{_NUMBER}|{_CLOSED}")
 _OTHER_NUMBER = re.compile(f"{_DATE}|{_QUANTITY}")
 
 # Of a telephone number: E.164 allows fifteen digits, and two zeros may stand for its plus.
@@ -133,7 +171,38 @@ def resolve_tokens(text: str) -> tuple[str, list[str]]:
         classes += bidi_classes(plain)
         classes += bidi_classes(token) if kind == "name" else [kind] * len(token)
         done = end
-    return "".join(pieces), classes
+    isolated = "".join(pieces)
+    _pair_quotes(isolated, classes)
+    return isolated, classes
+
+
+def _pair_quotes(text: str, classes: list[str]) -> None:
+    """Give pairs of quotation marks the class that N0 would give brackets, where Arabic gives the direction.
+
+    UAX #9 leaves each mark to its neighbours: in «فيديو "Free" (2023)» the second one would stay with the
+    number, and the first one would not. What is written with explicit embeddings is left as it is.
+    """
+    if first_strong(classes) != 1 or not _EMBEDDINGS.isdisjoint(classes):
+        return
+    depth = 0
+    outside = []
+    for kind in classes:
+        depth = max(0, depth - (kind == "PDI"))
+        outside.append(not depth)
+        depth += kind in _ISOLATES
+    before = "AL"
+    done = 0
+    for start, end in sorted(found.span() for quote in _QUOTES for found in quote.finditer(text)):
+        marks = start, end - 1
+        if not all(outside[mark] and classes[mark] in _NEUTRAL for mark in marks):
+            continue
+        strong = [classes[at] for at in range(done, start) if outside[at] and classes[at] in _STRONG]
+        before = strong[-1] if strong else before
+        within = {classes[at] for at in range(start, end) if outside[at] and classes[at] in _STRONG}
+        if within:
+            turned = "AL" if within != {"L"} else before
+            classes[start] = classes[end - 1] = turned
+        done = start
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
@@ -146,7 +215,9 @@ def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
                 yield found.start(), at, kind
             continue
         at = found.end()
-        if found["tags"]:
+        if found["dial"]:
+            yield *found.span(), _class_of_digits(found[0])
+        elif found["tags"]:
             yield from ((*tag.span(), "name") for tag in _ONE_TAG.finditer(text, *found.span()))
         else:
             yield *found.span(), "name" if found["name"] else "L"
@@ -154,7 +225,7 @@ def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _number(text: str, start: int, end: int) -> tuple[int, str | None]:
     """Return where a number ends, and its class; None for what UAX #9 orders by itself."""
-    kind = bidi_classes(next(filter(str.isdecimal, text[start:end])))[0]
+    kind = _class_of_digits(text[start:end])
     if _is_telephone(text[start:end]):
         return end, kind
     other = _OTHER_NUMBER.match(text, start)
@@ -162,6 +233,10 @@ def _number(text: str, start: int, end: int) -> tuple[int, str | None]:
         return start + 1, None
     # Arabic-Indic figures are left alone, unless thousands stand apart.
     return other.end(), kind if kind != "AN" or " " in other[0] else None
+
+
+def _class_of_digits(number: str) -> str:
+    return bidi_classes(next(filter(str.isdecimal, number)))[0]
 
 
 def _is_telephone(groups: str) -> bool:

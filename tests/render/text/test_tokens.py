@@ -13,7 +13,7 @@ from app.render.text.shaping import base_direction
 from app.render.text.tokens import resolve_tokens
 
 ISOLATES = str.maketrans("", "", "\u2066\u2067\u2068\u2069")
-MIRRORED = str.maketrans("()[]«»", ")(][»«")
+MIRRORED = str.maketrans("()[]«»‹›", ")(][»«›‹")
 
 
 def displayed(text: str, base: Direction | None = None) -> str:
@@ -129,10 +129,38 @@ NUMBERS = [
     "5-star",
     "5G",
 ]
+CODES = [
+    "*123#",
+    "#123*",
+    "#123#",
+    "*#06#",
+    "*2700",
+    "*1*2#",
+    "**21*0599123456#",
+    "##002#",
+    "#31#0599123456",
+    "*#*#4636#*#*",
+    "*١٢٣#",
+    "*۱۲۳#",
+    "1-800-FREE",
+    "+1-800-FREE-GAZA",
+    "1-800-4FREE",
+    "800-FREE-1",
+    "۱-۸۰۰-FREE",
+    "16-FREE",
+    "2024-A1",
+    "2024-01-A1",
+    "A4-2024",
+    "F-16",
+    "B-52",
+    "COVID-19",
+    "MI6",
+    "4K",
+]
 CLOSED = ["C++", "C#", "LGBTQ+", "A+", "U.S.A.", "p.m.", "US$", "Free™"]
 
 
-@pytest.mark.parametrize("token", [*NAMES, *NUMBERS, *CLOSED])
+@pytest.mark.parametrize("token", [*NAMES, *NUMBERS, *CODES, *CLOSED])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -159,14 +187,14 @@ def test_a_name_at_the_start_is_no_sign_of_its_language(token: str) -> None:
     assert displayed(f"{token}. أ") == f"أ .{token}"
 
 
-@pytest.mark.parametrize("token", [*NAMES, *NUMBERS, *CLOSED])
+@pytest.mark.parametrize("token", [*NAMES, *NUMBERS, *CODES, *CLOSED])
 def test_a_token_in_latin_text_changes_nothing(token: str) -> None:
     """Where everything reads from left to right, what is seen is what was written."""
     assert displayed(f"x ({token}), y") == f"x ({token}), y"
 
 
 @pytest.mark.parametrize(
-    "token", ["@free.gaza", "https://example.org/x/", "info@example.org", "#free", "50%"]
+    "token", ["@free.gaza", "https://example.org/x/", "info@example.org", "#free", "50%", "*123#"]
 )
 def test_a_prefixed_letter_stays_outside(token: str) -> None:
     """Arabic writes "and" and "by" as one letter at the word that follows."""
@@ -208,6 +236,8 @@ def test_what_belongs_to_a_name(text: str, seen: str) -> None:
         pytest.param("أ ٣١-١-٢٠٢٦", "٢٠٢٦-١-٣١ أ", id="arabic date with hyphens"),
         pytest.param("أ ٥٠٪", "٪٥٠ أ", id="arabic percent sign"),
         pytest.param("أ -٥", "٥- أ", id="arabic minus"),
+        pytest.param("أ 2-4K", "4K-2 أ", id="range with a unit"),
+        pytest.param("أ 5-10kg", "10kg-5 أ", id="range with a latin unit"),
         pytest.param("كوفيد-19", "19-ديفوك", id="hyphen after a word"),
         pytest.param("أ 10:30-12:00", "12:00-10:30 أ", id="range of times"),
         pytest.param("أ x.y ب", "ب x.y أ", id="dot between words"),
@@ -222,7 +252,78 @@ def test_the_rest_is_left_to_the_algorithm(text: str, seen: str) -> None:
     assert embedding_levels(classes, 1, text) == levels
 
 
-CHARACTERS = "أبx1١۱ .,-/:@#+()«»%$_؟،\u064e\u200c\u200f\u2066\u2069"
+@pytest.mark.parametrize("hyphen", ["-", "\u2011", "–", "\u2212", " - ", " – "])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("5", "10"),
+        ("5%", "10%"),
+        ("5", "10%"),
+        ("5‰", "10‰"),
+        ("5 %", "10 %"),
+        ("$5", "$10"),
+        ("$5", "10"),
+        ("5$", "10$"),
+        ("5 ₪", "10 ₪"),
+        ("5°", "10°"),
+        ("5°C", "10°C"),
+        ("18+", "20+"),
+        ("-5%", "10%"),
+    ],
+)
+def test_a_range_begins_on_the_right(first: str, last: str, hyphen: str) -> None:
+    """Whatever stands at its numbers, which are whole in themselves."""
+    assert displayed(f"أ {first}{hyphen}{last} ب") == f"ب {last}{hyphen}{first} أ"
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "“”", "”“", "„“", "‘’", "‹›", "«»"])
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        pytest.param("أ <Free> ب", "ب >Free< أ", id="among arabic"),
+        pytest.param("أ <Free> (2023) ب", "ب (2023) >Free< أ", id="number in brackets"),
+        pytest.param("أ <Free> 2023 ب", "ب 2023 >Free< أ", id="number"),
+        pytest.param("أ <Free>: 5-10 ب", "ب 10-5 :>Free< أ", id="range"),
+        pytest.param("أ <Free Gaza> 50% ب", "ب 50% >Free Gaza< أ", id="two words"),
+        pytest.param("أ <C++> 2 ب", "ب 2 >C++< أ", id="closed word"),
+        pytest.param("أ و<Free> (2) ب", "ب (2) >Free<و أ", id="prefixed letter"),
+        pytest.param("أ <Don't> 2 ب", "ب 2 >Don't< أ", id="apostrophe"),
+        pytest.param("أ <Free> Gaza ب", "ب Gaza >Free< أ", id="word after"),
+        pytest.param("أ Gaza <Free> ب", "ب Gaza <Free> أ", id="word before"),
+        pytest.param("أ <x> <y> ب", "ب >y< >x< أ", id="two quotes"),
+        pytest.param("أ <ج Free> (2) ب", "ب (2) >Free ج< أ", id="arabic in it"),
+        pytest.param("أ <@free> (2) ب", "ب (2) >@free< أ", id="name"),
+        pytest.param("أ <2023> x ب", "ب x >2023< أ", id="number in it"),
+        pytest.param("أ [<Free> (2)] ب", "ب [(2) >Free<] أ", id="in brackets"),
+    ],
+)
+def test_quotation_marks_stay_with_their_quote(text: str, seen: str, quotes: str) -> None:
+    """Both, in the direction of the text around it; seen from left to right, so the first is at the right."""
+    among_latin = "Gaza <Free>" in text
+    shown = quotes if among_latin else quotes.translate(MIRRORED)
+    plain, mirrored = (str.maketrans("<>", pair) for pair in (quotes, shown))
+    assert displayed(text.translate(plain)) == seen.translate(mirrored)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('أ 5" x 6" ب', id="inches"),
+        pytest.param('أ "Free (2023) ب', id="no second mark"),
+        pytest.param('أ " Free " (2023) ب', id="marks apart"),
+        pytest.param('أ \u202a"Free" (2023)\u202c ب', id="embedding"),
+        pytest.param('أ \u2066"Free" (2023)\u2069 ب', id="isolate"),
+        pytest.param('x "أ" (2023) y', id="latin text"),
+        pytest.param('x أ "y" (2023)', id="latin text with a quote among arabic"),
+    ],
+)
+def test_other_marks_are_left_to_the_algorithm(text: str) -> None:
+    """What is no pair around words, and what the writer has ordered."""
+    _, classes = resolve_tokens(text)
+    assert classes == bidi_classes(text)
+
+
+CHARACTERS = "أبx1١۱ .,-/:@#*+()«»\"'“”%$_؟،\u064e\u200c\u200f\u2066\u2069"
 PARTS = st.sampled_from([*NAMES, *NUMBERS, *CLOSED, *CHARACTERS])
 
 
@@ -236,6 +337,7 @@ def test_nothing_but_isolates_is_added(text: str) -> None:
 
 HOSTILE = ["a.", "a-", "a@", "@a", "#أ", "أ.", "أ-", "a:/", "a://", "http://(", "a.b/("]
 HOSTILE += ["((", "1 ", "1-", "(1)", "1 000 ", "1:", "A.", "+02 "]
+HOSTILE += ["*", "*1", "#1", "*#", "1-1-", "1-a-", "%-", '"', ' "', 'أ"x', "'أ", "«", "“a”"]
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
