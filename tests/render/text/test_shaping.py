@@ -12,6 +12,8 @@ from tests.render.text.specimens import AMIRI, CAIRO, KUFI, NASTALIQ, REEM_KUFI,
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from app.render.text.bend import Contour
+
 
 def names(text: str, fonts: Path, language: str = "ar", family: str = CAIRO) -> list[str]:
     """Return the names of a text's glyphs, from left to right, without what HarfBuzz has hidden."""
@@ -154,6 +156,57 @@ def test_a_fallback_is_as_high_as_the_font_before_it(fonts: Path) -> None:
         lay_out(itemise("ڕۆژ", "ckb", FontStack([Font(fonts / KUFI, scale)]))).box for scale in (1, 0.5)
     )
     assert [edge / 2 for edge in plain] == pytest.approx(scaled)
+
+
+def heaviness(text: str, font: Path, *, bare: bool = False) -> tuple[float, int]:
+    """Return how wide the strokes of a text are, in thousandths of an em, and how many contours it has."""
+    line = lay_out(itemise(text, "ar", FontStack([Font(font)])))
+    contours = line.contours
+    if bare:
+        file = Font(font)
+        contours = file.draw(file._font.get_nominal_glyph(ord(text)), 0j)
+    points = [[start for curve in contour for start in curve[:3]] for contour in contours]
+    edges = [list(zip(p, [*p[1:], p[0]], strict=True)) for p in points]
+    area = sum((a.conjugate() * b).imag for contour in edges for a, b in contour)
+    border = sum(abs(b - a) for contour in edges for a, b in contour)
+    return 1000 * abs(area) / border, len(contours)
+
+
+@pytest.mark.parametrize("sign", ["ﷺ", "ﷻ", "۞", "\u06dd", "۩"])
+def test_thin_signs_get_heavier(sign: str, fonts: Path) -> None:
+    """Black faces have them as thin as light faces do; what is open in them stays open."""
+    thin, contours = heaviness(sign, fonts / KUFI, bare=True)
+    assert thin < 50
+    drawn, still = heaviness(sign, fonts / KUFI)
+    assert 1.25 * thin < drawn < 2.25 * thin
+    assert still == contours
+
+
+@pytest.mark.parametrize(
+    ("sign", "font"),
+    [("۞", AMIRI), ("ﷺ", NASTALIQ), ("ڕ", KUFI), ("\u0600", KUFI), ("ﷰ", KUFI), ("\u0657", KUFI)],
+)
+def test_what_is_as_heavy_as_its_font_stays_as_it_is(sign: str, font: str, fonts: Path) -> None:
+    """Signs that are drawn for the weight, letters and marks."""
+    assert heaviness(sign, fonts / font) == heaviness(sign, fonts / font, bare=True)
+
+
+@pytest.mark.parametrize("figures", ["١", "١٢", "٢٨٦"])
+def test_figures_of_a_verse_keep_their_weight(
+    figures: str, fonts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sign that has them in it gets heavier for two figures and three as well."""
+    asked: list[str] = []
+    draw = Font.draw
+
+    def record(font: Font, glyph: int, at: complex, bolder: float) -> list[Contour]:
+        if bolder:
+            asked.append(font._font.glyph_to_string(glyph).partition(".")[0])
+        return draw(font, glyph, at, bolder)
+
+    monkeypatch.setattr(Font, "draw", record)
+    lay_out(itemise(f"حق \u06dd{figures}", "ar", FontStack([Font(fonts / KUFI)])))
+    assert asked == ["uni06DD"]
 
 
 def test_punctuation_keeps_to_the_font_beside_it(fonts: Path) -> None:
