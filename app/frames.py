@@ -278,14 +278,29 @@ class Frame:
     def _digest(self, source: bytes) -> str:
         digest = hashlib.sha256(source)
         digest.update(self.artwork.encode())
-        fonts = {font for text in self.texts for lang in text.languages for font in text.style(lang).fonts}
-        fonts |= {fallback.font for fallback in self.fallback}
-        for font in sorted(fonts):
-            path = self.font_path(font)
-            if Path(font).is_absolute() or ".." in Path(font).parts or not path.is_file():
-                raise InvalidFrame(frame=self.id, reason=f"there is no font {font}")
-            digest.update(path.read_bytes())
+        places = self._fonts_by_place()
+        missing = [
+            f"frame.toml: {_place(loc)}there is no font {font}"
+            for loc, font in places.items()
+            if Path(font).is_absolute() or ".." in Path(font).parts or not self.font_path(font).is_file()
+        ]
+        if missing:
+            raise InvalidFrame(frame=self.id, reason="\n".join(missing))
+        for font in sorted(set(places.values())):
+            digest.update(self.font_path(font).read_bytes())
         return digest.hexdigest()
+
+    def _fonts_by_place(self) -> dict[tuple[str | int, ...], str]:
+        """Return every font that ``frame.toml`` names, by where it does."""
+        lists: dict[tuple[str | int, ...], tuple[str, ...]] = {}
+        for number, text in enumerate(self.texts):
+            lists["text", number, "fonts"] = text.fonts
+            for language, words in text.languages.items():
+                lists["text", number, "languages", language, "fonts"] = words.fonts or ()
+        places = {(*loc, number): font for loc, fonts in lists.items() for number, font in enumerate(fonts)}
+        return places | {
+            ("fallback", number, "font"): fallback.font for number, fallback in enumerate(self.fallback)
+        }
 
 
 # In place of pydantic's words for what an author's slip of the pen brings about most.

@@ -126,13 +126,24 @@ def test_a_missing_artwork_is_refused(folder: Path, root: Path) -> None:
 def test_a_font_must_be_in_the_fonts_folder(folder: Path, root: Path, font: str) -> None:
     """A frame can name only fonts that we ship, never a file elsewhere."""
     edit(folder, "cairo/Cairo_900Black.ttf", font)
-    assert reason(folder, root / "fonts") == f"there is no font {font}"
+    assert reason(folder, root / "fonts") == f"frame.toml: text[1].fonts[1]: there is no font {font}"
 
 
 def test_a_fallback_must_be_in_the_fonts_folder(folder: Path, root: Path) -> None:
     """It is found missing when the frame is loaded, not with the first Kurdish slogan."""
     edit(folder, "noto-sans/NotoSans_900Black.ttf", "../frames/portrait.png")
-    assert reason(folder, root / "fonts") == "there is no font ../frames/portrait.png"
+    said = "frame.toml: fallback[2].font: there is no font ../frames/portrait.png"
+    assert reason(folder, root / "fonts") == said
+
+
+def test_every_font_that_is_missing_is_told_with_its_place(folder: Path, root: Path) -> None:
+    """A language's own fonts too; an author mends them all in one go."""
+    edit(folder, "cairo/Cairo_800ExtraBold.ttf", "our-type/One.ttf")
+    edit(folder, "noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf", "our-type/Two.ttf")
+    assert reason(folder, root / "fonts").splitlines() == [
+        "frame.toml: text[1].fonts[2]: there is no font our-type/One.ttf",
+        "frame.toml: text[1].languages.ur.fonts[1]: there is no font our-type/Two.ttf",
+    ]
 
 
 @pytest.mark.parametrize("scale", ["0", "0.49", "2.01", "nan"])
@@ -225,4 +236,4 @@ def test_fonts_of_ones_own_are_searched_after_ours(folder: Path, root: Path, tmp
     (theirs / "March.ttf").write_bytes((root / "fonts/cairo/Cairo_800ExtraBold.ttf").read_bytes())
     assert Frame(folder, fonts).revision != frame.revision
     edit(folder, "March.ttf", "../March.ttf")
-    assert reason(folder, fonts) == "there is no font ../March.ttf"
+    assert reason(folder, fonts) == "frame.toml: text[1].fonts[1]: there is no font ../March.ttf"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING, NoReturn
+from xml.parsers import expat
 
 import resvg_py
 from PIL import Image
@@ -16,12 +16,13 @@ from app.frames import UNITS
 from app.render.text.slogan import set_slogan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from app.frames import Frame, Text
     from app.render.text.slogan import Outline
 
-SVG = "{http://www.w3.org/2000/svg}"
+SVG = "http://www.w3.org/2000/svg}"
 ELEMENTS = frozenset(
     (
         "svg", "g", "defs", "title", "desc", "use", "clipPath",
@@ -122,7 +123,7 @@ def rasterise(svg: str, size: int, name: str) -> Image.Image:
     try:
         png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
     except ValueError as exc:
-        raise InvalidFrame(frame=name, reason=f"the artwork cannot be drawn: {exc}") from exc
+        raise InvalidFrame(frame=name, reason=f"artwork.svg: it cannot be drawn: {exc}") from exc
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         return image.convert("RGBA")
 
@@ -131,34 +132,48 @@ def check_artwork(frame: Frame) -> None:
     """Prove that a frame's SVG draws the same everywhere and reaches for nothing outside itself.
 
     Raises:
-        InvalidFrame: Saying which element or attribute is not allowed.
+        InvalidFrame: Saying which element or attribute is not allowed, and in which line.
     """
+
+    def refuse(line: int, reason: str) -> NoReturn:
+        raise InvalidFrame(frame=frame.id, reason=f"artwork.svg: line {line}: {reason}")
+
     # A document type can define entities, which grow and which read files: no parser may see one.
-    if re.search(r"<!(DOCTYPE|ENTITY)", frame.artwork, re.IGNORECASE):
-        raise InvalidFrame(frame=frame.id, reason="the artwork has a document type")
+    if found := re.search(r"<!(DOCTYPE|ENTITY)", frame.artwork, re.IGNORECASE):
+        refuse(frame.artwork.count("\n", 0, found.start()) + 1, "a document type is not allowed")
+    # Of Python's parsers only this one tells the line of what is well-formed. It writes namespace}name.
+    parser = expat.ParserCreate(namespace_separator="}")
+    is_root = True
+
+    def take(name: str, attributes: Mapping[str, str]) -> None:
+        nonlocal is_root
+        reason = _objection(name.removeprefix(SVG), attributes)
+        if is_root and (name != f"{SVG}svg" or attributes.get("viewBox", "").split() != _VIEW_BOX):
+            reason = f'the root must be an svg with xmlns="{SVG[:-1]}" and viewBox="{" ".join(_VIEW_BOX)}"'
+        is_root = False
+        if reason:
+            refuse(parser.CurrentLineNumber, reason)
+
+    parser.StartElementHandler = take
     try:
-        root = ET.fromstring(frame.artwork)  # noqa: S314 - entities are refused above, and frames are ours
-    except ET.ParseError as exc:
-        raise InvalidFrame(frame=frame.id, reason=f"the artwork is not well-formed XML: {exc}") from exc
-    if root.tag != f"{SVG}svg" or root.get("viewBox", "").split() != ["0", "0", str(UNITS), str(UNITS)]:
-        raise InvalidFrame(
-            frame=frame.id, reason=f'the artwork must be an svg with viewBox="0 0 {UNITS} {UNITS}"'
-        )
-    for element in root.iter():
-        if reason := _objection(element):
-            raise InvalidFrame(frame=frame.id, reason=reason)
+        parser.Parse(frame.artwork, True)  # noqa: FBT003 - it takes no keyword
+    except expat.ExpatError as exc:
+        refuse(exc.lineno, f"not well-formed XML: {expat.ErrorString(exc.code)}")
 
 
-def _objection(element: ET.Element) -> str | None:
+_VIEW_BOX = ["0", "0", str(UNITS), str(UNITS)]
+
+
+def _objection(name: str, attributes: Mapping[str, str]) -> str | None:
     """Say why an element may not stand in artwork, or None where it may."""
-    name = element.tag.removeprefix(SVG)
     if name not in ELEMENTS:
-        return f"the artwork holds <{name}>"
-    for attribute, value in element.attrib.items():
-        plain = attribute.rpartition("}")[2].lower()
-        if plain.startswith("on") or plain == "style":
-            return f"<{name}> has the attribute {plain}"
-        outside = plain == "href" and not value.startswith("#")
+        return f"<{name.rpartition('}')[2]}> is not allowed"
+    for attribute, value in attributes.items():
+        plain = attribute.rpartition("}")[2]
+        lower = plain.lower()
+        if lower.startswith("on") or lower == "style":
+            return f"<{name}> may not have the attribute {plain}"
+        outside = lower == "href" and not value.startswith("#")
         if outside or re.search(r"url\(\s*['\"]?(?!#)", value, re.IGNORECASE):
-            return f"<{name} {plain}> refers outside the artwork"
+            return f"<{name} {plain}> may not refer outside the artwork"
     return None

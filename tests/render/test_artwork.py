@@ -55,6 +55,26 @@ def test_artwork_that_reaches_outside_itself_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ('<g>\n<path\n onLoad="x()"/></g>', "line 2: <path> may not have the attribute onLoad"),
+        ("\r\n\r\n<text>x</text>", "line 3: <text> is not allowed"),
+        ('<!-- \n --><use href="a.svg#b"/>', "line 2: <use href> may not refer outside the artwork"),
+        ("\n<g></path>", "line 2: not well-formed XML: mismatched tag"),
+        ("\n\n<!DOCTYPE svg>", "line 3: a document type is not allowed"),
+        ('\n<x:g xmlns:x="urn:x"/>', "line 2: <g> is not allowed"),
+    ],
+)
+def test_what_is_wrong_with_artwork_is_told_with_its_line(
+    inside: str, said: str, tmp_path: Path, root: Path
+) -> None:
+    """An author finds it without a search, in the words that they wrote."""
+    with pytest.raises(InvalidFrame) as caught:
+        check_artwork(frame_with(SHELL.format(inside), tmp_path, root))
+    assert caught.value.params["reason"] == f"artwork.svg: {said}"
+
+
+@pytest.mark.parametrize(
     ("artwork", "named"),
     [
         ("", "not well-formed"),
