@@ -83,9 +83,9 @@ def test_what_is_wrong_is_told_for_each_frame(own: Path) -> None:
     assert set(told) == {f"frames/{path.name}" for path in frames.iterdir()} - {"frames/march"}
     for line in (
         "  the folder's name may hold a-z, 0-9 and hyphens only\n",
-        "  there is no font own/Missing.ttf\n",
+        "  frame.toml: text[1].fonts[1]: there is no font own/Missing.ttf\n",
         "  frame.toml: Invalid value (at line 1, column 9)\n",
-        "  artwork: it covers the face by up to",
+        "  artwork.svg: it covers the face by up to",
         "  artwork.svg cannot be read\n",
         "frames/two-slips: 2 findings\n  frame.toml: order: is missing\n  frame.toml: ordre: there is",
     ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from app.errors import RibbonsError
+from app.errors import InvalidFrame, RibbonsError
 from app.frames import UNITS
 from app.render.artwork import (
     check_artwork,
@@ -22,7 +22,7 @@ from app.render.text.shaping import Font, Item, Segment, lay_out
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from app.frames import Frame, Text
     from app.render.overlay import Overlays
@@ -61,50 +61,71 @@ def check_frame(frame: Frame) -> list[str]:
         check_artwork(frame)
         bare = rasterise(frame.artwork, PROOF_SIZE, frame.id)
     except RibbonsError as exc:
-        return [str(exc)]
-    findings = [*_check_face(frame, bare.getchannel("A"), "artwork"), *_check_fallback(frame)]
+        return [_reason(exc)]
+    findings = [*_check_face(frame, bare.getchannel("A"), "artwork.svg"), *_check_fallback(frame)]
     for language in frame.languages:
-        for text in frame.texts:
-            findings += _check_text(frame, text, language, bare)
+        for number, text in enumerate(frame.texts, 1):
+            place = f"frame.toml: text[{number}].languages.{language}"
+            findings += _check_text(frame, text, language, bare, place)
     return findings
 
 
-def _check_text(frame: Frame, text: Text, language: str, bare: Image.Image) -> Iterator[str]:
-    name = f"{text.name} ({language})"
+def _reason(error: RibbonsError) -> str:
+    """Say what is wrong without the frame's name, which whoever proves it knows."""
+    return str(error.params["reason"] if isinstance(error, InvalidFrame) else error)
+
+
+def _check_text(frame: Frame, text: Text, language: str, bare: Image.Image, place: str) -> Iterator[str]:
     try:
         outline = set_text(frame, text, language)
     except RibbonsError as exc:
-        yield f"{name}: {exc}"
+        yield f"{place}: {_reason(exc)}"
         return
     ink = rasterise(only_paths(path_element(outline, text.fill)), PROOF_SIZE, frame.id).getchannel("A")
     if _reaches_edge(ink):
-        yield f"{name}: the text comes within {EDGE} units of the circle's edge"
-    yield from _check_face(frame, ink, name)
+        yield f"{place}: the text comes within {EDGE} units of the circle's edge"
+    yield from _check_face(frame, ink, place)
     contrast = min(_contrast(text.fill, _ground(bare, photo), ink) for photo in ("#000000", "#ffffff"))
     if contrast < CONTRAST:
-        yield f"{name}: contrast with the ground is {contrast:.1f}:1, less than {CONTRAST}:1"
+        yield f"{place}: contrast with the ground is {contrast:.1f}:1, less than {CONTRAST}:1"
 
 
 def _check_fallback(frame: Frame) -> Iterator[str]:
     """Compare each fallback with the texts' first fonts, in the stems of the letters that both have."""
     for own_name in dict.fromkeys(text.fonts[0] for text in frame.texts):
         own = _stems(Font(frame.font_path(own_name)))
-        for fallback in frame.fallback:
+        for number, fallback in enumerate(frame.fallback, 1):
             font = Font(frame.font_path(fallback.font), fallback.scale)
+            place = f"frame.toml: fallback[{number}]"
             if not font.characters:
-                yield f"fallback {fallback.font}: this is no font"
+                yield f"{place}.font: {fallback.font} is no font"
             stems = _stems(font)
-            for letter in own.keys() & stems.keys():
-                findings = _unlike(stems[letter], own[letter], fallback.scale)
-                yield from (f"fallback {fallback.font}: {finding} {own_name}" for finding in findings)
+            shared = [letter for letter in own if letter in stems]
+            heights = {letter: stems[letter][1] / own[letter][1] for letter in shared}
+            if finding := _unlike_in_height(heights, fallback.scale, own_name):
+                yield f"{place}: {finding}"
+            for letter, high in heights.items():
+                heavy = stems[letter][0] / own[letter][0] / high
+                if abs(heavy - 1) > ALIKE["heavy"]:
+                    stem = f"the stem of its {letter} would be {heavy:.0%} as heavy as that of {own_name}"
+                    yield f"{place}.font: as high, {stem}"
 
 
-def _unlike(stem: tuple[float, float], own: tuple[float, float], scale: float) -> Iterator[str]:
-    heavy, high = (size / own_size for size, own_size in zip(stem, own, strict=True))
-    if abs(high - 1) > ALIKE["high"]:
-        yield f"scale = {scale / high:.2f} would make it as high as"
-    if abs(heavy / high - 1) > ALIKE["heavy"]:
-        yield f"as high, its stems would be {heavy / high:.0%} as heavy as those of"
+def _unlike_in_height(heights: Mapping[str, float], scale: float, own_name: str) -> str | None:
+    """Say by which one scale a fallback's letters come nearest to the height of the own font's, or None.
+
+    Args:
+        heights: How high each letter is beside the own font's, at ``scale``.
+        scale: The fallback's.
+        own_name: What it is compared with.
+    """
+    if all(abs(high - 1) <= ALIKE["high"] for high in heights.values()):
+        return None
+    middle = (min(heights.values()) + max(heights.values())) / 2
+    if all(abs(high / middle - 1) <= ALIKE["high"] for high in heights.values()):
+        return f"scale = {scale / middle:.2f} would make it as high as {own_name}"
+    wanted = " and ".join(f"{scale / high:.2f} its {letter}" for letter, high in heights.items())
+    return f"no scale makes it as high as {own_name}: {wanted}"
 
 
 def _stems(font: Font) -> dict[str, tuple[float, float]]:
@@ -156,16 +177,19 @@ def _ratio(one: float, other: float) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _check_face(frame: Frame, drawn: Image.Image, name: str) -> Iterator[str]:
+def _check_face(frame: Frame, drawn: Image.Image, place: str) -> Iterator[str]:
     scale = PROOF_SIZE / UNITS
     (x, y), radius = frame.face.center, frame.face.radius
     face = Image.new("L", drawn.size, 0)
     box = [round(value * scale) for value in (x - radius, y - radius, x + radius, y + radius)]
     ImageDraw.Draw(face).ellipse(box, fill=255)
-    levels = ImageChops.multiply(drawn, face).histogram()
-    darkest = max(level for level, pixels in enumerate(levels) if pixels)
-    if darkest > FACE_OPACITY * 255:
-        yield f"{name}: it covers the face by up to {darkest / 255:.0%}"
+    covered = ImageChops.multiply(drawn, face)
+    too_dark = covered.point([255 * (level > FACE_OPACITY * 255) for level in range(256)])
+    if area := too_dark.getbbox():
+        darkest = cast("tuple[int, int]", covered.getextrema())[1]
+        left, top, right, bottom = (round(edge / scale) for edge in area)
+        covers = f"it covers the face by up to {darkest / 255:.0%}"
+        yield f"{place}: {covers}, between ({left}, {top}) and ({right}, {bottom})"
 
 
 SHEET_SIZES = (1080, 320, 96, 48)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from app.frames import Frame, FrameLibrary
+from app.render import proof
 from app.render.overlay import Overlays
 from app.render.proof import SHEET_SIZES, check_frame, draw_sheet
 
@@ -36,7 +37,7 @@ def test_our_frames_are_sound(frames: FrameLibrary) -> None:
 def test_a_slogan_that_does_not_fit_is_found(folder: Path, root: Path) -> None:
     """A size that leaves no room for the words is reported with the text and the language."""
     found = findings(folder, root, r"^span = .*|span = [\d.]+", "span = 5")
-    assert "(ar): Your words do not fit this frame" in found
+    assert "frame.toml: text[1].languages.ar: Your words do not fit this frame" in found
 
 
 def test_a_missing_glyph_is_found(folder: Path, root: Path) -> None:
@@ -47,12 +48,12 @@ def test_a_missing_glyph_is_found(folder: Path, root: Path) -> None:
 @pytest.mark.parametrize(
     ("replacement", "finding"),
     [
-        ('"amiri/Amiri_700Bold.ttf", scale = 0.99', "64% as heavy as those of cairo/Cairo_900Black.ttf"),
+        ('"amiri/Amiri_700Bold.ttf", scale = 0.99', "64% as heavy as that of cairo/Cairo_900Black.ttf"),
         (
             '"noto-kufi-arabic/NotoKufiArabic_900Black.ttf", scale = 1',
-            "scale = 0.92 would make it as high as",
+            "frame.toml: fallback[1]: scale = 0.92 would make it as high as",
         ),
-        ('"cairo/OFL.txt", scale = 1', "fallback cairo/OFL.txt: this is no font"),
+        ('"cairo/OFL.txt", scale = 1', "frame.toml: fallback[1].font: cairo/OFL.txt is no font"),
     ],
 )
 def test_a_fallback_unlike_the_texts_own_font_is_found(
@@ -60,6 +61,15 @@ def test_a_fallback_unlike_the_texts_own_font_is_found(
 ) -> None:
     """Letters of another height or weight would look like a mistake beside the others."""
     assert finding in findings(folder, root, r'"noto-kufi[^"]*", scale = 0.92', replacement)
+
+
+def test_letters_that_want_different_scales_are_told_in_one_finding() -> None:
+    """Their middle where that is near enough for all; else each letter's own."""
+    unlike = proof._unlike_in_height
+    assert unlike({"ا": 0.96, "l": 1.04}, 1, "A.ttf") is None
+    assert unlike({"ا": 0.9, "l": 0.96}, 1, "A.ttf") == "scale = 1.08 would make it as high as A.ttf"
+    told = "no scale makes it as high as A.ttf: 1.25 its ا and 1.00 its l"
+    assert unlike({"ا": 0.8, "l": 1.0}, 1, "A.ttf") == told
 
 
 def test_weak_contrast_is_found(folder: Path, root: Path) -> None:
@@ -80,7 +90,8 @@ def test_a_covered_face_is_found(folder: Path, root: Path) -> None:
     svg = folder / "artwork.svg"
     artwork = svg.read_text(encoding="utf-8")
     svg.write_text(artwork.replace("</svg>", '<circle cx="500" cy="420" r="60"/></svg>'), encoding="utf-8")
-    assert "covers the face by up to 100%" in "\n".join(check_frame(Frame(folder, root / "fonts")))
+    (finding,) = check_frame(Frame(folder, root / "fonts"))
+    assert finding == "artwork.svg: it covers the face by up to 100%, between (440, 360) and (560, 480)"
 
 
 def test_unsafe_artwork_is_found(folder: Path, root: Path) -> None:
