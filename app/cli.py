@@ -352,7 +352,7 @@ def sheet(output: Path, portrait: Any, **folders: tuple[str, ...]) -> None:
 @click.option("--port", help="Port to listen on (RIBBONS_PORT).")
 @folder_options
 def serve(**given: Any) -> None:
-    """Serve the API."""
+    """Serve the page and the API."""
     # Imported here: a command that makes one picture need not load a web server (0.3 s).
     from app.web.server import serve as run  # noqa: PLC0415
 

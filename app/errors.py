@@ -347,7 +347,7 @@ class InvalidFrame(FrameError):
     @classmethod
     def of_one_name(cls, frame: str, folders: Iterable[str]) -> Self:
         """Return the error for folders that would all be the frame of one id."""
-        return cls(frame=frame, reason=f"folders of that name: {' and '.join(folders)}")
+        return cls(frame=frame, reason=f"two folders have this name: {' and '.join(folders)}")
 
 
 # -- the request -----------------------------------------------------------

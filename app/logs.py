@@ -32,7 +32,7 @@ _TRUSTED_LIBRARIES = ("uvicorn",)
 
 # What a person reads. Values that a sentence does not name follow it; other events stay as they are.
 _SENTENCES: Mapping[str, str] = {
-    "starting": "Starting; soon on port {port} of {host}.",
+    "starting": "Starting on {host}, port {port}; workers: {workers}.",
     "ready": "Ready. Open {url} in a browser; Ctrl-C stops it.",
     "cannot_start": "Red Ribbons cannot start: {reason}",
     "request": "{method} {route} {status} in {milliseconds} ms",

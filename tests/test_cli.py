@@ -148,6 +148,34 @@ def test_bad_options_are_named_all_at_once(language: str, said: str, photo: Path
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--slogan", "حر\u0007"), "Your words contain"),
+        (("--slogan", "x" * 61), "Your words may have at most 60 characters. Shorten them.\n"),
+        (
+            ("--slogan", "x", "--frame", "january-31"),
+            "This frame carries the campaign’s own words only. Choose another frame for yours.\n",
+        ),
+        (("--slogan", "x" * 61, "--size", "5"), "  --size: This must be from 64 to 2048.\n"),
+    ],
+)
+def test_what_is_wrong_with_own_words_is_told_once(options: tuple[str, ...], said: str, photo: Path) -> None:
+    """The sentence is about them already; other options follow by name."""
+    result = ribbons("make", photo, "-o", "-", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == (2 if "--size" in options else 1)
+    assert "--slogan" not in result.stderr
+
+
+def test_help_says_what_is_served() -> None:
+    """The page too, in the list of commands and in the command's own help."""
+    for words in (("--help",), ("serve", "--help")):
+        assert "Serve the page and the API." in ribbons(*words).output
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ((), "Usage"),

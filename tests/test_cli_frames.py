@@ -146,7 +146,7 @@ def test_one_id_in_two_places_is_refused_with_both(own: Path, root: Path) -> Non
     """Nobody could tell which is worn. ``check`` names both places, and proves the others."""
     (own / "frames" / "march").rename(own / "frames" / "ribbon-loop")
     words = ("--more-frames", "frames", "--more-fonts", "fonts")
-    places = f"folders of that name: {root / 'frames' / 'ribbon-loop'} and frames/ribbon-loop"
+    places = f"two folders have this name: {root / 'frames' / 'ribbon-loop'} and frames/ribbon-loop"
     refused = ribbons("frames", "list", *words)
     assert refused.exit_code == 1
     assert places in refused.stderr

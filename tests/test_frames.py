@@ -94,7 +94,9 @@ def test_two_folders_may_not_have_one_frame(root: Path, tmp_path: Path) -> None:
     """Which of them would be drawn is nobody's guess; both places are named."""
     ours, theirs = root / "frames" / "ribbon-loop", tmp_path / "ribbon-loop"
     shutil.copytree(ours, theirs)
-    with pytest.raises(InvalidFrame, match=f"“ribbon-loop” .*: {ours} and {theirs}"):
+    with pytest.raises(
+        InvalidFrame, match=f"“ribbon-loop” .*: two folders have this name: {ours} and {theirs}"
+    ):
         FrameLibrary([root / "frames", tmp_path], root / "fonts")
 
 

@@ -76,6 +76,7 @@ def test_people_read_sentences_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("NO_COLOR", "1")
     stream = configured(Terminal(), monkeypatch)
     log = structlog.get_logger("test")
+    log.info("starting", host="127.0.0.1", port=8124, workers=2)
     log.info("ready", url="http://localhost:8000/")
     log.info("request", method="GET", route="/v1/frames", status=200, milliseconds=1.5, code=None, bytes_in=0)
     log.warning("worker_lost", reason="deadline")
@@ -83,6 +84,7 @@ def test_people_read_sentences_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     times, lines = zip(*(line.split(" ", 1) for line in stream.getvalue().splitlines()), strict=True)
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", time) for time in times)
     assert lines == (
+        "[info] Starting on 127.0.0.1, port 8124; workers: 2.",
         "[info] Ready. Open http://localhost:8000/ in a browser; Ctrl-C stops it.",
         "[info] GET /v1/frames 200 in 1.5 ms bytes_in=0",
         "[warning] worker_lost reason=deadline",
