@@ -18,6 +18,7 @@ import click
 
 from app import __version__
 from app.errors import (
+    OWN_WORDS,
     FrameNotFound,
     InvalidFrame,
     InvalidSpec,
@@ -78,7 +79,9 @@ def fail(error: RibbonsError) -> NoReturn:
         click.echo(error.hint_text(language), err=True)
     if isinstance(error, InvalidSpec):
         for problem in error.problems:
-            click.echo(f"  --{problem.field}: {problem.text(language)}", err=True)
+            # What is wrong with these is the error's own text.
+            if problem.field != OWN_WORDS:
+                click.echo(f"  --{problem.field}: {problem.text(language)}", err=True)
     sys.exit(EXIT_USAGE if isinstance(error, SpecError) else EXIT_FAILED)
 
 
