@@ -19,7 +19,6 @@ import click
 from app import __version__
 from app.errors import (
     OWN_WORDS,
-    FrameNotFound,
     InvalidFrame,
     InvalidSpec,
     PhotoError,
@@ -282,28 +281,37 @@ def _to_check(names: Sequence[str], settings: Settings) -> list[tuple[str, Frame
     """Load what is to be checked, each frame by itself: one that is not valid hides no other."""
     try:
         offered = [folder for place in settings.frames_folders for folder in frames_below(place)]
-        folders = [found for name in names for found in _frames_named(name, offered, settings)] or offered
     except RibbonsError as error:
         fail(error)
+    folders = [found for name in names for found in _frames_named(name, offered)] or offered
     loaded = [(_label(folder, offered), _load(folder, offered, settings)) for folder in folders]
     if names:
         return loaded
     return sorted(loaded, key=lambda one: (getattr(one[1], "order", -inf), one[0]))
 
 
-def _frames_named(name: str, offered: Sequence[Path], settings: Settings) -> list[Path]:
-    """Return the folders of the frames that a word of the command line means."""
+def _frames_named(name: str, offered: Sequence[Path]) -> list[Path]:
+    """Return the folders of the frames that a word of the command line means.
+
+    Raises:
+        click.UsageError: It means none.
+    """
     if known := [folder for folder in offered if folder.name == name]:
         return known
     path = Path(name).parent if Path(name).name == "frame.toml" else Path(name)
     if (path / "frame.toml").is_file():
         return [path]
     if path.is_dir():
-        return frames_below(path)
+        try:
+            return frames_below(path)
+        except InvalidFrame:
+            nothing = f"{shown(name)} holds neither frame.toml nor a folder with one."
+            raise click.UsageError(nothing) from None
     if os.sep in name:
         reason = os.strerror(errno.ENOTDIR if path.exists() else errno.ENOENT)
         raise click.BadParameter(f"'{shown(name)}': {reason}", param_hint="FOLDER")
-    raise FrameNotFound(choices=tuple(frame.id for frame in _library(settings)))
+    ids = ", ".join(dict.fromkeys(folder.name for folder in offered))
+    raise click.UsageError(f"{shown(name)} is neither a frame nor a folder. The frames are: {ids}.")
 
 
 def _load(folder: Path, offered: Sequence[Path], settings: Settings) -> Frame | InvalidFrame:

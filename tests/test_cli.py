@@ -183,8 +183,10 @@ def test_help_says_what_is_served() -> None:
         (("make", "no-such-file.jpg", "-o", "-"), "No such file"),
         (
             ("frames", "check", "no-such-frame"),
-            "This frame is not offered. Choose another one.\nThe frames are: red-ribbons, ",
+            "no-such-frame is neither a frame nor a folder. The frames are: january-31, red-ribbons, ",
         ),
+        (("make", "a.jpg", "-o", "x.jpg", "--out", "out"), "This was given more than once. Give it once."),
+        (("frames", "sheet", "-o", "x.png", "--output", "y.png"), "This was given more than once."),
         (("make", "--colour", "red"), "No such option"),
     ],
 )

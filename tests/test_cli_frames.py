@@ -98,8 +98,10 @@ def test_what_is_wrong_is_told_for_each_frame(own: Path) -> None:
     [
         ("no/such", 2, "'no/such': No such file or directory"),
         ("fonts/own/March.ttf", 2, "'fonts/own/March.ttf': Not a directory"),
-        ("fonts", 1, "the folder fonts holds no frame.toml"),
-        ("no-such-frame", 1, "The frames are: red-ribbons, "),
+        ("fonts", 2, "fonts holds neither frame.toml nor a folder with one."),
+        # A folder of frames and of fonts: its frames are one deeper.
+        (".", 2, ". holds neither frame.toml nor a folder with one."),
+        ("nowhere", 2, "nowhere is neither a frame nor a folder. The frames are: january-31, "),
     ],
 )
 def test_a_path_without_a_frame_is_told(name: str, code: int, said: str) -> None:
