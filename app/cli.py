@@ -10,6 +10,7 @@ import io
 import os
 import re
 import sys
+from contextlib import nullcontext
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,8 +32,8 @@ from app.files import (
     format_by_name,
     is_folder,
     name_avatars,
-    open_folder,
     open_photo,
+    opened_folder,
     read_photo,
     shown,
     write,
@@ -122,6 +123,13 @@ def _help(field: FieldInfo) -> str:
     return f"{field.description}  [default: {default}]"
 
 
+def _once(_context: click.Context, _option: click.Parameter, given: tuple[Any, ...]) -> Any:
+    """Refuse an option that was given twice: of two places to write to, none is to be dropped in silence."""
+    if len(given) > 1:
+        raise click.BadParameter("This was given more than once. Give it once.")
+    return given[0]
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ribbons")
 def main() -> None:
@@ -137,8 +145,11 @@ def main() -> None:
     "output",
     required=True,
     type=click.Path(),
-    help="Where the avatar goes: a file, whose ending chooses the format, or a folder, which is made where "
-    "there is none. Several photos need a folder. - is standard output.",
+    multiple=True,
+    callback=_once,
+    help="Where the avatar goes. A name that ends in .jpg, .png, .webp or .avif is a file of that format. A "
+    "folder, a name that ends in / and one without an ending are a folder, made where there is none. Several "
+    "photos need a folder. - is standard output.",
 )
 @folder_options
 @spec_options
@@ -170,11 +181,11 @@ def make(
     targets = [Path(output)]
     if to_folder:
         targets = name_avatars(photos, Path(output), _extension(spec))
-        open_folder(Path(output))
-    if len(photos) == 1:
-        _make_one(photos[0], targets[0], spec, library, settings)
-    else:
-        _make_several(photos, targets, spec, settings)
+    with opened_folder(Path(output)) if to_folder else nullcontext():
+        if len(photos) == 1:
+            _make_one(photos[0], targets[0], spec, library, settings)
+        else:
+            _make_several(photos, targets, spec, settings)
 
 
 def _extension(spec: AvatarSpec) -> str:
@@ -336,6 +347,8 @@ def _label(folder: Path, offered: Sequence[Path]) -> str:
     "--output",
     required=True,
     type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    callback=_once,
     help="The picture: .png, .webp, .jpg or .avif.",
 )
 @click.option("--portrait", type=click.File("rb"), help="A photo to show them over, instead of ours.")

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import unicodedata
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import click
 from app.errors import PhotoTooManyBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from app.spec import Format
 
@@ -60,6 +61,8 @@ def shown(name: str) -> str:
 def is_folder(output: str, photos: int) -> bool:
     """Tell whether avatars go to a folder of that name, which need not be there yet, or to that one file.
 
+    A name without an ending is a folder for one photo too: who writes ``*.jpg`` knows not how many there are.
+
     Raises:
         click.UsageError: It cannot be what that many photos need.
     """
@@ -69,7 +72,7 @@ def is_folder(output: str, photos: int) -> bool:
     if output.endswith(os.sep) or path.is_dir():
         return True
     if photos == 1:
-        return False
+        return not path.suffix and output != STANDARD and not path.exists()
     if output == STANDARD or path.exists() or path.suffix.lower() in _formats():
         raise click.UsageError(f"{photos} photos need a folder to go to, and {shown(output)} is none.")
     return True
@@ -140,7 +143,8 @@ def format_by_name(output: Path) -> Format | None:
         return formats[output.suffix.lower()]
     except KeyError:
         endings = ", ".join(formats)
-        raise click.UsageError(f"The name {output.name} must end in one of: {endings}.") from None
+        ends = f"The name {shown(output.name)} must end in one of: {endings}."
+        raise click.UsageError(f"{ends} A folder's name ends in {os.sep}") from None
 
 
 def _formats() -> dict[str, Format]:
@@ -154,17 +158,28 @@ def _formats() -> dict[str, Format]:
 # -- writing -----------------------------------------------------------------------
 
 
-def open_folder(folder: Path) -> None:
-    """Make a folder where there is none, and prove that files can be made in it.
+@contextmanager
+def opened_folder(folder: Path) -> Iterator[None]:
+    """Make a folder where there is none, and prove that files can be made in it, before the block runs.
+
+    A folder that was made and is empty when the block ends is removed.
 
     Raises:
-        click.FileError: They cannot.
+        click.FileError: No file can be made in it.
     """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as exc:
-        raise click.FileError(str(folder), hint=exc.strerror) from exc
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as exc:
+            raise click.FileError(str(folder), hint=exc.strerror) from exc
+        yield
+    finally:
+        for place in made:
+            # Where something lies in it, or it could not be made, it stays as it is.
+            with suppress(OSError):
+                place.rmdir()
 
 
 def write(output: Path, content: bytes) -> None:

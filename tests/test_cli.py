@@ -263,7 +263,7 @@ def test_standard_output_that_cannot_be_written_is_told(where: str, photo: Path)
     ("name", "options", "said"),
     [
         ("avatar.bmp", (), "must end in one of: .jpg"),
-        ("avatar", ("--format", "png"), "must end in one of: .jpg"),
+        ("avatar.2026", ("--format", "png"), "A folder's name ends in /"),
         ("avatar.png", ("--format", "jpeg"), "--format jpeg contradicts the name avatar.png"),
     ],
 )

@@ -77,13 +77,13 @@ def test_a_second_run_replaces_the_first(photos: list[Path], tmp_path: Path, fra
     assert (out / "a.jpg").read_bytes() == avatar(photos[0], frames, lang="en")
 
 
-@pytest.mark.parametrize("ending", ["", os.sep])
+@pytest.mark.parametrize(("ending", "is_there"), [("", True), ("", False), (os.sep, False)])
 def test_one_photo_goes_to_a_folder_too(
-    ending: str, photos: list[Path], tmp_path: Path, frames: FrameLibrary
+    ending: str, is_there: object, photos: list[Path], tmp_path: Path, frames: FrameLibrary
 ) -> None:
-    """A folder that is there, or a name that ends as a folder's does; the format gives the ending."""
+    """What is a folder, ends as one, or has no ending, as of a glob of one; the format gives the ending."""
     out = tmp_path / "out"
-    if not ending:
+    if is_there:
         out.mkdir()
     result = make(photos[1], "--out", f"{out}{ending}", "--shape", "circle")
     assert (result.exit_code, result.output) == (0, "")
@@ -131,7 +131,7 @@ def test_a_photo_that_takes_too_long_is_given_up(photos: list[Path], tmp_path: P
     result = make(*photos[:2], "-o", out, RIBBONS_DEADLINE="0.001")
     assert (result.exit_code, result.stdout) == (1, "Pictures made: 0 of 2.\n")
     assert f"{photos[0]}: Making the picture took too long" in result.stderr
-    assert list(out.iterdir()) == []
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,7 @@ def test_a_photo_that_takes_too_long_is_given_up(photos: list[Path], tmp_path: P
         (("a.jpg", "a.png", "-o", ""), "The name of the output is empty"),
         (("*.gif", "-o", "out/"), "'*.gif': No such file or directory"),
         (("more", "-o", "out/"), "'more': Is a directory"),
+        (("more", "-o", "out"), "'more': Is a directory"),
         (("a.jpg", "a.png", "-o", "out", "--size", "5"), "--size: This must be from 64 to 2048"),
         (("a.jpg", "a.png", "-o", "out", "--slogan", "水"), "cannot draw these characters"),
         (("a.jpg", "a.png", "-o", "out", "--format", "bmp"), "--format"),
@@ -166,6 +167,19 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_drawn(
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr.replace("\n", " ").replace("//", "/")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_in_which_nothing_was_made_is_removed(photos: list[Path], tmp_path: Path) -> None:
+    """With those above it that were made for it; one that was there stays, and so does one with an avatar."""
+    for names in (("none.jpg",), ("more",), ("none.jpg", "more")):
+        words = [tmp_path / name for name in names]
+        assert make(*words, "-o", tmp_path / "new" / "out").exit_code in {1, 2}
+        assert not (tmp_path / "new").exists()
+    (tmp_path / "new").mkdir()
+    assert make(tmp_path / "more", "-o", tmp_path / "new" / "out").exit_code == 2
+    assert list((tmp_path / "new").iterdir()) == []
+    assert make(photos[0], "-o", tmp_path / "new" / "out").exit_code == 0
+    assert (tmp_path / "new" / "out" / "a.jpg").is_file()
 
 
 def test_a_folder_that_cannot_be_made_is_told(photos: list[Path]) -> None:
@@ -200,7 +214,7 @@ def test_a_full_disk_ends_it_and_leaves_no_half_avatar(tmp_path: Path) -> None:
     assert stdout == "Pictures made: 0 of 4.\n"
     assert stderr.count("File too large") == 1
     assert "Traceback" not in stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_ctrl_c_ends_it_with_whole_avatars_only(tmp_path: Path) -> None:
@@ -284,9 +298,11 @@ def test_when_the_output_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """When it is one, ends as one, or several photos go to what is not there yet."""
     monkeypatch.chdir(tmp_path)
     Path("there").mkdir()
-    for output, photos in (("there", 1), ("there/", 2), ("new/", 1), ("new", 2), ("avatar.jpg/", 2)):
+    Path("file").touch()
+    several = (("there/", 2), ("new", 2), ("avatar.jpg/", 2), ("2026.11", 2))
+    for output, photos in (("there", 1), ("new/", 1), ("new", 1), ("new/other", 1), *several):
         assert is_folder(output, photos), output
-    for output in ("new", "avatar.jpg", "-"):
+    for output in ("avatar.jpg", "avatar.bmp", "file", "/dev/null", "-"):
         assert not is_folder(output, 1), output
 
 
