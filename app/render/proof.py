@@ -12,6 +12,8 @@ from app.frames import UNITS
 from app.render.artwork import (
     check_artwork,
     draw_circle,
+    draw_ground,
+    kept_ground,
     only_paths,
     path_element,
     rasterise,
@@ -19,7 +21,7 @@ from app.render.artwork import (
 )
 from app.render.avatar import make_avatar
 from app.render.text.shaping import Font, Item, Segment, lay_out
-from app.spec import AvatarSpec
+from app.spec import DEFAULT_SIZE, AvatarSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -55,19 +57,34 @@ def check_frame(frame: Frame) -> list[str]:
 
     Proved are: the artwork is safe and draws, every slogan in every language fits and has all its glyphs,
     text stays inside the circle and has a contrast of at least 4.5:1 with its ground over any photo, and
-    neither covers the face; and the fallback is as high and as heavy as the texts' own first font.
+    neither covers the face; the fallback is as high and as heavy as the texts' own first font; and a picture
+    of the artwork that lies beside it shows what is drawn.
     """
     try:
         check_artwork(frame)
         bare = rasterise(frame.artwork, PROOF_SIZE, frame.id)
     except RibbonsError as exc:
         return [_reason(exc)]
-    findings = [*_check_face(frame, bare.getchannel("A"), "artwork.svg"), *_check_fallback(frame)]
+    findings = [
+        *_check_kept(frame),
+        *_check_face(frame, bare.getchannel("A"), "artwork.svg"),
+        *_check_fallback(frame),
+    ]
     for language in frame.languages:
         for number, text in enumerate(frame.texts, 1):
             place = f"frame.toml: text[{number}].languages.{language}"
             findings += _check_text(frame, text, language, bare, place)
     return findings
+
+
+def _check_kept(frame: Frame) -> Iterator[str]:
+    """Every avatar of the proposed size would show what is in that picture."""
+    path = kept_ground(frame, DEFAULT_SIZE)
+    if not path.exists():
+        return
+    drawn = rasterise(frame.artwork, DEFAULT_SIZE, frame.id)
+    if draw_ground(frame, DEFAULT_SIZE).tobytes() != drawn.tobytes():
+        yield f"{path.name}: it is not what artwork.svg draws. Remove it."
 
 
 def _reason(error: RibbonsError) -> str:

@@ -10,8 +10,10 @@ from PIL import Image
 
 from app.frames import Frame, FrameLibrary
 from app.render import proof
+from app.render.artwork import kept_ground
 from app.render.overlay import Overlays
 from app.render.proof import SHEET_SIZES, check_frame, draw_sheet
+from app.spec import DEFAULT_SIZE
 
 
 @pytest.fixture
@@ -92,6 +94,16 @@ def test_a_covered_face_is_found(folder: Path, root: Path) -> None:
     svg.write_text(artwork.replace("</svg>", '<circle cx="500" cy="420" r="60"/></svg>'), encoding="utf-8")
     (finding,) = check_frame(Frame(folder, root / "fonts"))
     assert finding == "artwork.svg: it covers the face by up to 100%, between (440, 360) and (560, 480)"
+
+
+def test_a_picture_of_something_else_beside_the_artwork_is_found(folder: Path, root: Path) -> None:
+    """It would be in every avatar of that size."""
+    frame = Frame(folder, root / "fonts")
+    kept = kept_ground(frame, DEFAULT_SIZE)
+    assert kept.exists()
+    assert check_frame(frame) == []
+    Image.new("RGBA", (DEFAULT_SIZE, DEFAULT_SIZE), "red").save(kept, "WEBP", lossless=True)
+    assert f"{kept.name}: it is not what artwork.svg draws. Remove it." in check_frame(frame)
 
 
 def test_unsafe_artwork_is_found(folder: Path, root: Path) -> None:
