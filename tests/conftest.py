@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,3 +111,8 @@ def put_back() -> Iterator[None]:
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()
+    # What was logged meanwhile has kept a logger as it was configured then.
+    for name, module in list(sys.modules.items()):
+        log = vars(module).get("_log") if name.startswith("app.") else None
+        if log is not None:
+            vars(log).pop("bind", None)
