@@ -351,12 +351,15 @@ def test_a_shared_heic_is_shown(installed: Callable[..., Page]) -> None:
     shows_photo(page)
 
 
-@pytest.mark.parametrize(("photo", "field"), [(None, "title"), (b"", "photo"), (PHOTO["buffer"], "other")])
+@pytest.mark.parametrize(
+    ("photo", "field", "status"),
+    [(None, "title", 400), (b"", "photo", 400), (PHOTO["buffer"], "other", 422)],
+)
 def test_a_share_without_a_photo_goes_to_the_server(
-    installed: Callable[..., Page], complaints: Complaints, photo: bytes | None, field: str
+    installed: Callable[..., Page], complaints: Complaints, photo: bytes | None, field: str, status: int
 ) -> None:
     """What the worker cannot use reaches the server, whose page says what is missing."""
-    complaints.expect("status of 400")
+    complaints.expect(f"status of {status}")
     page = installed()
     share(page, photo, field=field)
     expect(page.locator("[role=alert]")).to_be_visible()
