@@ -24,7 +24,7 @@ from app.render.text.shaping import Font, Item, Segment, lay_out
 from app.spec import DEFAULT_SIZE, AvatarSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from app.frames import Frame, Text
     from app.render.overlay import Overlays
@@ -175,9 +175,10 @@ def _contrast(fill: str, ground: Image.Image, ink: Image.Image) -> float:
     """Return the least contrast ratio of the text with the ground under it and a pixel's breadth around."""
     near = ink.filter(ImageFilter.MaxFilter(3))
     text = _luminance(*(int(fill[place : place + 2], 16) for place in (1, 3, 5)))
-    colours = cast("Iterable[tuple[int, int, int]]", ground.get_flattened_data())
-    under = {colour for colour, inked in zip(colours, near.get_flattened_data(), strict=True) if inked}
-    return min(_ratio(text, _luminance(*colour)) for colour in under)
+    under = ground.copy()
+    under.putalpha(near.point(lambda value: 255 if value else 0))
+    found = cast("list[tuple[int, tuple[int, int, int, int]]]", under.getcolors(under.width * under.height))
+    return min(_ratio(text, _luminance(*colour[:3])) for _, colour in found if colour[3])
 
 
 def _luminance(*channels: int) -> float:
