@@ -419,5 +419,6 @@ def _decode_heif(container: Container, limits: Limits) -> Photo:
     width, height = _check_crop((left, top, right, bottom), file.size, limits)
     first = top * file.stride + left * Image.getmodebands(file.mode)
     # Copied, whatever the mode: the rows are libheif's, and gone with the file.
-    image = Image.frombytes(file.mode, (width, height), data[first:], "raw", file.mode, file.stride, 1)
+    rows = memoryview(data)[first:]
+    image = Image.frombytes(file.mode, (width, height), rows, "raw", file.mode, file.stride, 1)
     return Photo(image, width, height, container.orientation, _colours(image, container))
