@@ -527,6 +527,18 @@ def test_quoted_printable_without_lines_is_not_gathered() -> None:
     assert len(chunks) > everything - 10
 
 
+@pytest.mark.parametrize("line", [b" \r\n", b"\n", b"=41=\r\n"])
+def test_quoted_printable_of_nothing_but_ends_of_lines_is_refused(line: bytes) -> None:
+    """Each costs a microsecond: 40 MB of them would be 15 seconds."""
+    encoded = line * (LIMIT // len(line))
+    chunks = in_pieces(form(part("photo", encoded, "a", "Content-Transfer-Encoding: quoted-printable")), 5000)
+    everything = len(chunks)
+    with pytest.raises(MalformedRequest) as caught:
+        received(chunks)
+    assert caught.value.params == {"field": "photo", "encoding": "quoted-printable"}
+    assert len(chunks) > everything / 2
+
+
 @pytest.mark.parametrize("filename", ["", "slogan.txt", "صورة.txt", "C:\\words.txt", "blob"])
 def test_a_field_with_a_file_name_is_a_field(filename: str) -> None:
     """Libraries for Swift and Java give each part one."""
