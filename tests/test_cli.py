@@ -310,7 +310,7 @@ def test_frames_list_names_every_frame(frames: FrameLibrary) -> None:
 
 
 def test_frames_check_says_ok(frames: FrameLibrary) -> None:
-    """Every frame that we ship is sound, and the exit code says so."""
+    """Every frame that we ship is sound in every language, and the exit code says so."""
     result = ribbons("frames", "check")
     assert result.exit_code == 0
     assert result.output == "".join(f"{frame.id}: ok\n" for frame in frames)

@@ -15,7 +15,6 @@ from app.render.artwork import (
     draw_ground,
     draw_words,
     kept_ground,
-    rasterise,
 )
 from app.spec import DEFAULT_SIZE
 
@@ -139,15 +138,13 @@ def test_a_circle_is_round_and_smooth() -> None:
     assert ((mask > 0.05) & (mask < 0.95)).sum() > 500
 
 
-def test_the_pictures_that_we_ship_are_what_is_drawn(frames: FrameLibrary) -> None:
-    """Each frame comes with its picture at the proposed size, of these very pixels, and of no other size."""
+def test_each_frame_that_we_ship_comes_with_its_picture(frames: FrameLibrary) -> None:
+    """At the proposed size, and of no other; ``frames check`` compares its pixels."""
     for frame in frames:
         kept = kept_ground(frame, DEFAULT_SIZE)
         assert list(frame.folder.glob("artwork-*")) == [kept], "run `make grounds`"
         with Image.open(kept) as picture:
-            assert picture.mode == "RGBA"
-            drawn = rasterise(frame.artwork, DEFAULT_SIZE, frame.id)
-            assert picture.tobytes() == drawn.tobytes(), "run `make grounds`"
+            assert (picture.mode, picture.size) == ("RGBA", (DEFAULT_SIZE, DEFAULT_SIZE))
 
 
 @pytest.fixture
