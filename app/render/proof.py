@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import ceil
 from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
@@ -20,7 +21,8 @@ from app.render.artwork import (
     set_text,
 )
 from app.render.avatar import make_avatar
-from app.render.text.shaping import Font, Item, Segment, lay_out
+from app.render.text.shaping import Font, FontStack, Item, Segment, itemise, lay_out
+from app.render.text.slogan import open_fonts
 from app.spec import DEFAULT_SIZE, AvatarSpec
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from app.frames import Frame, Text
     from app.render.overlay import Overlays
+    from app.render.text.slogan import Outline
 
 ALIKE = {"high": 0.05, "heavy": 0.15}
 """How far the letters of a fallback may be from a text's own, as fractions of these: in height, and in the
@@ -38,6 +41,12 @@ _STEMS = {
     "l": Segment(rtl=False, script="Latn", language="en"),
 }
 """Letters of one upright stem, as high as letters are: in height and width of their ink two faces compare."""
+
+LEGIBLE = 50
+"""Least type size, in units, of a frame's own words in letters as high as Cairo's: 4.8 px of a list's 96."""
+
+LETTER_HEIGHT = 0.7
+"""Height of an alef and of an l in Cairo, in ems."""
 
 PROOF_SIZE = 500
 """Side of the raster that a frame is proved on; one pixel is two units."""
@@ -55,10 +64,10 @@ FACE_OPACITY = 0.05
 def check_frame(frame: Frame) -> list[str]:
     """Return what is wrong with a frame, a sentence for each finding; an empty list when it is sound.
 
-    Proved are: the artwork is safe and draws, every slogan in every language fits and has all its glyphs,
-    text stays inside the circle and has a contrast of at least 4.5:1 with its ground over any photo, and
-    neither covers the face; the fallback is as high and as heavy as the texts' own first font; and a picture
-    of the artwork that lies beside it shows what is drawn.
+    Proved are: the artwork is safe and draws; every slogan in every language fits, has all its glyphs and is
+    at least :data:`LEGIBLE` units large; text stays inside the circle and has a contrast of at least 4.5:1
+    with its ground over any photo; neither text nor artwork covers the face; the fallback is as high and as
+    heavy as the texts' own first font; and a picture of the artwork that lies beside it shows what is drawn.
     """
     try:
         check_artwork(frame)
@@ -98,6 +107,7 @@ def _check_text(frame: Frame, text: Text, language: str, bare: Image.Image, plac
     except RibbonsError as exc:
         yield f"{place}: {_reason(exc)}"
         return
+    yield from _check_size(frame, text, language, outline, place)
     ink = rasterise(only_paths(path_element(outline, text.fill)), PROOF_SIZE, frame.id).getchannel("A")
     if _reaches_edge(ink):
         yield f"{place}: the text comes within {EDGE} units of the circle's edge"
@@ -105,6 +115,33 @@ def _check_text(frame: Frame, text: Text, language: str, bare: Image.Image, plac
     contrast = min(_contrast(text.fill, _ground(bare, photo), ink) for photo in ("#000000", "#ffffff"))
     if contrast < CONTRAST:
         yield f"{place}: contrast with the ground is {contrast:.1f}:1, less than {CONTRAST}:1"
+
+
+def _check_size(frame: Frame, text: Text, language: str, outline: Outline, place: str) -> Iterator[str]:
+    """A supporter's own words may be smaller, down to ``smallest``: what they say is theirs to choose."""
+    height = _lowest_letters(frame, text, language)
+    size = round(outline.size * height, 1)
+    if size < LEGIBLE:
+        wanted = ceil(LEGIBLE / height)
+        is_free = outline.size == frame.style(text, language).largest
+        cure = f"raise largest to {wanted}" if is_free else "use shorter words, or give them more room"
+        yield f"{place}: its letters are read as type of {size} units, less than {LEGIBLE}: {cure}"
+
+
+def _lowest_letters(frame: Frame, text: Text, language: str) -> float:
+    """Return how high the letters of a text's lowest face are beside Cairo's at one type size, at most 1.
+
+    Higher letters count for no more: Nastaliq's alef is 0.86 em high, but its words have half the ink. A
+    script without a letter in :data:`_STEMS` counts as high as Cairo.
+    """
+    stack = FontStack(open_fonts(frame.style(text, language), frame.fonts_folder))
+    heights = [
+        high
+        for item in itemise(text.languages[language].slogan, language, stack)
+        for letter, (_, high) in _stems(item.font).items()
+        if _STEMS[letter].script == item.segment.script
+    ]
+    return min([LETTER_HEIGHT, *heights]) / LETTER_HEIGHT
 
 
 def _check_fallback(frame: Frame) -> Iterator[str]:

@@ -13,6 +13,7 @@ from app.render import proof
 from app.render.artwork import kept_ground
 from app.render.overlay import Overlays
 from app.render.proof import SHEET_SIZES, check_frame, draw_sheet
+from app.render.text.shaping import Font
 from app.spec import DEFAULT_SIZE
 
 
@@ -73,6 +74,33 @@ def test_letters_that_want_different_scales_are_told_in_one_finding() -> None:
     assert unlike({"ا": 0.9, "l": 0.96}, 1, "A.ttf") == "scale = 1.08 would make it as high as A.ttf"
     told = "no scale makes it as high as A.ttf: 1.25 its ا and 1.00 its l"
     assert unlike({"ا": 0.8, "l": 1.0}, 1, "A.ttf") == told
+
+
+def test_words_of_a_frames_own_that_are_small_are_found(folder: Path, root: Path) -> None:
+    """They are told by language, with the size that they are read as, and what makes them larger."""
+    plain = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 1000"/>'
+    (folder / "artwork.svg").write_text(plain, encoding="utf-8")
+    small = """
+ar = { slogan = "حر", fonts = ["aref-ruqaa/ArefRuqaa_700Bold.ttf"], largest = 60 }
+fr = { slogan = "Libérez tous les prisonniers, maintenant" }
+tr = { slogan = "Esir", largest = 50 }
+ur = { slogan = "اسیر", fonts = ["noto-nastaliq-urdu/NotoNastaliqUrdu_700Bold.ttf"], largest = 49.9 }
+"""
+    found = findings(folder, root, r"(?s)(\[text\.languages\]).*", rf"\1{small}").splitlines()
+    place, reads = "frame.toml: text[1].languages.", "its letters are read as type of"
+    assert [line.removeprefix(place) for line in found if reads in line] == [
+        f"ar: {reads} 46.9 units, less than 50: raise largest to 64",
+        f"fr: {reads} 43.1 units, less than 50: use shorter words, or give them more room",
+        f"ur: {reads} 49.9 units, less than 50: raise largest to 50",
+    ]
+
+
+def test_the_least_size_is_the_one_that_the_guide_tells(root: Path) -> None:
+    """Authors read the number there, and for which letters it is meant."""
+    guide = (root / "docs" / "frames.md").read_text(encoding="utf-8")
+    assert f"**At least {proof.LEGIBLE} units" in guide
+    cairo = proof._stems(Font(root / "fonts" / "cairo" / "Cairo_900Black.ttf"))
+    assert {high for _, high in cairo.values()} == {proof.LETTER_HEIGHT}
 
 
 def test_weak_contrast_is_found(folder: Path, root: Path) -> None:

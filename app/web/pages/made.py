@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 FILE_PREFIX = "red-ribbons"
 
+HASHTAGS = {"rtl": "#الحرية_للأسرى", "ltr": "#FreePalHostages"}
+"""What the campaign is found under, by how it is written. The words to copy end with both in every language."""
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -39,6 +42,7 @@ async def show_made(request: Request, token: str) -> Response:
     result = await service.results.get(token)
     context = {
         "token": token,
+        "hashtags": HASHTAGS,
         "platforms": PLATFORMS,
         "picture_side": DEFAULT_SIZE,
         "story": {"width": story.WIDTH, "height": story.HEIGHT},

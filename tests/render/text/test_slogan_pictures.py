@@ -71,6 +71,16 @@ def test_slogans_look_as_they_did(name: str, root: Path, golden: Callable[[Image
     golden(picture(set_slogan(text, how, root / "fonts").d), f"slogan-{name}")
 
 
+def test_nastaliq_has_half_the_ink_of_cairo(root: Path) -> None:
+    """What the guide for authors says of it, who are to set it larger."""
+    ways = (style(LEVEL, (font,), "ur").model_copy(update={"largest": 60}) for font in (NASTALIQ, CAIRO))
+    nastaliq, cairo = (set_slogan("اسیروں کو رہائی دو", how, root / "fonts") for how in ways)
+    inks = [np.asarray(picture(outline.d)).mean() - 255 for outline in (nastaliq, cairo)]
+    assert inks[0] / inks[1] == pytest.approx(0.5, abs=0.03)
+    widths = [outline.box[2] - outline.box[0] for outline in (nastaliq, cairo)]
+    assert widths[0] / widths[1] == pytest.approx(0.7, abs=0.03)
+
+
 def pieces(ink: NDArray[np.bool_]) -> int:
     """Count what hangs together, neighbours at corners included."""
     waiting = {(int(y), int(x)) for y, x in np.argwhere(ink)}

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import html
 import io
 import re
 import time
+import unicodedata
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -62,6 +64,25 @@ def test_the_page_can_be_read_in_every_language(client: TestClient, address: str
         assert f'href="/{other}{address.removeprefix("/ar")}"' in page.text
     for name in FILES:
         assert f"{address.removeprefix('/ar')}/{name}?lang={lang}" in page.text
+
+
+@pytest.mark.parametrize("lang", PAGE_LANGUAGES)
+def test_the_words_hold_every_hashtag_each_line_in_one_direction(
+    client: TestClient, address: str, lang: str
+) -> None:
+    """The language's own and the campaign's two, in order wherever they are pasted, short enough for X."""
+    page = client.get(f"/{lang}{address.removeprefix('/ar')}", headers=BROWSER)
+    (escaped,) = re.findall(r'data-words="([^"]*)"', page.text)
+    words = html.unescape(escaped)
+    sentence, *lines = words.splitlines()
+    assert "#" not in sentence
+    hashtags = " ".join(lines).split()
+    assert len(hashtags) == 3
+    assert {"#الحرية_للأسرى", "#FreePalHostages"} < set(hashtags)
+    for line in lines:
+        assert len({unicodedata.bidirectional(letter) for letter in line if letter.isalpha()}) == 1
+    # X counts each letter of these scripts as one, an address as 23, and takes 280.
+    assert len(words) + len("\n") + 23 <= 280
 
 
 def test_the_page_keeps_itself_to_its_maker(client: TestClient, address: str) -> None:
