@@ -301,7 +301,7 @@ def test_words_are_shared_where_the_picture_is_refused(phone: Page, path: str, f
 def test_words_are_shared_where_there_is_no_way_for_files(
     phone: Page, server: Server, path: str, language: str
 ) -> None:
-    """The campaign's sentence and hashtag in the page's language, and the address beside them, once."""
+    """The sentence and the hashtags in the page’s language, and the address beside them, once."""
     asked: list[str] = []
     phone.on("request", lambda request: asked.append(request.url))
     with_sheet(phone, takes_files=False)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILE_PREFIX = "red-ribbons"
 
 HASHTAGS = {"rtl": "#الحرية_للأسرى", "ltr": "#FreePalHostages"}
-"""What the campaign is found under, by how it is written. The words to copy end with both in every language."""
+"""What the campaign is found under, by how it is written. Words to copy end with both, in every language."""
 
 router = APIRouter(include_in_schema=False)
 
