@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from app.errors import InvalidFrame
 from app.frames import Frame, FrameLibrary
@@ -145,6 +145,18 @@ def test_each_frame_that_we_ship_comes_with_its_picture(frames: FrameLibrary) ->
         assert list(frame.folder.glob("artwork-*")) == [kept], "run `make grounds`"
         with Image.open(kept) as picture:
             assert (picture.mode, picture.size) == ("RGBA", (DEFAULT_SIZE, DEFAULT_SIZE))
+
+
+@pytest.mark.parametrize("name", ["ribbon-loop", "january-31"])
+def test_a_shadow_fades_out_without_an_edge(name: str, frames: FrameLibrary) -> None:
+    """Neighbouring pixels of a shadow on the photo differ by less than an eye sees."""
+    opacity = np.asarray(draw_ground(frames.get(name), DEFAULT_SIZE).getchannel("A"))
+    # Whatever is denser than a shadow has an edge, which is smoothed over the pixels beside it.
+    dense = Image.fromarray(opacity > 0.43 * 255).convert("L").filter(ImageFilter.BoxBlur(3))
+    shadow = np.where(np.asarray(dense), np.nan, opacity)
+    assert np.nanmax(shadow) > 0.2 * 255
+    for axis in (0, 1):
+        assert np.nanmax(np.abs(np.diff(shadow, axis=axis))) <= 6
 
 
 @pytest.fixture
