@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .PHONY: help
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: $(VENV)/.run  ## set up, then serve on port 8000 (PORT=8123 for another, HOST=0.0.0.0 for all addresses)
@@ -51,8 +51,15 @@ goldens: $(VENV)/.dev  ## draw the golden pictures anew; look at each before com
 	$(BIN)/python -m pytest -n 0 -m golden --regenerate-goldens
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folder for your own photos)
-	$(BIN)/python -m benchmarks.avatar $(PHOTOS)
+bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folder for your own photos), then beside peers
+	@status=0; \
+	$(BIN)/python -m benchmarks.avatar $(PHOTOS) || status=$$?; \
+	$(BIN)/python -m benchmarks.peers || status=$$?; \
+	exit $$status
+
+.PHONY: bench-docs
+bench-docs: $(VENV)/.dev  ## measure anew what docs/performance.md and README tell (8 minutes, on a machine that rests)
+	$(BIN)/python -m benchmarks.peers --write
 
 .PHONY: lighthouse
 lighthouse:  ## what Lighthouse says of the page that `make run` serves, as a phone (needs npm, Chromium)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.avatar import ROOT
-from benchmarks.peers.measuring import measure
+from benchmarks.peers.measuring import measure, measure_floors
 from benchmarks.peers.plot import draw
 from benchmarks.peers.report import missed, sections, summary, write_between
 from benchmarks.peers.results import MEASURED, Results
@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
     # Whoever ends the run ends the servers, and the folder goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = _last() if options.again else _measure(options.folder, options.scale)
+    if options.write and not options.again:
+        results = results.model_copy(update={"floors": tuple(measure_floors())})
     for content in (summary(results), *sections(results).values()):
         print(f"\n{content}")
     if options.write:

@@ -18,7 +18,7 @@ from app.frames import FrameLibrary
 from app.render.overlay import Overlays
 from app.spec import DEFAULT_SIZE, AvatarSpec
 from benchmarks import avatar
-from benchmarks.avatar import ROOT
+from benchmarks.avatar import ROOT, generate_photo
 from benchmarks.peers.installing import NotInstalled, node
 from benchmarks.peers.load import Failed, ask, ask_for
 from benchmarks.peers.pictures import (
@@ -35,7 +35,7 @@ from benchmarks.peers.results import Figure, Floor, Machine, Picture, Point, Res
 from benchmarks.peers.serving import PROGRAMS, TITLES, request_for, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.peers.load import Window
     from benchmarks.peers.serving import Server
@@ -66,12 +66,12 @@ class Effort(NamedTuple):
     seconds: float
 
 
-THOROUGH, BRIEF = Effort(5, 2.0), Effort(3, 0.6)
+THOROUGH, BRIEF = Effort(5, 1.6), Effort(3, 0.6)
 """At the points of the first table, and at all others: the run stays under eight minutes on two cores."""
 
 
 def measure(folder: Path, scale: float = 1.0) -> Results:
-    """Measure everything.
+    """Measure ours and its peers over HTTP.
 
     Args:
         folder: For packages, photos and overlays.
@@ -99,11 +99,9 @@ def measure(folder: Path, scale: float = 1.0) -> Results:
             _say(f"{point.photo}, {point.size} px, {point.clients} at once")
             rounds, seconds = THOROUGH if point in HEADLINE else BRIEF
             figures += bench.measure(point, Effort(rounds, seconds * scale))
-    _say("the codec's floor")
-    floors = [_floor(photo, photos[photo]) for photo in ("12 MP", "2 MP", SQUARE)]
     return Results(
         machine=machine,
-        floors=tuple(floors),
+        floors=(),
         pictures=tuple(pictures),
         figures=tuple(figures),
         missing={name: missing[name] for name in TITLES if name in missing},
@@ -120,7 +118,7 @@ class _Bench:
         self._photos = photos
         self._missing = missing
 
-    def look(self, point: Point, folder: Path) -> Iterable[Picture]:
+    def look(self, point: Point, folder: Path) -> Iterator[Picture]:
         """Look at every server's avatar: who does less is no peer."""
         exact = exact_avatar(self._photos[point.photo], (folder / overlay_file(point.size)).read_bytes())
         for name in self._taking_part(point):
@@ -170,8 +168,15 @@ def _figure(name: str, point: Point, windows: Sequence[tuple[Window, float]]) ->
     )
 
 
-def _floor(name: str, photo: bytes) -> Floor:
+def measure_floors() -> Iterator[Floor]:
+    """Measure avatars without HTTP beside the codec alone, as ``benchmarks.avatar`` does."""
+    _say("the codec's floor")
     overlays = Overlays(FrameLibrary([ROOT / "frames"], ROOT / "fonts"))
+    for name in ("12 MP", "2 MP", SQUARE):
+        yield _floor(name, generate_photo(PHOTOS[name]), overlays)
+
+
+def _floor(name: str, photo: bytes, overlays: Overlays) -> Floor:
     seconds, codec, ratio = avatar.measure(photo, overlays, AvatarSpec(frame=FRAME))
     return Floor(
         photo=name, nbytes=len(photo), avatar=round(seconds, 5), codec=round(codec, 5), ratio=round(ratio, 3)

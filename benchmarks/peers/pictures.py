@@ -31,8 +31,8 @@ PHOTOS = {
     SQUARE: (DEFAULT_SIZE, DEFAULT_SIZE),
 }
 LEAST_FIDELITY = 38.0
-"""Decibels. All reach 42 at 12 MP, where the JPEG's own loss decides; a photo without the overlay is at 10, one
-whose overlay is premultiplied twice at 28."""
+"""Decibels. All reach 42 at 12 MP, where the JPEG's own loss decides; a photo without the overlay is at 10,
+one whose overlay is premultiplied twice at 28."""
 YUV_444 = 0
 
 

@@ -83,7 +83,15 @@ class Machine(_Record):
 
 
 class Results(_Record):
-    """A whole run. ``missing`` says of each server that is not in it why."""
+    """A whole run.
+
+    Attributes:
+        machine: Where it was.
+        floors: Without HTTP; measured for the documents only.
+        pictures: What the servers' avatars are like.
+        figures: What they took.
+        missing: Why a server is not in it, by the server's name.
+    """
 
     machine: Machine
     floors: tuple[Floor, ...]
