@@ -54,6 +54,7 @@ CONCURRENCY = tuple(
 )
 HEADLINE = (LARGE, SMALL)
 HEADLINE_ONLY = {"sharp-stepwise"}
+"""Who is not measured beyond the first table."""
 
 
 _START = time.perf_counter()

@@ -6,7 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from benchmarks.peers.installing import versions
-from benchmarks.peers.measuring import CLIENTS, CONCURRENCY, HEADLINE, LARGE, MEGAPIXELS, SIZES, SMALL
+from benchmarks.peers.measuring import (
+    CLIENTS,
+    CONCURRENCY,
+    HEADLINE,
+    HEADLINE_ONLY,
+    LARGE,
+    MEGAPIXELS,
+    SIZES,
+    SMALL,
+)
 from benchmarks.peers.serving import TITLES
 
 if TYPE_CHECKING:
@@ -79,7 +88,7 @@ def _machine(results: Results) -> str:
         f"{TITLES[peer]}: {', '.join(f'{name} {pinned[name]}' for name in names)}"
         for peer, names in MADE_OF.items()
     ]
-    absent = [f"- Not measured: {TITLES[name]}: {reason}." for name, reason in results.missing.items()]
+    absent = [f"- Left out: {TITLES[name]}: {reason}." for name, reason in results.missing.items()]
     where = f"on {machine.cores} cores of {machine.processor}; load average before {machine.load:.1f}"
     return "\n".join(
         [
@@ -154,8 +163,9 @@ def _series(
 
 
 def plotted(results: Results) -> list[str]:
-    """Return who was measured at every point, in the order of the tables."""
-    return [name for name in TITLES if all(results.figure(name, point) for point in (*MEGAPIXELS, *SIZES))]
+    """Return whose cost is shown as it grows, in the order of the tables."""
+    names = [name for name in TITLES if name not in HEADLINE_ONLY]
+    return [name for name in names if any(results.figure(name, point) for point in MEGAPIXELS)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,270 @@
+"""What is measured beside peers: that it is the same work, counted rightly, and told as it was measured."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from PIL import Image
+
+from app.render.avatar import make_avatar
+from app.render.overlay import Overlays
+from app.spec import AvatarSpec
+from benchmarks.peers import __main__ as command
+from benchmarks.peers.installing import PYTHON, SHARP, NotInstalled, install_npm, versions
+from benchmarks.peers.load import Failed, ask_for, request_bytes
+from benchmarks.peers.measuring import CONCURRENCY, HEADLINE, LARGE, MEGAPIXELS, SIZES
+from benchmarks.peers.pictures import FRAME, NotTheAvatar, exact_avatar, fidelity
+from benchmarks.peers.plot import draw
+from benchmarks.peers.report import MADE_OF, missed, sections, summary, write_between
+from benchmarks.peers.results import MEASURED, Figure, Machine, Picture, Results
+from benchmarks.peers.serving import TITLES, Server, request_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from app.frames import FrameLibrary
+
+
+def results(*, without: str = "", pace: float = 1.0) -> Results:
+    """Return what a run could have measured: ours made 100 avatars a second, all others 25 times the pace."""
+    names = [name for name in TITLES if name != without]
+    points = dict.fromkeys((*HEADLINE, *MEGAPIXELS, *SIZES, *CONCURRENCY))
+    machine = Machine(date="2026-11-27", processor="a processor", cores=2, load=0, python="3.11", node="20")
+    return Results(
+        machine=machine,
+        floors=(),
+        pictures=tuple(
+            Picture(server=name, photo=point.photo, fidelity=42, nbytes=250_000)
+            for name in names
+            for point in HEADLINE
+        ),
+        figures=tuple(
+            Figure(server=name, point=point, cpu=0.02, rate=100 if name == "ours" else 25 * pace, wait=0.04)
+            for name in names
+            for point in points
+        ),
+        missing={without: "there is no Node.js with npm"} if without else {},
+    )
+
+
+# -- the documents ------------------------------------------------------------
+
+
+def test_the_documents_tell_what_was_measured() -> None:
+    """Tables, plot and README's sentences are what the measured figures give; nobody wrote them by hand."""
+    measured = Results.model_validate_json(MEASURED.read_text(encoding="utf-8"))
+    for path, content in command.documents(measured).items():
+        assert path.read_text(encoding="utf-8") == content, path.name
+    assert "make bench-docs" in sections(measured)["machine"]
+
+
+def test_what_stands_between_the_markers_alone_is_written() -> None:
+    """A section that somebody else keeps in the document stays as it is."""
+    text = "a\n<!-- one: written by x -->\nold\n<!-- /one -->\n## What was tried\nb\n"
+    new = "a\n<!-- one: written by x -->\n\nnew\n\n<!-- /one -->\n## What was tried\nb\n"
+    assert write_between(text, "one", "new") == new
+    assert write_between(new, "one", "new") == new
+    with pytest.raises(ValueError, match="0 places for two"):
+        write_between(text, "two", "new")
+
+
+def test_a_peer_that_is_missing_is_named_with_the_reason() -> None:
+    """Its row stays, empty, the reason is told, and the other figures are there."""
+    told = sections(results(without="sharp"))
+    assert "- Left out: sharp: there is no Node.js with npm." in told["machine"].splitlines()
+    assert "| 12 MP | sharp | – | – | – | – | – | – |" in told["peers"].splitlines()
+    assert "| 12 MP | thumbor | 20 | 25.0 | 4.0 × | 40 | 42.0 | 250 |" in told["peers"].splitlines()
+    assert "sharp" not in told["growth"]
+    assert "| 1 MP | 20 | 20 | 20 |" in told["growth"].splitlines()
+    assert "4.0 × sharp in two steps, 4.0 × pyvips and 4.0 × thumbor" in summary(results(without="sharp"))
+
+
+def test_an_aim_that_is_missed_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command's exit code says so; a peer that was not measured misses nothing."""
+    assert missed(results()) == ["4.0 × thumbor at 12 MP; the aim is 5.0"]
+    assert missed(results(without="thumbor")) == []
+    monkeypatch.setattr(command, "_last", lambda: results(pace=0.5))
+    assert command.main(["--again"]) == 0
+    monkeypatch.setattr(command, "_last", results)
+    assert command.main(["--again"]) == 1
+    assert "Missed: 4.0 × thumbor" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("without", ["", "sharp", "thumbor"])
+def test_the_plot_is_an_svg_of_all_who_were_measured(without: str) -> None:
+    """It is well-formed, takes nothing from elsewhere, and has four lines of each: three panels, and the legend."""
+    drawing = draw(results(without=without))
+    ET.fromstring(drawing)  # noqa: S314 - our own
+    assert not re.search(r"href|url\(|@import", drawing)
+    shown = {"ours", "sharp", "pyvips", "thumbor"} - {without}
+    assert {name: drawing.count(f'class="line {name}"') for name in shown} == dict.fromkeys(shown, 4)
+    assert not without or f'class="line {without}"' not in drawing
+
+
+# -- the versions ---------------------------------------------------------------
+
+
+def test_every_version_is_exact_and_no_registry_is_named() -> None:
+    """All that is fetched is pinned, here alone; which host it comes from is the reader's own setting."""
+    lock = (SHARP / "package-lock.json").read_text(encoding="utf-8")
+    wanted = json.loads((SHARP / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads(lock)["packages"]
+    for name, version in wanted.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    assert all("integrity" in package for place, package in packages.items() if place)
+    assert "resolved" not in lock
+    pins = (PYTHON / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", pin) for pin in pins if not pin.startswith("#"))
+    assert {name for names in MADE_OF.values() for name in names} <= versions().keys()
+
+
+def test_without_npm_a_peer_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Node.js is a reason, not a crash; nothing is left behind."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotInstalled, match=r"there is no Node\.js"):
+        install_npm(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- the pictures ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def avatar(frames: FrameLibrary, portrait: bytes) -> tuple[Image.Image, Image.Image]:
+    """Return an avatar of ours, decoded, and the exact one, both of 256 px."""
+    overlays, spec = Overlays(frames), AvatarSpec(frame=FRAME, size=256)
+    with Image.open(io.BytesIO(portrait)) as file:
+        photo = encoded(file.convert("RGB").resize((300, 280)))
+    with Image.open(io.BytesIO(make_avatar(photo, spec, overlays).content)) as file:
+        return file.convert("RGB"), exact_avatar(photo, overlays.png(spec))
+
+
+def encoded(picture: Image.Image, kind: str = "JPEG", subsampling: str = "4:4:4") -> bytes:
+    """Return a picture's file."""
+    file = io.BytesIO()
+    picture.save(file, kind, quality=95, subsampling=subsampling)
+    return file.getvalue()
+
+
+def test_our_own_avatar_is_the_avatar(avatar: tuple[Image.Image, Image.Image]) -> None:
+    """It passes, and the exact one is as near as its JPEG."""
+    ours, exact = avatar
+    assert 38 < fidelity(encoded(ours), exact) < fidelity(encoded(exact), exact)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda ours: encoded(ours.resize((250, 250))), "250 x 250 px"),
+        (lambda ours: encoded(ours, subsampling="4:2:0"), "not 4:4:4"),
+        (lambda ours: encoded(ours, "PNG"), "no JPEG"),
+        (lambda ours: encoded(ours.rotate(180)), "dB from the avatar"),
+        (lambda ours: encoded(ours.convert("L")), "not 4:4:4"),
+        (lambda _: b"", "no JPEG"),
+        (lambda ours: encoded(ours)[:900], "no JPEG"),
+    ],
+)
+def test_who_did_less_is_no_peer(
+    spoil: Callable[[Image.Image], bytes], why: str, avatar: tuple[Image.Image, Image.Image]
+) -> None:
+    """A smaller picture, less chroma, another picture or none are refused, with the reason."""
+    ours, exact = avatar
+    with pytest.raises(NotTheAvatar, match=why):
+        fidelity(spoil(ours), exact)
+
+
+# -- the load ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], int]]:
+    """Return what starts a server that answers everybody alike, and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def start(answer: bytes) -> int:
+            def serve() -> None:
+                while True:
+                    try:
+                        connection, _ = listener.accept()
+                    except OSError:
+                        return
+                    with connection:
+                        connection.recv(1 << 16)
+                        connection.sendall(answer)
+
+            threading.Thread(target=serve, daemon=True).start()
+            port: int = listener.getsockname()[1]
+            return port
+
+        yield start
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_answers_are_counted(answering: Callable[[bytes], int]) -> None:
+    """Each client takes one at least, and all of them until the time is over."""
+    port = answering(b"HTTP/1.1 200 OK\r\n\r\navatar")
+    assert ask_for(0, port, request_bytes("GET", "/"), 3).answers == 3
+    window = ask_for(0.05, port, request_bytes("POST", "/", b"photo"), 3)
+    assert window.answers > 3
+    assert 0.05 <= window.elapsed < 5
+    assert 0 < window.wait < window.elapsed
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(b"HTTP/1.1 503 Busy\r\n\r\n", "503 Busy"), (b"", "no answer"), (b"nonsense", "nonsense")],
+)
+def test_a_refusal_is_no_avatar(answer: bytes, why: str, answering: Callable[[bytes], int]) -> None:
+    """Whoever refuses is not fast: the window fails, with the reason."""
+    with pytest.raises(Failed, match=why):
+        ask_for(0, answering(answer), request_bytes("GET", "/"), 1)
+
+
+def test_nobody_there_is_a_failure() -> None:
+    """A server that has gone is told as such."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(Failed, match="refused"):
+            ask_for(0, free.getsockname()[1], request_bytes("GET", "/"), 2)
+
+
+def test_cpu_is_that_of_the_whole_tree() -> None:
+    """What a child takes counts while it lives, and when it is gone."""
+    burn = "import time\nwhile time.process_time() < 0.1: pass\n"
+    run = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\n"
+    script = f"{run}print(flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert Server(psutil.Process(process.pid), 0).cpu_seconds() > 0.1
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("server", TITLES)
+def test_every_server_is_asked_for_the_same(server: str) -> None:
+    """The size is asked for, and the photo sent; thumbor alone has it from a file."""
+    request = request_for(server, LARGE.photo, b"the photo", 333)
+    assert b"333" in request.partition(b"\r\n")[0]
+    assert request.endswith(b"the photo") is (server != "thumbor")
+    assert (b"/12-MP.jpg HTTP/1.1" in request) is (server == "thumbor")
+
+
+def test_nobody_else_can_be_asked() -> None:
+    """A name that is not of the five is refused."""
+    with pytest.raises(ValueError, match="imgproxy"):
+        request_for("imgproxy", LARGE.photo, b"", 64)
