@@ -136,7 +136,7 @@ def _panel(panel: Panel, results: Results, names: Sequence[str]) -> list[str]:
         parts.append(f'<path class="grid" d="M{LEFT} {level:.1f}H{right}"/>')
         parts.append(f'<text class="end" x="{LEFT - 6}" y="{level + 4:.1f}">{count * step:g}</text>')
     parts += _axis(panel, x, bottom)
-    for name in reversed(names):
+    for name in (name for name in reversed(names) if lines[name]):
         path = "L".join(f"{x(at):.1f} {y(value):.1f}" for at, value in lines[name])
         parts.append(f'<path class="line {name}" d="M{path}"/>')
         parts += [_mark(name, x(at), y(value)) for at, value in lines[name]]
