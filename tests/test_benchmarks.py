@@ -20,7 +20,7 @@ from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
 from app.spec import AvatarSpec
 from benchmarks.peers import __main__ as command
-from benchmarks.peers.installing import PYTHON, SHARP, NotInstalled, install_npm, versions
+from benchmarks.peers.installing import PYTHON, SHARP, NotInstalled, _run, install_npm, versions
 from benchmarks.peers.load import Failed, ask_for, request_bytes
 from benchmarks.peers.measuring import CONCURRENCY, HEADLINE, LARGE, MEGAPIXELS, SIZES
 from benchmarks.peers.pictures import FRAME, NotTheAvatar, exact_avatar, fidelity
@@ -137,6 +137,12 @@ def test_without_npm_a_peer_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with pytest.raises(NotInstalled, match=r"there is no Node\.js"):
         install_npm(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_fetched_is_no_crash(tmp_path: Path) -> None:
+    """Without a network, or with a lock that is wrong, the reason names who could not install it."""
+    with pytest.raises(NotInstalled, match="pip could not install it"):
+        _run("pip", sys.executable, "-c", "raise SystemExit(1)", cwd=tmp_path)
 
 
 # -- the pictures ----------------------------------------------------------------

@@ -48,7 +48,7 @@ def install_npm(folder: Path) -> Path:
         if shutil.which("npm") is None or node() is None:
             raise NotInstalled("there is no Node.js with npm")
         shutil.copytree(SHARP, place, dirs_exist_ok=True)
-        _run("npm", "ci", "--no-audit", "--no-fund", "--cache", str(folder / "npm"), cwd=place)
+        _run("npm", "npm", "ci", "--no-audit", "--no-fund", "--cache", str(folder / "npm"), cwd=place)
     shutil.copy(SHARP / "server.js", place)
     return place / "server.js"
 
@@ -61,14 +61,13 @@ def install_python(folder: Path) -> Path:
     """
     programs = folder / "python" / "bin"
     if not (programs / "thumbor").exists():
-        _run(sys.executable, "-m", "venv", str(programs.parent), cwd=folder)
+        _run("venv", sys.executable, "-m", "venv", str(programs.parent), cwd=folder)
         pins = str(PYTHON / "requirements.txt")
-        _run(str(programs / "python"), "-m", "pip", "install", *_QUIET, "-r", pins, cwd=folder)
+        _run("pip", str(programs / "python"), "-m", "pip", "install", *_QUIET, "-r", pins, cwd=folder)
     return programs
 
 
-def _run(*command: str, cwd: Path) -> None:
-    name = Path(command[0]).name
+def _run(name: str, *command: str, cwd: Path) -> None:
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603 - our own
     except subprocess.TimeoutExpired:

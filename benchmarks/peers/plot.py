@@ -13,12 +13,12 @@ from benchmarks.peers.report import plotted
 from benchmarks.peers.serving import TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from benchmarks.peers.results import Figure, Point, Results
 
 WIDTH, PANEL, TOP = 400, 230, 62
-LEFT, RIGHT, ABOVE, BELOW = 46, 16, 34, 44
+LEFT, RIGHT, ABOVE, BOTTOM = 46, 16, 34, PANEL - 44
 STYLE = """
 svg { font: 12px system-ui, sans-serif; --ground: #fff; --ink: #1f2328; --faint: #d8dde3;
   --ours: #b3132b; --sharp: #0a63b0; --pyvips: #0b7a5b; --thumbor: #8a5a00; }
@@ -67,7 +67,7 @@ PANELS = (
         lambda figure: figure.cpu * 1e3,
     ),
     Panel(
-        "CPU for an avatar of 12 MP, ms",
+        "CPU for an avatar out of 12 MP, ms",
         "side of the avatar, px",
         SIZES,
         lambda point: point.size,
@@ -88,7 +88,7 @@ PANELS = (
 def draw(results: Results) -> str:
     """Return the plot as SVG."""
     names = plotted(results)
-    height = TOP + PANEL * len(PANELS)
+    height = TOP + PANEL * len(PANELS) + 8
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="How cost grows">',
@@ -109,52 +109,58 @@ def _legend(name: str, place: int) -> str:
     return f'{line}<text x="{x + 38}" y="{y + 4}">{TITLES[name]}</text>'
 
 
+class _Scale(NamedTuple):
+    """Where a panel's values stand: from first to last on its axis, and from 0 to the topmost line."""
+
+    first: float
+    last: float
+    step: float
+    lines: int
+
+    def x(self, at: float) -> float:
+        return LEFT + 8 + (at - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT - 16)
+
+    def y(self, value: float) -> float:
+        return BOTTOM - value / (self.step * self.lines) * (BOTTOM - ABOVE)
+
+
 def _panel(panel: Panel, results: Results, names: Sequence[str]) -> list[str]:
-    right, bottom = WIDTH - RIGHT, PANEL - BELOW
-    lines = {
-        name: [
-            (panel.at(point), panel.value(figure))
-            for point in panel.points
-            if (figure := results.figure(name, point))
-        ]
-        for name in names
-    }
+    lines = {name: _line(panel, results, name) for name in names}
     largest = max(value for line in lines.values() for _, value in line)
     step = _step(largest)
-    top_value = step * math.ceil(largest / step)
-    first, last = panel.at(panel.points[0]), panel.at(panel.points[-1])
-
-    def x(at: float) -> float:
-        return LEFT + 8 + (at - first) / (last - first) * (right - LEFT - 16)
-
-    def y(value: float) -> float:
-        return bottom - value / top_value * (bottom - ABOVE)
-
+    scale = _Scale(panel.at(panel.points[0]), panel.at(panel.points[-1]), step, math.ceil(largest / step))
     parts = [f'<text class="title" x="{LEFT}" y="20">{panel.title}</text>']
-    for count in range(round(top_value / step) + 1):
-        level = y(count * step)
-        parts.append(f'<path class="grid" d="M{LEFT} {level:.1f}H{right}"/>')
-        parts.append(f'<text class="end" x="{LEFT - 6}" y="{level + 4:.1f}">{count * step:g}</text>')
-    parts += _axis(panel, x, bottom)
+    parts += [*_grid(scale), *_axis(panel, scale)]
+    # Ours is drawn last, on top.
     for name in (name for name in reversed(names) if lines[name]):
-        path = "L".join(f"{x(at):.1f} {y(value):.1f}" for at, value in lines[name])
-        parts.append(f'<path class="line {name}" d="M{path}"/>')
-        parts += [_mark(name, x(at), y(value)) for at, value in lines[name]]
+        places = [(scale.x(at), scale.y(value)) for at, value in lines[name]]
+        parts.append(f'<path class="line {name}" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}"/>')
+        parts += [_mark(name, x, y) for x, y in places]
     return parts
 
 
-def _axis(panel: Panel, x: Callable[[float], float], bottom: float) -> list[str]:
-    parts = [f'<text class="middle" x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{bottom + 36}">{panel.axis}</text>']
+def _line(panel: Panel, results: Results, name: str) -> list[tuple[float, float]]:
+    figures = ((point, results.figure(name, point)) for point in panel.points)
+    return [(panel.at(point), panel.value(figure)) for point, figure in figures if figure]
+
+
+def _grid(scale: _Scale) -> Iterator[str]:
+    for count in range(scale.lines + 1):
+        y = scale.y(count * scale.step)
+        yield f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
+        yield f'<text class="end" x="{LEFT - 6}" y="{y + 4:.1f}">{count * scale.step:g}</text>'
+
+
+def _axis(panel: Panel, scale: _Scale) -> Iterator[str]:
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    yield f'<text class="middle" x="{middle:g}" y="{BOTTOM + 36}">{panel.axis}</text>'
     free = -math.inf
     for point in panel.points:
-        place = x(panel.at(point))
+        x, label = scale.x(panel.at(point)), panel.label(point)
         # Those that would touch the one before are left out; the table has them.
-        if place > free:
-            parts.append(
-                f'<text class="middle" x="{place:.1f}" y="{bottom + 18}">{panel.label(point)}</text>'
-            )
-            free = place + 18
-    return parts
+        if x > free:
+            yield f'<text class="middle" x="{x:.1f}" y="{BOTTOM + 18}">{label}</text>'
+            free = x + 18
 
 
 def _step(largest: float) -> float:
