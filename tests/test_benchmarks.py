@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,11 +23,11 @@ from app.spec import AvatarSpec
 from benchmarks.peers import __main__ as command
 from benchmarks.peers.installing import PYTHON, SHARP, NotInstalled, _run, install_npm, versions
 from benchmarks.peers.load import Failed, ask_for, request_bytes
-from benchmarks.peers.measuring import CONCURRENCY, HEADLINE, LARGE, MEGAPIXELS, SIZES
-from benchmarks.peers.pictures import FRAME, NotTheAvatar, exact_avatar, fidelity
+from benchmarks.peers.measuring import CONCURRENCY, HEADLINE, LARGE, MEGAPIXELS, SIZES, SMALL, Effort, _Bench
+from benchmarks.peers.pictures import FRAME, NotTheAvatar, exact_avatar, fidelity, overlay_file
 from benchmarks.peers.plot import draw
 from benchmarks.peers.report import MADE_OF, missed, sections, summary, write_between
-from benchmarks.peers.results import MEASURED, Figure, Machine, Picture, Results
+from benchmarks.peers.results import MEASURED, Figure, Machine, Missing, Picture, Results
 from benchmarks.peers.serving import TITLES, Server, request_for
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def results(*, without: str = "", pace: float = 1.0) -> Results:
             for name in names
             for point in points
         ),
-        missing={without: "there is no Node.js with npm"} if without else {},
+        missing=(Missing(server=without, point=None, reason="no npm"),) if without else (),
     )
 
 
@@ -82,7 +83,7 @@ def test_what_stands_between_the_markers_alone_is_written() -> None:
 def test_a_peer_that_is_missing_is_named_with_the_reason() -> None:
     """Its row stays, empty, the reason is told, and the other figures are there."""
     told = sections(results(without="sharp"))
-    assert "- Left out: sharp: there is no Node.js with npm." in told["machine"].splitlines()
+    assert "- Left out: sharp: no npm." in told["machine"].splitlines()
     assert "| 12 MP | sharp | – | – | – | – | – | – |" in told["peers"].splitlines()
     assert "| 12 MP | thumbor | 20 | 25.0 | 4.0 × | 40 | 42.0 | 250 |" in told["peers"].splitlines()
     assert "sharp" not in told["growth"]
@@ -198,25 +199,29 @@ def test_who_did_less_is_no_peer(
 @pytest.fixture
 def answering() -> Iterator[Callable[[bytes], int]]:
     """Return what starts a server that answers everybody alike, and its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with ExitStack() as stack:
 
         def start(answer: bytes) -> int:
-            def serve() -> None:
-                while True:
-                    try:
-                        connection, _ = listener.accept()
-                    except OSError:
-                        return
-                    with connection:
-                        connection.recv(1 << 16)
-                        connection.sendall(answer)
-
-            threading.Thread(target=serve, daemon=True).start()
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            # Whoever waits in accept() is not woken by a close.
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            threading.Thread(target=serve, args=(listener, answer), daemon=True).start()
             port: int = listener.getsockname()[1]
             return port
 
         yield start
-        listener.shutdown(socket.SHUT_RDWR)
+
+
+def serve(listener: socket.socket, answer: bytes) -> None:
+    """Answer one after another until the listener is shut down."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(answer)
 
 
 def test_answers_are_counted(answering: Callable[[bytes], int]) -> None:
@@ -274,3 +279,37 @@ def test_nobody_else_can_be_asked() -> None:
     """A name that is not of the five is refused."""
     with pytest.raises(ValueError, match="imgproxy"):
         request_for("imgproxy", LARGE.photo, b"", 64)
+
+
+def test_who_fails_at_a_point_is_left_out_there(answering: Callable[[bytes], int]) -> None:
+    """The others are measured, the reason is told, and at another point it is asked again."""
+    here = psutil.Process()
+    servers = {
+        "ours": Server(here, answering(b"HTTP/1.1 200 OK\r\n\r\navatar")),
+        "sharp": Server(here, answering(b"HTTP/1.1 500 No\r\n\r\n")),
+    }
+    missing: list[Missing] = []
+    bench = _Bench(servers, {"12 MP": b"", SMALL.photo: b""}, missing)
+    figures = [figure for point in HEADLINE for figure in bench.measure(point, Effort(1, 0))]
+    assert [(figure.server, figure.point) for figure in figures] == [("ours", point) for point in HEADLINE]
+    assert [(one.server, one.point) for one in missing] == [("sharp", point) for point in HEADLINE]
+    assert "- Left out: sharp with 12 MP, 1080 px, 4 at once: HTTP/1.1 500 No." in _told(missing)
+
+
+def test_whose_picture_is_another_is_not_measured(
+    answering: Callable[[bytes], int], frames: FrameLibrary, portrait: bytes, tmp_path: Path
+) -> None:
+    """Who does less would be the faster: it is left out everywhere, with the reason."""
+    overlay = Overlays(frames).png(AvatarSpec(frame=FRAME))
+    (tmp_path / overlay_file(LARGE.size)).write_bytes(overlay)
+    missing: list[Missing] = []
+    servers = {"thumbor": Server(psutil.Process(), answering(b"HTTP/1.1 200 OK\r\n\r\n" + portrait))}
+    bench = _Bench(servers, {"12 MP": portrait}, missing)
+    assert list(bench.look(LARGE, tmp_path)) == []
+    assert bench.measure(LARGE, Effort(1, 0)) == []
+    assert "- Left out: thumbor: its answer is no JPEG." in _told(missing)
+
+
+def _told(missing: list[Missing]) -> list[str]:
+    run = results().model_copy(update={"missing": tuple(missing)})
+    return sections(run)["machine"].splitlines()

@@ -31,7 +31,7 @@ from benchmarks.peers.pictures import (
     overlay_file,
     write_inputs,
 )
-from benchmarks.peers.results import Figure, Floor, Machine, Picture, Point, Results
+from benchmarks.peers.results import Figure, Floor, Machine, Missing, Picture, Point, Results
 from benchmarks.peers.serving import PROGRAMS, TITLES, request_for, running
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def measure(folder: Path, scale: float = 1.0) -> Results:
     points = list(dict.fromkeys((*HEADLINE, *MEGAPIXELS, *SIZES, *CONCURRENCY)))
     _say("photos and overlays")
     photos = write_inputs(folder, PHOTOS, sorted({point.size for point in points}))
-    missing: dict[str, str] = {}
+    missing: list[Missing] = []
     with ExitStack() as stack:
         servers: dict[str, Server] = {}
         for program, names in PROGRAMS.items():
@@ -90,7 +90,7 @@ def measure(folder: Path, scale: float = 1.0) -> Results:
             try:
                 server = stack.enter_context(running(program, folder))
             except (NotInstalled, Failed) as error:
-                missing |= dict.fromkeys(names, str(error))
+                missing += [Missing(server=name, point=None, reason=str(error)) for name in names]
             else:
                 servers |= dict.fromkeys(names, server)
         bench = _Bench(servers, photos, missing)
@@ -105,15 +105,18 @@ def measure(folder: Path, scale: float = 1.0) -> Results:
         floors=(),
         pictures=tuple(pictures),
         figures=tuple(figures),
-        missing={name: missing[name] for name in TITLES if name in missing},
+        missing=tuple(missing),
     )
 
 
 class _Bench:
-    """The servers that run, and what they are asked for. Who fails is named in ``missing``, and left out."""
+    """The servers that run, and what they are asked for.
+
+    Whose picture is not the avatar is left out, and who fails at a point, at that point; ``missing`` tells.
+    """
 
     def __init__(
-        self, servers: Mapping[str, Server], photos: Mapping[str, bytes], missing: dict[str, str]
+        self, servers: Mapping[str, Server], photos: Mapping[str, bytes], missing: list[Missing]
     ) -> None:
         self._servers = servers
         self._photos = photos
@@ -127,26 +130,28 @@ class _Bench:
                 content = ask(self._servers[name].port, self._request(name, point))
                 near = fidelity(content, exact)
             except (Failed, NotTheAvatar) as error:
-                self._missing[name] = str(error)
+                self._missing.append(Missing(server=name, point=None, reason=str(error)))
             else:
                 yield Picture(server=name, photo=point.photo, fidelity=round(near, 2), nbytes=len(content))
 
     def measure(self, point: Point, effort: Effort) -> Sequence[Figure]:
         """Have the servers take turns at a point."""
-        windows: dict[str, list[tuple[Window, float]]] = {}
+        windows: dict[str, list[tuple[Window, float]]] = {name: [] for name in self._taking_part(point)}
         # The first round only warms up: overlays are drawn, memory is mapped, code is loaded.
         for seconds in (0.0, *[effort.seconds] * effort.rounds):
-            for name in self._taking_part(point):
+            for name in list(windows):
                 try:
                     window = self._window(name, point, seconds)
                 except Failed as error:
-                    self._missing[name] = f"{point.photo}, {point.size} px, {point.clients} at once: {error}"
+                    self._missing.append(Missing(server=name, point=point, reason=str(error)))
+                    del windows[name]
                 else:
-                    windows.setdefault(name, []).append(window)
-        return [_figure(name, point, windows[name][1:]) for name in self._taking_part(point)]
+                    windows[name].append(window)
+        return [_figure(name, point, taken[1:]) for name, taken in windows.items()]
 
     def _taking_part(self, point: Point) -> list[str]:
-        here = [name for name in TITLES if name in self._servers and name not in self._missing]
+        gone = {one.server for one in self._missing if one.point is None}
+        here = [name for name in TITLES if name in self._servers and name not in gone]
         return [name for name in here if point in HEADLINE or name not in HEADLINE_ONLY]
 
     def _request(self, name: str, point: Point) -> bytes:

@@ -88,7 +88,7 @@ def _machine(results: Results) -> str:
         f"{TITLES[peer]}: {', '.join(f'{name} {pinned[name]}' for name in names)}"
         for peer, names in MADE_OF.items()
     ]
-    absent = [f"- Left out: {TITLES[name]}: {reason}." for name, reason in results.missing.items()]
+    absent = [f"- Left out: {TITLES[one.server]}{_at(one.point)}: {one.reason}." for one in results.missing]
     where = f"on {machine.cores} cores of {machine.processor}; load average before {machine.load:.1f}"
     return "\n".join(
         [
@@ -98,6 +98,10 @@ def _machine(results: Results) -> str:
             *absent,
         ]
     )
+
+
+def _at(point: Point | None) -> str:
+    return f" with {point.photo}, {point.size} px, {point.clients} at once" if point else ""
 
 
 def _floors(results: Results) -> str:

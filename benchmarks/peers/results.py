@@ -82,6 +82,14 @@ class Machine(_Record):
     node: str
 
 
+class Missing(_Record):
+    """What was not measured, and why: a server at a point, or in the whole run where there is no point."""
+
+    server: str
+    point: Point | None
+    reason: str
+
+
 class Results(_Record):
     """A whole run.
 
@@ -90,14 +98,14 @@ class Results(_Record):
         floors: Without HTTP; measured for the documents only.
         pictures: What the servers' avatars are like.
         figures: What they took.
-        missing: Why a server is not in it, by the server's name.
+        missing: What is not in it, and why.
     """
 
     machine: Machine
     floors: tuple[Floor, ...]
     pictures: tuple[Picture, ...]
     figures: tuple[Figure, ...]
-    missing: dict[str, str]
+    missing: tuple[Missing, ...]
 
     def figure(self, server: str, point: Point) -> Figure | None:
         """Return what a server took, if it was measured there."""

@@ -45,6 +45,8 @@ READY = {"ours": "/readyz", "sharp": "/healthz", "pyvips": "/healthz", "thumbor"
 START_TIMEOUT = 60.0
 QUEUE = 128
 """Photos that may wait for one of our workers: more than there are clients, so that nobody is refused."""
+DEADLINE = 60
+"""Seconds that a photo may wait and take, so that a busy machine makes ours slow and not absent."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,9 @@ def _command(program: str, folder: Path, port: int) -> tuple[list[str], dict[str
     cores = str(psutil.cpu_count())
     match program:
         case "ours":
-            settings = {"RIBBONS_PORT": str(port), "RIBBONS_QUEUE": str(QUEUE), "RIBBONS_HOST": "127.0.0.1"}
-            return [sys.executable, "-m", "app", "serve"], settings
+            settings = {"HOST": "127.0.0.1", "PORT": port, "QUEUE": QUEUE, "DEADLINE": DEADLINE}
+            variables = {f"RIBBONS_{name}": str(value) for name, value in settings.items()}
+            return [sys.executable, "-m", "app", "serve"], variables
         case "sharp":
             # What sharp's documentation recommends for glibc.
             return ["node", str(install_npm(folder)), str(port), str(folder)], {"MALLOC_ARENA_MAX": "2"}
