@@ -115,10 +115,12 @@ def _floors(results: Results) -> str:
 
 
 def _peers(results: Results) -> str:
-    return _table(
+    table = _table(
         ("photo", "server", "CPU ms", "avatars/s", "ours makes", "wait ms", "dB", "KB"),
         (_peer(results, name, point) for point in HEADLINE for name in TITLES),
     )
+    aims = _listed([f"{_times(much)} {TITLES[name]}" for name, much in AIMS.items()])
+    return f"{table}\n\nThe aim with photos of {LARGE.photo} is {aims}, at least."
 
 
 def _peer(results: Results, name: str, point: Point) -> Sequence[str]:
