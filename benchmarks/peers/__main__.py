@@ -41,13 +41,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="a part of the usual time, for trying")
     parser.add_argument("--folder", type=Path, help="keep the packages here instead of throwing them away")
     options = parser.parse_args(arguments)
-    # Whoever ends the run ends the servers, and the folder goes.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = _last() if options.again else _measure(options.folder, options.scale)
     if options.write and not options.again:
         results = results.model_copy(update={"floors": tuple(measure_floors())})
-    for content in (summary(results), *sections(results).values()):
-        print(f"\n{content}")
+    told = sections(results)
+    if not results.floors:
+        # `make bench` has printed them by itself.
+        del told["floors"]
+    print(summary(results), *told.values(), sep="\n\n")
     if options.write:
         MEASURED.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
         write(results)
@@ -70,4 +71,6 @@ def _measure(folder: Path | None, scale: float) -> Results:
 
 
 if __name__ == "__main__":
+    # Whoever ends the run ends the servers, and the folder goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.exit(main(sys.argv[1:]))
