@@ -26,7 +26,7 @@ from benchmarks.peers.load import Failed, ask_for, request_bytes
 from benchmarks.peers.measuring import CONCURRENCY, HEADLINE, LARGE, MEGAPIXELS, SIZES, SMALL, Effort, _Bench
 from benchmarks.peers.pictures import FRAME, NotTheAvatar, exact_avatar, fidelity, overlay_file
 from benchmarks.peers.plot import draw
-from benchmarks.peers.report import MADE_OF, missed, sections, summary, write_between
+from benchmarks.peers.report import BUSY, MADE_OF, missed, sections, summary, write_between
 from benchmarks.peers.results import MEASURED, Figure, Machine, Missing, Picture, Results
 from benchmarks.peers.serving import TITLES, Server, request_for
 
@@ -84,11 +84,20 @@ def test_a_peer_that_is_missing_is_named_with_the_reason() -> None:
     """Its row stays, empty, the reason is told, and the other figures are there."""
     told = sections(results(without="sharp"))
     assert "- Left out: sharp: no npm." in told["machine"].splitlines()
-    assert "| 12 MP | sharp | – | – | – | – | – | – |" in told["peers"].splitlines()
-    assert "| 12 MP | thumbor | 20 | 25.0 | 4.0 × | 40 | 42.0 | 250 |" in told["peers"].splitlines()
+    assert "| 12 MP | sharp | – | – | – | – | – | – | – |" in told["peers"].splitlines()
+    assert "| 12 MP | thumbor | 20 | 1.0 | 25.0 | 4.0 × | 40 | 42.0 | 250 |" in told["peers"].splitlines()
     assert "sharp" not in told["growth"]
     assert "| 1 MP | 20 | 20 | 20 |" in told["growth"].splitlines()
     assert "4.0 × sharp in two steps, 4.0 × pyvips and 4.0 × thumbor" in summary(results(without="sharp"))
+
+
+def test_a_busy_machine_is_told() -> None:
+    """Figures that are worth little say so themselves, wherever they stand."""
+    quiet = results()
+    busy = quiet.model_copy(update={"machine": quiet.machine.model_copy(update={"load": 4.2})})
+    for tell in (summary, lambda run: sections(run)["machine"]):
+        assert BUSY not in tell(quiet)
+        assert BUSY in tell(busy)
 
 
 def test_an_aim_that_is_missed_is_told(

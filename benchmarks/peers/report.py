@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 AIMS = {"sharp": 3.5, "thumbor": 5.0}
 """How many times as many avatars of 12 MP ours makes in a second, at least."""
 
+BUSY = " **The machine was busy with other things: the rates are worth little.**"
+"""Of a run that should be made again: who has more threads then gets more of the machine."""
+
 MADE_OF = {
     "sharp": ("sharp", "fastify"),
     "pyvips": ("pyvips", "pyvips-binary", "starlette", "uvicorn"),
@@ -56,6 +59,7 @@ def summary(results: Results) -> str:
         f"photos of 12 MP, with {_ms(ours.cpu)} ms of CPU for each, and {_rate(small.rate)} out of the "
         f"page's squares ({_ms(small.cpu)} ms)."
         + (f" For photos of 12 MP that is {_listed(beside)}, measured beside it over HTTP." if beside else "")
+        + _caution(results)
     )
 
 
@@ -92,12 +96,16 @@ def _machine(results: Results) -> str:
     where = f"on {machine.cores} cores of {machine.processor}; load average before {machine.load:.1f}"
     return "\n".join(
         [
-            f"- {machine.date}, by `make bench-docs`, {where}.",
+            f"- {machine.date}, by `make bench-docs`, {where}.{_caution(results)}",
             f"- Python {machine.python}, Node.js {machine.node}.",
             *(f"- {line}." for line in behind),
             *absent,
         ]
     )
+
+
+def _caution(results: Results) -> str:
+    return BUSY if results.machine.load >= 1 else ""
 
 
 def _at(point: Point | None) -> str:
@@ -116,7 +124,7 @@ def _floors(results: Results) -> str:
 
 def _peers(results: Results) -> str:
     table = _table(
-        ("photo", "server", "CPU ms", "avatars/s", "ours makes", "wait ms", "dB", "KB"),
+        ("photo", "server", "CPU ms", "CPU, ours is 1", "avatars/s", "ours makes", "wait ms", "dB", "KB"),
         (_peer(results, name, point) for point in HEADLINE for name in TITLES),
     )
     aims = _listed([f"{_times(much)} {TITLES[name]}" for name, much in AIMS.items()])
@@ -126,12 +134,13 @@ def _peers(results: Results) -> str:
 def _peer(results: Results, name: str, point: Point) -> Sequence[str]:
     figure, picture = results.figure(name, point), results.picture(name, point.photo)
     if figure is None or picture is None:
-        return point.photo, TITLES[name], *["–"] * 6
-    much = results.times_faster(name, point)
+        return point.photo, TITLES[name], *["–"] * 7
+    much, ours = results.times_faster(name, point), results.figure("ours", point)
     return (
         point.photo,
         TITLES[name],
         _ms(figure.cpu),
+        "" if name == "ours" or ours is None else f"{figure.cpu / ours.cpu:.1f}",
         _rate(figure.rate),
         "" if name == "ours" or much is None else _times(much),
         _ms(figure.wait),
