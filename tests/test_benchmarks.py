@@ -59,6 +59,11 @@ def results(*, without: str = "", pace: float = 1.0) -> Results:
     )
 
 
+def flowing(text: str) -> str:
+    """Return a text without its breaks of lines."""
+    return " ".join(text.split())
+
+
 # -- the documents ------------------------------------------------------------
 
 
@@ -88,7 +93,9 @@ def test_a_peer_that_is_missing_is_named_with_the_reason() -> None:
     assert "| 12 MP | thumbor | 20 | 1.0 | 25.0 | 4.0 × | 40 | 42.0 | 250 |" in told["peers"].splitlines()
     assert "sharp" not in told["growth"]
     assert "| 1 MP | 20 | 20 | 20 |" in told["growth"].splitlines()
-    assert "4.0 × sharp in two steps, 4.0 × pyvips and 4.0 × thumbor" in summary(results(without="sharp"))
+    assert "4.0 × sharp in two steps, 4.0 × pyvips and 4.0 × thumbor" in flowing(
+        summary(results(without="sharp"))
+    )
 
 
 def test_a_busy_machine_is_told() -> None:
@@ -96,8 +103,8 @@ def test_a_busy_machine_is_told() -> None:
     quiet = results()
     busy = quiet.model_copy(update={"machine": quiet.machine.model_copy(update={"load": 4.2})})
     for tell in (summary, lambda run: sections(run)["machine"]):
-        assert BUSY not in tell(quiet)
-        assert BUSY in tell(busy)
+        assert flowing(BUSY) not in flowing(tell(quiet))
+        assert flowing(BUSY) in flowing(tell(busy))
 
 
 def test_an_aim_that_is_missed_is_told(

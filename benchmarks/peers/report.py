@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 from benchmarks.peers.installing import versions
@@ -54,12 +55,13 @@ def summary(results: Results) -> str:
         raise ValueError("ours was not measured")
     times = {name: results.times_faster(name, LARGE) for name in TITLES if name != "ours"}
     beside = [f"{_times(much)} {TITLES[name]}" for name, much in times.items() if much is not None]
-    return (
+    return textwrap.fill(
         f"On {results.machine.cores} cores it makes {_rate(ours.rate)} avatars of 1080 px in a second out of "
         f"photos of 12 MP, with {_ms(ours.cpu)} ms of CPU for each, and {_rate(small.rate)} out of the "
         f"page's squares ({_ms(small.cpu)} ms)."
         + (f" For photos of 12 MP that is {_listed(beside)}, measured beside it over HTTP." if beside else "")
-        + _caution(results)
+        + _caution(results),
+        width=118,
     )
 
 
@@ -126,6 +128,7 @@ def _peers(results: Results) -> str:
     table = _table(
         ("photo", "server", "CPU ms", "CPU, ours is 1", "avatars/s", "ours makes", "wait ms", "dB", "KB"),
         (_peer(results, name, point) for point in HEADLINE for name in TITLES),
+        words=2,
     )
     aims = _listed([f"{_times(much)} {TITLES[name]}" for name, much in AIMS.items()])
     return f"{table}\n\nThe aim with photos of {LARGE.photo} is {aims}, at least."
@@ -183,8 +186,9 @@ def plotted(results: Results) -> list[str]:
     return [name for name in names if any(results.figure(name, point) for point in MEGAPIXELS)]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
+    """Return a table whose first columns are words, and all others numbers."""
+    lines = [head, ["---"] * words + ["--:"] * (len(head) - words), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
