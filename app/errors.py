@@ -34,6 +34,7 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     |  `- MethodNotAllowed        this address does not take that method
     |- CapacityError              the service, not the photo; carries retry_after in seconds
     |  |- Busy                    the queue is full
+    |  |- TooManyAtOnce           the queue is full, and much of it is of the sender's own address
     |  |- WorkerDied              the process that drew this avatar ended
     |  |- ShuttingDown            the service is stopping
     |  |- StoreUnavailable        what keeps finished avatars is full or out of reach
@@ -518,6 +519,19 @@ class Busy(CapacityError):
     retry_after = 2
     title = mark("Busy")
     detail = mark("Many people are making their picture right now. Try again in a few seconds.")
+
+
+class TooManyAtOnce(CapacityError):
+    """One address has more than its share of what is short. Many people may be behind it."""
+
+    code = "too_many_at_once"
+    retry_after = 5
+    title = mark("Too many at once")
+    detail = mark(
+        "Many pictures are being made over your internet connection right now. Try again in a few seconds, or"
+        " switch between Wi-Fi and mobile data."
+    )
+    hint = mark("Send fewer requests at the same time.")
 
 
 class WorkerDied(CapacityError):

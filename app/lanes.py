@@ -1,13 +1,14 @@
-"""Who gets a free worker: jobs wait in lanes, and the lanes take turns.
+"""Who gets a free worker: jobs wait in lanes, the lanes take turns, and so do the parties in each.
 
 Those who wait with a photo and those who look at a page share the workers fairly, however many there are of
 the others. Bulk may have all workers while nobody else wants one, and gets none while somebody does: a photo
 or a page waits for no more than the end of one bulk job.
+
+A party (``app/turns.py``) is an address here. Whoever fills the queue keeps no other address out of it.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,10 +16,14 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from app.errors import Busy, ShuttingDown
+from app.errors import Busy, ShuttingDown, TooManyAtOnce
+from app.turns import HOUSE, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from app.errors import CapacityError
+    from app.turns import Party
 
 
 @unique
@@ -44,40 +49,55 @@ _AHEAD: Mapping[Lane, tuple[Lane, ...]] = MappingProxyType(
 
 
 class _Waiter:
-    """A job that waits, until it is called: to a slot, or because there is none any more."""
+    """A job that waits, until it is called: to a slot, or because there is none for it any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, party: Party) -> None:
+        self.party = party
         self.has_slot = False
+        self.refusal: CapacityError | None = None
         self._called = anyio.Event()
 
     async def wait(self) -> None:
         await self._called.wait()
 
-    def call(self, *, has_slot: bool) -> None:
-        self.has_slot = has_slot
+    def call(self) -> None:
+        self.has_slot = True
+        self._called.set()
+
+    def send_away(self, refusal: CapacityError) -> None:
+        self.refusal = refusal
         self._called.set()
 
 
 class Slots:
     """Hands a fixed number of slots over, one for each worker.
 
-    Within a lane, who came first is served first. Of photos and pages, the lane that has fewer slots goes
-    first, and of two that have as many the one that was served longer ago. Bulk is served when neither waits.
+    Of photos and pages, the lane that has fewer slots goes first, and of two that have as many the one that
+    was served longer ago. Bulk is served when neither waits. Within a lane the parties take turns, and within
+    a party who came first is served first.
 
     Nobody waits while a slot is free: who asks takes it in the same step of the event loop, and who gives one
     back hands it over. So a free slot is bulk's to take at once.
 
+    A lane that is full is not full for a party that has two places fewer than another: there the last comer
+    of the one that has most is sent away instead. A party alone may have every place.
+
     Args:
         total: Slots.
         queue: Jobs that may wait while all slots are taken.
+
+    Attributes:
+        given_up: How many were sent away while they waited, for one of a party that had fewer places.
+        refused: How many were refused because their party had more than its share of the places.
     """
 
     def __init__(self, total: int, queue: int) -> None:
+        self.given_up = 0
+        self.refused = 0
         self._free = total
         self._places = total + queue
         self._is_closed = False
-        self._running = dict.fromkeys(Lane, 0)
-        self._queues: dict[Lane, OrderedDict[_Waiter, None]] = {lane: OrderedDict() for lane in Lane}
+        self._lines: dict[Lane, Turns[_Waiter]] = {lane: Turns() for lane in Lane}
         self._turns = [Lane.PHOTO, Lane.PAGE]  # the one that was served longer ago first
 
     @property
@@ -88,61 +108,76 @@ class Slots:
     @property
     def running(self) -> dict[Lane, int]:
         """Jobs that have a slot, by lane."""
-        return self._running.copy()
+        return {lane: line.running for lane, line in self._lines.items()}
 
     @property
     def waiting(self) -> dict[Lane, int]:
         """Jobs that wait for a slot, by lane."""
-        return {lane: len(queue) for lane, queue in self._queues.items()}
+        return {lane: line.waiting for lane, line in self._lines.items()}
 
-    def refuse_if_full(self, lane: Lane) -> None:
+    def refuse_if_full(self, lane: Lane, party: Party = HOUSE) -> None:
         """Refuse a job before anything is done for it.
 
         Slots that bulk has count as free, since bulk gets none of them back while others wait; so do those in
         upkeep.
 
+        A party that has more than its share of the places, while others have some too, is told that there are
+        too many of it: it would be let in if it had fewer. Where there is nobody else the house is full, and
+        so it is told: a crowd behind one address has done nothing wrong.
+
         Raises:
             Busy: As many jobs wait as may.
+            TooManyAtOnce: So do they, and many of them are the party's own.
         """
         if lane not in _AHEAD:
             return
-        running = self._running[Lane.PHOTO] + self._running[Lane.PAGE]
-        if running + sum(len(self._queues[ahead]) for ahead in _AHEAD[lane]) >= self._places:
-            raise Busy
+        # What fills the queue, and the lane by itself: pages that come in past one party's many photos, of
+        # which none is sent away for a page, are no more than photos could be.
+        for lanes in (_AHEAD[lane], (lane,)):
+            lines = [self._lines[each] for each in lanes]
+            if self._is_full(lanes) and not any(line.outdoes(party) for line in lines):
+                if not any(line.has_more_than_its_share(party) for line in lines):
+                    raise Busy
+                self.refused += 1
+                raise _too_many(party)
 
-    async def take(self, lane: Lane) -> None:
+    async def take(self, lane: Lane, party: Party = HOUSE) -> None:
         """Wait for a slot, to be given back with :meth:`give_back`. Whoever is cancelled has none.
 
         Raises:
             ShuttingDown: There is none any more.
+            TooManyAtOnce: The queue was full, and its place went to a party that had fewer.
         """
         await checkpoint_if_cancelled()
         if self._is_closed:
             raise ShuttingDown
+        line = self._lines[lane]
         if self._free:
             self._free -= 1
-            self._note_start(lane)
+            line.start(party)
+            self._note_turn(lane)
             return
-        waiter = _Waiter()
-        self._queues[lane][waiter] = None
+        self._make_place(lane, party)
+        waiter = _Waiter(party)
+        line.join(party, waiter)
         try:
             await waiter.wait()
         except BaseException:
-            self._queues[lane].pop(waiter, None)
+            line.leave(party, waiter)
             if waiter.has_slot:  # handed over at the moment of the cancellation
-                self.give_back(lane)
+                self.give_back(lane, party)
             raise
-        if not waiter.has_slot:
-            raise ShuttingDown
+        if waiter.refusal is not None:
+            raise waiter.refusal
 
-    def give_back(self, lane: Lane) -> None:
+    def give_back(self, lane: Lane, party: Party = HOUSE) -> None:
         """End a job, and hand its slot over to whoever's turn it is."""
-        self.keep_for_upkeep(lane)
+        self.keep_for_upkeep(lane, party)
         self.hand_over()
 
-    def keep_for_upkeep(self, lane: Lane) -> None:
+    def keep_for_upkeep(self, lane: Lane, party: Party = HOUSE) -> None:
         """End a job, and keep its slot from others until :meth:`hand_over`."""
-        self._running[lane] -= 1
+        self._lines[lane].end(party)
 
     def take_for_upkeep(self) -> bool:
         """Take a slot for no job, to be handed over with :meth:`hand_over`; tell whether one was free."""
@@ -157,26 +192,41 @@ class Slots:
         if lane is None:
             self._free += 1
             return
-        waiter, _ = self._queues[lane].popitem(last=False)
-        self._note_start(lane)
-        waiter.call(has_slot=True)
+        self._lines[lane].next().call()
+        self._note_turn(lane)
 
     def close(self) -> None:
         """Send away all who wait, and whoever comes later. Jobs that have a slot may end."""
         self._is_closed = True
-        for queue in self._queues.values():
-            while queue:
-                waiter, _ = queue.popitem(last=False)
-                waiter.call(has_slot=False)
+        for line in self._lines.values():
+            while line.waiting:
+                line.last_of_greatest().send_away(ShuttingDown())
+
+    def _is_full(self, lanes: Sequence[Lane]) -> bool:
+        """Tell whether those who wait in some lanes are as many as may."""
+        running = self._lines[Lane.PHOTO].running + self._lines[Lane.PAGE].running
+        return running + sum(self._lines[lane].waiting for lane in lanes) >= self._places
+
+    def _make_place(self, lane: Lane, party: Party) -> None:
+        """Send somebody away if a lane is full by itself, and another party has more places than this one."""
+        line = self._lines[lane]
+        if lane in _AHEAD and self._is_full((lane,)) and line.outdoes(party):
+            self.given_up += 1
+            waiter = line.last_of_greatest()
+            waiter.send_away(_too_many(waiter.party))
 
     def _next_lane(self) -> Lane | None:
-        wanting = [lane for lane in self._turns if self._queues[lane]]
+        wanting = [lane for lane in self._turns if self._lines[lane].waiting]
         if wanting:
-            return min(wanting, key=self._running.__getitem__)  # the first of equals
-        return Lane.BULK if self._queues[Lane.BULK] else None
+            return min(wanting, key=lambda lane: self._lines[lane].running)  # the first of equals
+        return Lane.BULK if self._lines[Lane.BULK].waiting else None
 
-    def _note_start(self, lane: Lane) -> None:
-        self._running[lane] += 1
+    def _note_turn(self, lane: Lane) -> None:
         if lane in self._turns:
             self._turns.remove(lane)
             self._turns.append(lane)
+
+
+def _too_many(party: Party) -> CapacityError:
+    """Return what somebody is told for what their party has too much of: nothing, if that is the house."""
+    return Busy() if party == HOUSE else TooManyAtOnce()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, TypeVar, get_args
 from urllib.parse import parse_qsl, urlsplit
@@ -86,6 +87,19 @@ def _split_folders(value: object) -> object:
 
 
 _Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_folders)]
+
+
+def _split_networks(value: object) -> object:
+    """Take addresses and networks with commas between them. A network of all addresses is no proxy's."""
+    if not isinstance(value, str):
+        return value
+    networks = tuple(ip_network(part.strip()) for part in value.split(","))
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError
+    return networks
+
+
+_Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_networks)]
 
 
 # Each of these declares a setting: its default, what it is for, and what it may be, said where it is checked.
@@ -174,7 +188,7 @@ class Settings(BaseSettings):
         default=OVERLAY_CACHE_BYTES,
     )
     max_uploads: int = _whole(
-        "Photos that may be arriving at once; others are refused.", least=1, most=10_000, default=256
+        "Photos that may be arriving at once; others are refused.", least=1, most=10_000, default=2000
     )
     upload_memory_bytes: int = _whole(
         "Memory for all photos that are arriving or waiting.", least=1000, most=64_000 * MB, default=512 * MB
@@ -187,6 +201,11 @@ class Settings(BaseSettings):
         "https://host or http://host in ASCII (else xn--…), perhaps with a port, without a path",
         "The address that supporters know, for links, the story card and the API’s description.",
         default=None,
+    )
+    trusted_proxies: _Networks = _declare(
+        "addresses and networks such as 10.0.0.0/8, with commas between them",
+        "Proxies that are believed, in X-Forwarded-For, from which address a request comes.",
+        default=(),
     )
     result_lifetime: float = _number(
         "Seconds that a finished avatar's own address lives.", most=86_400, default=900.0

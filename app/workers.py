@@ -20,11 +20,14 @@ from app.errors import Busy, DeadlineExceeded, InternalError, RibbonsError, Shut
 from app.faults import Fault
 from app.jobs import Allowance, JobFailed, perform
 from app.lanes import Lane, Slots
+from app.turns import HOUSE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from anyio.abc import TaskGroup
+
+    from app.turns import Party
 
 T = TypeVar("T")
 Error = TypeVar("Error", bound=BaseException)
@@ -84,6 +87,16 @@ class WorkerPool:
         """Jobs that wait for a process, in every lane."""
         return self._slots.waiting
 
+    @property
+    def given_up(self) -> int:
+        """Jobs that waited and were sent away, for one of an address that had fewer."""
+        return self._slots.given_up
+
+    @property
+    def refused(self) -> int:
+        """Jobs that were refused because their address had more than its share of the queue."""
+        return self._slots.refused
+
     def succeeded_within(self, seconds: float) -> bool:
         """Tell whether a job has succeeded that recently."""
         return time.monotonic() - self._last_success < seconds
@@ -106,26 +119,28 @@ class WorkerPool:
                 self._slots.close()
                 tasks.cancel_scope.cancel()
 
-    def refuse_if_full(self, lane: Lane) -> None:
+    def refuse_if_full(self, lane: Lane, party: Party = HOUSE) -> None:
         """Refuse a job before its photo is taken in, or anything else is done for it.
 
         A photo is refused when as many photos wait as may, a page when as many photos and pages do, and bulk
-        never: whoever sends bulk bounds it.
+        never: whoever sends bulk bounds it. Nobody is refused for what one other party has too much of.
 
         Raises:
             Busy: The queue is full.
+            TooManyAtOnce: It is, and the party has more than its share of it.
             ShuttingDown: The pool is closed.
         """
         if self._background is None:
             raise ShuttingDown
-        self._slots.refuse_if_full(lane)
+        self._slots.refuse_if_full(lane, party)
 
-    async def run(self, job: Callable[[], T], lane: Lane) -> T:
+    async def run(self, job: Callable[[], T], lane: Lane, party: Party = HOUSE) -> T:
         """Run a job in a worker and return what it returns.
 
-        A full queue refuses nobody here: whoever has sent a whole photo is not sent away because it has
-        filled up meanwhile. Callers ask before (:meth:`refuse_if_full`), and the limits on uploads bound how
-        many photos arrive together; or callers bound by other means how many they are.
+        A full queue refuses nobody as they come here: whoever has sent a whole photo is not sent away because
+        it has filled up meanwhile. Callers ask before (:meth:`refuse_if_full`), and the limits on uploads
+        bound how many photos arrive together; or callers bound by other means how many they are. Only of the
+        party that has most is one sent away, for one of a party that has fewer.
 
         A caller that is cancelled while it waits gives its place up at once. While its job runs, the job is
         left to finish: drawing takes a tenth of a second of CPU, replacing a killed process more than one.
@@ -133,9 +148,11 @@ class WorkerPool:
         Args:
             job: What to run.
             lane: Whom the job makes wait. Bulk waits for as long as others want the workers.
+            party: Whose turn in the lane it takes.
 
         Raises:
             Busy: No worker was free before the deadline; not in bulk.
+            TooManyAtOnce: Its place in a full queue went to a party that had fewer.
             ShuttingDown: The pool is closed, or was closed before a worker was free.
             DeadlineExceeded: The job ran longer than the deadline; its process was killed.
             WorkerDied: The process ended before the job did.
@@ -145,28 +162,28 @@ class WorkerPool:
         if self._background is None:
             raise ShuttingDown
         with anyio.move_on_after(math.inf if lane is Lane.BULK else self.deadline) as wait:
-            await self._slots.take(lane)
+            await self._slots.take(lane, party)
         if wait.cancelled_caught:
             raise Busy
-        result = await self._run_in_slot(job, lane)
+        result = await self._run_in_slot(job, lane, party)
         self._last_success = time.monotonic()
         return result
 
-    async def _run_in_slot(self, job: Callable[[], T], lane: Lane) -> T:
+    async def _run_in_slot(self, job: Callable[[], T], lane: Lane, party: Party) -> T:
         """Run a job and give its slot back: at once, or when the process that it cost has been replaced."""
         try:
             result = await self._run_in_process(job, self.deadline)
         except (DeadlineExceeded, WorkerDied):
             if self._background is None:
-                self._slots.give_back(lane)
+                self._slots.give_back(lane, party)
             else:
-                self._slots.keep_for_upkeep(lane)
+                self._slots.keep_for_upkeep(lane, party)
                 self._background.start_soon(self._replace)
             raise
         except BaseException:
-            self._slots.give_back(lane)
+            self._slots.give_back(lane, party)
             raise
-        self._slots.give_back(lane)
+        self._slots.give_back(lane, party)
         return result
 
     async def _run_in_process(self, job: Callable[[], T], seconds: float) -> T:

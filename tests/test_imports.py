@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # Each layer may import itself and what stands above it in this list; see "Where things are" in CONTRIBUTING.
 LAYERS = (
     ("app", "app.faults", "app.texts"),
-    ("app.errors",),
+    ("app.errors", "app.turns"),
     ("app.frames",),
     ("app.words",),
     ("app.spec",),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 VERSION_FIELD = "v"
 """The query field of an overlay's address that holds its version: browsers keep what is there for ever."""
 
+PAGE_SIZES = frozenset({112, 360, 540, 720})
+"""The sides, in pixels, of the frames' pictures that pages show: few, so that most of them are kept."""
+
 
 def overlay_address(
     drawing_revision: str, frame: Frame, lang: str, size: int, shape: Shape = "square"
@@ -32,6 +35,13 @@ def overlay_address(
     version = overlay_version(drawing_revision, frame)
     fields = {"lang": lang, "size": size, "shape": shape, VERSION_FIELD: version}
     return f"/v1/frames/{frame.id}/overlay.webp?{urlencode(fields)}"
+
+
+def is_shown_by_pages(spec: AvatarSpec) -> bool:
+    """Tell whether a frame's picture is one that pages ask for without a supporter's own words."""
+    return (
+        not spec.slogan and spec.size in PAGE_SIZES and (spec.shape, spec.output_format) == ("square", "webp")
+    )
 
 
 def overlay_version(drawing_revision: str, frame: Frame) -> str:

@@ -93,12 +93,12 @@ class _Gauges(Collector):
         self._uploads = uploads
 
     def collect(self) -> Iterator[Metric]:
-        pool, uploads = self._pool, self._uploads
+        pool, places = self._pool, self._uploads.places
         yield _by_lane("ribbons_jobs_running", "Jobs that workers run now.", pool.running)
         yield _by_lane("ribbons_jobs_waiting", "Jobs that wait for a worker.", pool.waiting)
-        yield GaugeMetricFamily("ribbons_uploads_arriving", "Photos that are arriving.", uploads.arriving)
+        yield GaugeMetricFamily("ribbons_uploads_arriving", "Photos that are arriving.", places.arriving)
         yield GaugeMetricFamily(
-            "ribbons_upload_held_bytes", "Memory of photos that arrive or wait.", uploads.held_bytes
+            "ribbons_upload_held_bytes", "Memory of photos that arrive or wait.", places.held_bytes
         )
         lost = CounterMetricFamily(
             "ribbons_workers_lost", "Workers that were killed or died, and were replaced.", labels=["reason"]

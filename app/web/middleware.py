@@ -186,9 +186,12 @@ class _Body:
 
     def __init__(self, receive: Receive, *, waits: bool) -> None:
         self.is_coming = not waits
+        self._waits = waits
         self._receive = receive
 
     async def receive(self) -> Message:
+        if self._waits:  # uvicorn tells the client to send it now
+            self._waits, self.is_coming = False, True
         message = await self._receive()
         self.is_coming = message["type"] == "http.request" and message.get("more_body", False)
         return message

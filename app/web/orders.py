@@ -52,8 +52,9 @@ class Order:
         service = service_of(self._request)
         self.output_format = spec.output_format
         job = partial(service.drawing.studio.draw_avatar, self.photo, spec)
+        party = service.parties.of(self._request)
         avatar = await run_while_connected(
-            self._request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO)
+            self._request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO, party=party)
         )
         service.metrics.avatar_made(spec.output_format, avatar.seconds)
         return avatar
@@ -75,8 +76,9 @@ async def take_order(request: Request, settings: Sequence[str]) -> AsyncIterator
     service = service_of(request)
     output_format = "unknown"
     try:
-        service.drawing.pool.refuse_if_full(Lane.PHOTO)
-        async with service.uploads.receive(request, settings) as upload:
+        party = service.parties.of(request)
+        service.drawing.pool.refuse_if_full(Lane.PHOTO, party)
+        async with service.uploads.receive(request, settings, party) as upload:
             order = Order(request, upload)
             try:
                 yield order

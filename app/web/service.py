@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Self
 from anyio import Lock
 
 from app.drawing import Drawing
+from app.web.http.client import Parties
 from app.web.http.uploads import UploadDesk
 from app.web.metrics import Metrics
 from app.web.state.counter import AvatarCounter, CounterFile
-from app.web.state.limiter import DerivedLimiter
-from app.web.state.overlay_cache import OverlayCache
+from app.web.state.limiter import DerivedLimiter, OverlayLimiter
+from app.web.state.overlay_cache import OTHERS_BYTES, PAGES_BYTES, OverlayCache
 from app.web.state.redis import RedisClient
 from app.web.state.results import MemoryResults, RedisResults, Results
 
@@ -30,6 +31,7 @@ class Service:
     """The parts of one running service."""
 
     drawing: Drawing
+    parties: Parties
     uploads: UploadDesk
     store: RedisClient | None
     """The Redis that replicas share, where there are several."""
@@ -39,7 +41,11 @@ class Service:
     probing: Lock
     """Held while a probe draws, so that many probes draw once."""
     overlay_cache: OverlayCache
-    """The frames' own pictures, encoded."""
+    """The frames' own pictures that the pages show, encoded."""
+    other_overlays: OverlayCache
+    """The frames' own pictures in other sizes and formats."""
+    overlay_limiter: OverlayLimiter
+    """At drawing frames' pictures that no page shows by itself."""
     derived_limiter: DerivedLimiter
     """At drawing what is made of finished avatars."""
 
@@ -67,13 +73,17 @@ class Service:
         counter_file = CounterFile(settings.counter_file) if settings.counter_file else None
         return cls(
             drawing=drawing,
+            parties=Parties(settings.trusted_proxies),
             uploads=uploads,
             store=store,
             results=results,
             counter=AvatarCounter(counter_file, store),
             metrics=Metrics(drawing.pool, uploads, results, store),
             probing=Lock(),
-            overlay_cache=OverlayCache(),
+            overlay_cache=OverlayCache(PAGES_BYTES),
+            other_overlays=OverlayCache(OTHERS_BYTES),
+            # A short request for 0.7 s of work: at least three quarters of the workers are left to others.
+            overlay_limiter=OverlayLimiter(max(1, settings.workers // 4), settings.queue, settings.deadline),
             # At least half of the workers are left to those who have no picture yet.
             derived_limiter=DerivedLimiter(max(1, settings.workers // 2), settings.deadline),
         )

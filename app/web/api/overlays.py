@@ -13,7 +13,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from app.errors import FieldProblem
 from app.lanes import Lane
 from app.spec import AvatarSpec, parse_spec
-from app.web.addresses import VERSION_FIELD, overlay_tag, overlay_version
+from app.web.addresses import VERSION_FIELD, is_shown_by_pages, overlay_tag, overlay_version
 from app.web.api import openapi
 from app.web.api.frames import FrameId  # noqa: TC001 - FastAPI reads the annotation
 from app.web.orders import fields_of, run_while_connected
@@ -101,20 +101,36 @@ def _read_request(given: Fields, frame: Frame, frames: FrameLibrary, picture_for
 
 async def _draw(request: Request, spec: AvatarSpec, tag: str) -> bytes:
     """Return the picture, kept or drawn."""
+    draw = _draw_for_all if is_shown_by_pages(spec) else _draw_for_one
+    return await run_while_connected(request, partial(draw, request, spec, tag))
+
+
+async def _draw_for_all(request: Request, spec: AvatarSpec, tag: str) -> bytes:
+    """Return a picture that every visitor sees: the house's own, whoever happens to be the first."""
     service = service_of(request)
     pool = service.drawing.pool
-    run = partial(pool.run, partial(service.drawing.studio.draw_overlay, spec), lane=Lane.PAGE)
-    if spec.slogan:
-        pool.refuse_if_full(Lane.PAGE)
-        return await run_while_connected(request, run)
 
     async def draw() -> bytes:
         # A page without its frames is no page: a few are drawn however many photos wait. Once.
         if service.overlay_cache.drawing > _MANY_WAITING:
-            pool.refuse_if_full(Lane.PAGE)
-        return await run()
+            pool.refuse_if_full(Lane.PAGE, service.parties.of(request))
+        return await pool.run(partial(service.drawing.studio.draw_overlay, spec), Lane.PAGE)
 
-    return await run_while_connected(request, partial(service.overlay_cache.get, tag, draw))
+    return await service.overlay_cache.get(tag, draw)
+
+
+async def _draw_for_one(request: Request, spec: AvatarSpec, tag: str) -> bytes:
+    """Return a picture with own words, or in a size or format that no page shows: few at a time."""
+    service = service_of(request)
+    if (kept := service.other_overlays.kept(tag)) is not None:
+        return kept
+    pool, party = service.drawing.pool, service.parties.of(request)
+    pool.refuse_if_full(Lane.PAGE, party)
+    service.overlay_limiter.refuse_if_full(party)
+    draw = partial(pool.run, partial(service.drawing.studio.draw_overlay, spec), Lane.PAGE, party)
+    # Before the one who draws it for others who ask at once: nobody waits for another address's turn.
+    async with service.overlay_limiter.turn(party):
+        return await (draw() if spec.slogan else service.other_overlays.get(tag, draw))
 
 
 def _cache_control(spec: AvatarSpec, *, is_current: bool) -> str:

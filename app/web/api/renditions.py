@@ -38,11 +38,13 @@ async def make_rendition(request: Request) -> Response:
     limits, and kept no longer.
     """
     service = service_of(request)
-    service.drawing.pool.refuse_if_full(Lane.PHOTO)
-    async with service.uploads.receive(request, openapi.RENDITION_FIELDS) as upload:
+    party = service.parties.of(request)
+    pool = service.drawing.pool
+    pool.refuse_if_full(Lane.PHOTO, party)
+    async with service.uploads.receive(request, openapi.RENDITION_FIELDS, party) as upload:
         side = _read_side(fields_of(request, upload.fields))
         job = partial(service.drawing.studio.draw_rendition, upload.photo, side)
-        content = await run_while_connected(request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO))
+        content = await run_while_connected(request, partial(pool.run, job, lane=Lane.PHOTO, party=party))
     # The name is ours: the photo's own often says who is on it.
     headers = {"Content-Disposition": 'inline; filename="photo.jpg"', "Cache-Control": "no-store"}
     return Response(content, headers=headers, media_type="image/jpeg")

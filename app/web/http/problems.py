@@ -45,6 +45,7 @@ STATUSES: Mapping[type[RibbonsError], int] = {
     errors.ResultGone: 404,
     errors.MethodNotAllowed: 405,
     errors.Busy: 503,
+    errors.TooManyAtOnce: 429,
     errors.WorkerDied: 503,
     errors.ShuttingDown: 503,
     errors.StoreUnavailable: 503,

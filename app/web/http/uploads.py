@@ -7,7 +7,7 @@ Written on the streaming parser of python-multipart rather than on Starlette's f
 from __future__ import annotations
 
 import io
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
@@ -19,24 +19,26 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import (
     PHOTO_FIELD,
-    Busy,
     EncodingNotSupported,
     FieldProblem,
     InvalidSpec,
     MalformedRequest,
     PhotoMissing,
     PhotoTooManyBytes,
+    RibbonsError,
     UploadTimedOut,
 )
 from app.web.http.encodings import BrokenEncodingError, decode_text, decoder_of, encoding_name
+from app.web.http.places import Places
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from python_multipart.multipart import MultipartCallbacks
     from starlette.requests import Request
 
-    from app.errors import RibbonsError
+    from app.turns import Party
+    from app.web.http.places import Arrival
 
 MAX_FIELDS = 32
 """Three times as many as there are."""
@@ -77,28 +79,31 @@ class UploadDesk:
         max_uploads: Photos that may be arriving at once.
         memory_bytes: Memory for the photos that are arriving and those that wait to be drawn.
         timeout: Seconds in which a photo has to arrive.
+
+    Attributes:
+        places: Who has a place and memory.
     """
 
     def __init__(self, *, max_photo_bytes: int, max_uploads: int, memory_bytes: int, timeout: float) -> None:
         self.max_photo_bytes = max_photo_bytes
         self.timeout = timeout
-        self.arriving = 0
-        self.held_bytes = 0
-        self._max_uploads = max_uploads
-        self._memory_bytes = memory_bytes
+        self.places = Places(max_uploads, memory_bytes)
 
     @asynccontextmanager
-    async def receive(self, request: Request, settings: Sequence[str]) -> AsyncIterator[Upload]:
+    async def receive(self, request: Request, settings: Sequence[str], party: Party) -> AsyncIterator[Upload]:
         """Read the request's body. Its bytes count against the memory until the block ends.
 
         Args:
             request: Whose body it is.
             settings: The names of the fields that a form may have beside the photo. One of another name is
                 still handed over if it is short text, to be told with whatever else is wrong.
+            party: Who sends it.
 
         Raises:
             InvalidSpec: A field of an unknown name is no short text.
-            Busy: Too many photos are arriving, or their memory is used up.
+            Busy: Too many photos are arriving, or their memory is used up; or its place went to another,
+                because it came much more slowly than others.
+            TooManyAtOnce: So it is, or its place went to another, and the party has more than its share.
             PhotoMissing: There was no photo, or an empty one.
             PhotoTooManyBytes: The photo is too large; known from the headers where they tell.
             MalformedRequest: The form cannot be read, or holds more than a form of ours; or a part is not in
@@ -110,18 +115,34 @@ class UploadDesk:
         _refuse_packed(",".join(request.headers.getlist("content-encoding")))
         receiver = self._receiver(request, settings)
         self._refuse_by_length(request)
-        with self._holding() as hold:
-            with self._place():
-                try:
-                    with anyio.fail_after(self.timeout):
-                        async for chunk in request.stream():
-                            hold(len(chunk))
-                            receiver.write(chunk)
-                except TimeoutError:
-                    raise UploadTimedOut(seconds=self.timeout) from None
-            upload = receiver.finish()
-            del receiver
+        with self.places.held(party) as arrival:
+            try:
+                upload = await self._take_in(request, receiver, arrival)
+            except RibbonsError as error:
+                # Their frames hold the photo, of which soon nothing is counted any more; and the error lives
+                # until its answer has been read, which takes seconds where the rest of the photo still comes.
+                error.__context__ = None
+                raise error.with_traceback(None)  # noqa: B904 - it is the same one
+            finally:
+                del receiver
             yield upload
+
+    async def _take_in(
+        self, request: Request, receiver: _RawReceiver | _FormReceiver, arrival: Arrival
+    ) -> Upload:
+        """Receive a photo that has a place, and give the place back."""
+        try:
+            with anyio.fail_after(self.timeout), arrival.scope:
+                async for chunk in request.stream():
+                    self.places.hold(arrival, len(chunk))
+                    receiver.write(chunk)
+        except TimeoutError:
+            raise UploadTimedOut(seconds=self.timeout) from None
+        finally:
+            self.places.leave(arrival)
+        if arrival.refusal is not None:
+            raise arrival.refusal
+        return receiver.finish()
 
     def _receiver(self, request: Request, settings: Sequence[str]) -> _RawReceiver | _FormReceiver:
         content_type, options = parse_options_header(request.headers.get("content-type"))
@@ -133,33 +154,6 @@ class UploadDesk:
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self.max_photo_bytes + _FORM_OVERHEAD:
             raise PhotoTooManyBytes.over(self.max_photo_bytes)
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self.arriving >= self._max_uploads:
-            raise Busy
-        self.arriving += 1
-        try:
-            yield
-        finally:
-            self.arriving -= 1
-
-    @contextmanager
-    def _holding(self) -> Iterator[Callable[[int], None]]:
-        """Give a function that counts bytes, and count them out again at the end."""
-        held = 0
-
-        def hold(count: int) -> None:
-            nonlocal held
-            if self.held_bytes + count > self._memory_bytes:
-                raise Busy
-            held += count
-            self.held_bytes += count
-
-        try:
-            yield hold
-        finally:
-            self.held_bytes -= held
 
 
 def _refuse_packed(codings: str) -> None:

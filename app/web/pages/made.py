@@ -86,15 +86,16 @@ async def send_made(request: Request, token: str, file: str) -> Response:
     if not is_drawn:
         raise NotFound
     address = site_of(request).address_of(request)
+    party = service.parties.of(request)
 
     async def draw() -> bytes:
-        async with service.derived_limiter.turn(token):
+        async with service.derived_limiter.turn(token, party):
             # Not before: while it is waited for, nothing of it is held, and it may be deleted.
             result = await service.results.get(token)
             job = _drawing(service.drawing.studio, result, name, address)
-            return await service.drawing.pool.run(job, lane=Lane.PAGE)
+            return await service.drawing.pool.run(job, lane=Lane.PAGE, party=party)
 
-    service.drawing.pool.refuse_if_full(Lane.PAGE)
+    service.drawing.pool.refuse_if_full(Lane.PAGE, party)
     content = await run_while_connected(request, draw)
     return _download(request, content, "" if name == "all" else f"-{name}", extension)
 

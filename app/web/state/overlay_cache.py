@@ -11,10 +11,13 @@ from cachetools import LRUCache
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-CACHE_BYTES = 16_000_000
-"""All that a page asks for fits a tenth of it: three frames in eight languages, 35 KB each as a WebP of
-540 px. The rest is for other sizes and for PNGs; whoever asks for thousands of those pushes out what nobody
-has asked for longest, and no more memory is taken."""
+PAGES_BYTES = 10_000_000
+"""All that the pages ask for fits a third of it: three frames in eight languages and four sizes, 35 KB each
+as a WebP of 540 px."""
+
+OTHERS_BYTES = 6_000_000
+"""For other sizes and for PNGs. Whoever asks for thousands of those pushes out what nobody has asked for
+longest, and nothing that a page shows."""
 
 
 class OverlayCache:
@@ -24,7 +27,7 @@ class OverlayCache:
         max_bytes: Memory for all of them together.
     """
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self._pictures: LRUCache[str, bytes] = LRUCache(max_bytes, getsizeof=len)
         # Each lives for as long as somebody holds it or waits for it.
         self._drawing: WeakValueDictionary[str, Lock] = WeakValueDictionary()
@@ -33,6 +36,10 @@ class OverlayCache:
     def drawing(self) -> int:
         """Missing pictures that are being drawn now."""
         return len(self._drawing)
+
+    def kept(self, key: str) -> bytes | None:
+        """Return a picture, if it is there."""
+        return self._pictures.get(key)
 
     async def get(self, key: str, draw: Callable[[], Awaitable[bytes]]) -> bytes:
         """Return a picture. Of those who ask for a missing one at once, one draws it and all get it.

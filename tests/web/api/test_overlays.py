@@ -96,7 +96,7 @@ def test_other_drawing_code_has_other_tags_and_addresses(
         assert len(set(kind)) == 6
 
 
-async def no_drawing(_job: object, lane: Lane) -> bytes:  # noqa: ARG001 - as the pool's own
+async def no_drawing(_job: object, _lane: Lane, _party: Party = HOUSE) -> bytes:
     """Draw nothing."""
     return b""
 
@@ -179,12 +179,12 @@ def idle() -> TestClient:
     return client
 
 
-async def no_worker(_job: object, lane: Lane) -> bytes:  # noqa: ARG001 - as the pool's own
+async def no_worker(_job: object, _lane: Lane, _party: Party = HOUSE) -> bytes:
     """Refuse, as a pool does in which no worker becomes free."""
     raise Busy
 
 
-def full(_lane: Lane) -> None:
+def full(_lane: Lane, _party: Party = HOUSE) -> None:
     """Refuse, as a pool does whose queue is full."""
     raise Busy
 

@@ -19,6 +19,7 @@ from app.errors import (
     RibbonsError,
     UploadTimedOut,
 )
+from app.turns import HOUSE
 from app.web.http.uploads import MAX_FIELD_BYTES, MAX_FIELDS, Upload, UploadDesk
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def received(
 
     async def main() -> Upload:
         request = request_of(chunks, content_type, headers, pause)
-        async with (desk or desk_of()).receive(request, SETTINGS) as upload:
+        async with (desk or desk_of()).receive(request, SETTINGS, HOUSE) as upload:
             return upload
 
     return anyio.run(main)
@@ -328,7 +329,7 @@ def test_a_photo_that_comes_too_slowly_is_given_up() -> None:
         received(chunks, "image/jpeg", desk=desk, pause=0.01)
     assert len(chunks) > 900
     assert caught.value.params == {"seconds": 0.2}
-    assert (desk.arriving, desk.held_bytes) == (0, 0)
+    assert (desk.places.arriving, desk.places.held_bytes) == (0, 0)
 
 
 def at_once(desk: UploadDesk, requests: list[Request], hold: float = 0) -> list[Upload | RibbonsError]:
@@ -337,7 +338,7 @@ def at_once(desk: UploadDesk, requests: list[Request], hold: float = 0) -> list[
 
     async def send(request: Request) -> None:
         try:
-            async with desk.receive(request, SETTINGS) as upload:
+            async with desk.receive(request, SETTINGS, HOUSE) as upload:
                 results.append(upload)
                 await anyio.sleep(hold)
         except RibbonsError as error:
@@ -357,7 +358,7 @@ def test_only_so_many_photos_arrive_at_once() -> None:
     desk = desk_of(max_uploads=2)
     results = at_once(desk, [request_of([b"x"], None, pause=0.1) for _ in range(3)])
     assert [type(result) for result in results] == [Busy, Upload, Upload]
-    assert desk.arriving == 0
+    assert desk.places.arriving == 0
 
 
 def test_memory_is_bounded_over_all_photos_until_they_are_drawn() -> None:
@@ -366,7 +367,7 @@ def test_memory_is_bounded_over_all_photos_until_they_are_drawn() -> None:
     requests = [request_of([b"x" * 100], None) for _ in range(3)]
     results = at_once(desk, requests, hold=0.1)
     assert sorted(type(result).__name__ for result in results) == ["Busy", "Upload", "Upload"]
-    assert desk.held_bytes == 0
+    assert desk.places.held_bytes == 0
     assert received(b"x" * 250, None, desk=desk).photo
 
 
@@ -376,7 +377,7 @@ def test_places_and_memory_come_back_after_any_error() -> None:
     for body, content_type in ((b"bad", FORM), (b"", None), (b"x" * (LIMIT + 1), None), (WHOLE[:50], FORM)):
         with pytest.raises(RibbonsError):
             received(body, content_type, desk=desk)
-    assert (desk.arriving, desk.held_bytes) == (0, 0)
+    assert (desk.places.arriving, desk.places.held_bytes) == (0, 0)
 
 
 # -- parts in odd clothes ----------------------------------------------------

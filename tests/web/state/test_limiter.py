@@ -32,7 +32,7 @@ class Crowd:
     async def ask(self, token: str, go_on: anyio.Event | None = None) -> None:
         """Take a turn, and keep it."""
         try:
-            async with self.limiter.turn(token):
+            async with self.limiter.turn(token, token):
                 self.holding.append(token)
                 self.most[token] = max(self.most.get(token, 0), self.holding.count(token))
                 self.most_at_once = max(self.most_at_once, len(self.holding))
@@ -77,7 +77,7 @@ async def test_a_crowd_for_one_avatar_is_one_among_those_who_wait() -> None:
 
 
 async def _note(limiter: DerivedLimiter, token: str, order: list[str]) -> None:
-    async with limiter.turn(token):
+    async with limiter.turn(token, token):
         order.append(token)
 
 
@@ -118,7 +118,7 @@ async def test_what_fails_gives_its_turn_back() -> None:
     with anyio.fail_after(5):
         for _ in range(3):
             with pytest.raises(LookupError):
-                async with limiter.turn("a"):
+                async with limiter.turn("a", "b"):
                     raise LookupError
 
 

@@ -31,7 +31,7 @@ class Drawer:
 
 async def test_many_who_ask_at_once_cost_one_drawing() -> None:
     """The first view of a busy page draws each frame once."""
-    cache, got, drawn = OverlayCache(), [], anyio.Event()
+    cache, got, drawn = OverlayCache(1000), [], anyio.Event()
     drawings = 0
 
     async def draw() -> bytes:
@@ -54,7 +54,7 @@ async def test_many_who_ask_at_once_cost_one_drawing() -> None:
 
 async def test_pictures_do_not_wait_for_each_other() -> None:
     """A slow drawing holds up nobody who wants another one."""
-    cache = OverlayCache()
+    cache = OverlayCache(1000)
 
     async def never() -> bytes:
         await anyio.sleep_forever()
@@ -70,7 +70,7 @@ async def test_pictures_do_not_wait_for_each_other() -> None:
 
 async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
     """Nobody goes without because somebody else has closed the page."""
-    cache, got = OverlayCache(), []
+    cache, got = OverlayCache(1000), []
 
     async def never() -> bytes:
         await anyio.sleep_forever()
@@ -92,7 +92,7 @@ async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
 
 async def test_a_failure_is_not_kept() -> None:
     """What went wrong once is tried again."""
-    cache = OverlayCache()
+    cache = OverlayCache(1000)
 
     async def fail() -> bytes:
         raise LookupError

@@ -1,0 +1,278 @@
+"""Places and memory for photos that arrive: who gets them, and who gives them up when they are short.
+
+A place costs little: a connection, a task, and what the sender's next bytes need. So there are many, and when
+all are taken two kinds of upload give theirs up to a newcomer:
+
+1. The slowest of the party that has most, where it has at least two more than the newcomer's.
+2. Failing that, one that has had time and is much slower than the rest, or stands still, of a party that has
+   no fewer than the newcomer's. While places are free a slow phone keeps its own.
+
+Memory is kept free instead of taken back, because a photo that has all arrived cannot be asked for twice: of
+a party with several photos, those that arrive may only fill as much that some stays for others. Failing
+that, a slow one gives up what it holds.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from operator import attrgetter
+from statistics import median
+from typing import TYPE_CHECKING
+
+import anyio
+
+from app.errors import Busy, TooManyAtOnce
+from app.turns import Ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.errors import CapacityError
+    from app.turns import Party
+
+GRACE_SECONDS = 5.0
+"""Over so long a pace is taken, and so long nobody is called slow: a phone that changes masts is silent for
+seconds."""
+
+LEAST_PACE = 500
+"""Bytes a second below which an upload is slow whatever the others do, or five hundred who stand still would
+make each other look fast. The page sends 60 KB at least, which would take two minutes then
+(``RIBBONS_UPLOAD_TIMEOUT``); GPRS, the slowest that phones have, sends 1,500."""
+
+_MUCH_SLOWER = 1 / 4
+"""Of the median pace."""
+
+_TO_WHAT_IS_FREE = 8
+"""A party with several photos may hold so many times the memory that is left then: eight ninths of all when
+it is alone, and less the more others have, so that something is left for whoever comes."""
+
+_LOOK_SECONDS = 1.0
+
+_PACE = attrgetter("pace")
+_HELD = attrgetter("held")
+
+
+class Arrival:
+    """A photo that arrives, or has arrived and waits to be drawn.
+
+    Attributes:
+        party: Who sends it.
+        scope: What to receive it in; cancelled when it has to give its place up.
+        refusal: Why it had to.
+        held: Its bytes that are counted.
+    """
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+        self.scope = anyio.CancelScope()
+        self.refusal: CapacityError | None = None
+        self.held = 0
+        self.pace = 0.0
+        self._begun = self._window = time.monotonic()
+        self._before = self._in_window = 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that came."""
+        self._move_window(time.monotonic())
+        self.held += count
+        self._in_window += count
+
+    def is_young(self, now: float) -> bool:
+        """Tell whether it is too early to call it slow."""
+        return now - self._begun < GRACE_SECONDS
+
+    def measure(self, now: float) -> float:
+        """Set and return its pace: bytes a second, over the last seconds of its time."""
+        self._move_window(now)
+        into = (now - self._window) / GRACE_SECONDS
+        age = max(now - self._begun, 0.1)
+        self.pace = (self._before * (1 - into) + self._in_window) / min(age, GRACE_SECONDS)
+        return self.pace
+
+    def _move_window(self, now: float) -> None:
+        passed = int((now - self._window) / GRACE_SECONDS)
+        if passed:
+            self._before = self._in_window if passed == 1 else 0
+            self._in_window = 0
+            self._window += passed * GRACE_SECONDS
+
+
+class _Holder:
+    """What a party has here."""
+
+    def __init__(self) -> None:
+        self.photos = 0
+        self.bytes = 0
+        # Those with a place, in order of coming; and as many as were there when it was looked last, the
+        # slowest at the end.
+        self.arriving: dict[Arrival, None] = {}
+        self.slowest: list[Arrival] = []
+
+
+class Places:
+    """Counts places and memory, and hands them from one party to another.
+
+    Args:
+        most: Photos that may be arriving at once.
+        memory_bytes: Memory for the photos that are arriving and those that wait to be drawn.
+
+    Attributes:
+        arriving: Photos that have a place.
+        held_bytes: Memory that is taken.
+        given_up: How many lost their place or memory, by why: their party had more than others, or they were
+            slower than others.
+        refused: How many got none because their party had more than its share.
+    """
+
+    def __init__(self, most: int, memory_bytes: int) -> None:
+        self.arriving = 0
+        self.held_bytes = 0
+        self.given_up = {"share": 0, "slow": 0}
+        self.refused = 0
+        self._most = most
+        self._memory_bytes = memory_bytes
+        self._holders: dict[Party, _Holder] = {}
+        self._by_places = Ranks()
+        self._looked = float("-inf")
+        # Of those that were slow at the last look: by pace, and by memory; who gives up first at the end.
+        self._slow: list[Arrival] = []
+        self._slow_and_large: list[Arrival] = []
+
+    @contextmanager
+    def held(self, party: Party) -> Iterator[Arrival]:
+        """Take a place for a photo; its bytes count until the block ends.
+
+        Raises:
+            Busy: There is none.
+            TooManyAtOnce: There is none for a party that has so many.
+        """
+        if self.arriving >= self._most:
+            self._clear_place(party)
+        arrival = Arrival(party)
+        holder = self._holders.setdefault(party, _Holder())
+        holder.photos += 1
+        holder.arriving[arrival] = None
+        self.arriving += 1
+        self._by_places.put(party, len(holder.arriving))
+        try:
+            yield arrival
+        finally:
+            self.leave(arrival)
+            self._forget_bytes(arrival)
+            holder.photos -= 1
+            if not holder.photos:
+                del self._holders[party]
+
+    def leave(self, arrival: Arrival) -> None:
+        """Give a photo's place back, if it still has it. What arrived of it is held on."""
+        holder = self._holders[arrival.party]
+        if arrival not in holder.arriving:
+            return
+        del holder.arriving[arrival]
+        self.arriving -= 1
+        if holder.arriving:
+            self._by_places.put(arrival.party, len(holder.arriving))
+        else:
+            self._by_places.drop(arrival.party)
+            holder.slowest = []
+
+    def hold(self, arrival: Arrival, count: int) -> None:
+        """Count bytes of a photo that came.
+
+        Raises:
+            Busy: Memory is used up, or was wanted by others more than by this one.
+            TooManyAtOnce: So much of it is the party's own that it gets no more; or its place was.
+        """
+        if arrival.refusal is not None:
+            raise arrival.refusal
+        holder = self._holders[arrival.party]
+        if not self._has_memory(holder, count):
+            self._clear_memory(arrival, count)
+            if not self._has_memory(holder, count):
+                raise self._refusal(is_own_doing=holder.bytes * len(self._holders) > self.held_bytes)
+        arrival.add(count)
+        holder.bytes += count
+        self.held_bytes += count
+
+    def _has_memory(self, holder: _Holder, count: int) -> bool:
+        left = self._memory_bytes - self.held_bytes - count
+        # Who sends one photo may have all there is.
+        return left >= 0 and (holder.photos == 1 or holder.bytes + count <= _TO_WHAT_IS_FREE * left)
+
+    def _clear_place(self, party: Party) -> None:
+        """Take a place from somebody for a newcomer of a party."""
+        mine = self._places_of(party)
+        greatest = self._by_places.last_of_most()
+        if self._places_of(greatest) >= mine + 2:
+            self._send_away(self._slowest_of(greatest), "share", TooManyAtOnce())
+            return
+        self._look()
+        slow = self._last_with_place(self._slow)
+        if slow is None or self._places_of(slow.party) < mine:
+            raise self._refusal(is_own_doing=mine * len(self._by_places) > self.arriving)
+        self._send_away(slow, "slow", Busy())
+
+    def _clear_memory(self, arrival: Arrival, count: int) -> None:
+        """Take memory from somebody slow who holds as much as is wanted, if there is one."""
+        self._look()
+        slow = self._last_with_place(self._slow_and_large)
+        if slow is None or slow is arrival or slow.held < count:
+            return
+        if self._holders[slow.party].bytes >= self._holders[arrival.party].bytes:
+            self._send_away(slow, "slow", Busy())
+
+    def _send_away(self, arrival: Arrival, why: str, refusal: CapacityError) -> None:
+        """Take a photo's place and memory away. Its receiver comes to know of it in the loop's next step."""
+        self.given_up[why] += 1
+        self.leave(arrival)
+        self._forget_bytes(arrival)
+        arrival.refusal = refusal
+        arrival.scope.cancel()
+
+    def _forget_bytes(self, arrival: Arrival) -> None:
+        self._holders[arrival.party].bytes -= arrival.held
+        self.held_bytes -= arrival.held
+        arrival.held = 0
+
+    def _refusal(self, *, is_own_doing: bool) -> CapacityError:
+        if not is_own_doing:
+            return Busy()
+        self.refused += 1
+        return TooManyAtOnce()
+
+    def _places_of(self, party: Party) -> int:
+        holder = self._holders.get(party)
+        return len(holder.arriving) if holder else 0
+
+    def _slowest_of(self, party: Party) -> Arrival:
+        """Return the slowest of a party that has places; or the last, where none was there at the look."""
+        self._look()
+        holder = self._holders[party]
+        return self._last_with_place(holder.slowest) or next(reversed(holder.arriving))
+
+    def _last_with_place(self, arrivals: list[Arrival]) -> Arrival | None:
+        while arrivals:
+            arrival = arrivals[-1]
+            holder = self._holders.get(arrival.party)
+            if holder and arrival in holder.arriving:
+                return arrival
+            arrivals.pop()
+        return None
+
+    def _look(self) -> None:
+        """Look who is slow, once a second at most: it takes 2 ms with two thousand."""
+        now = time.monotonic()
+        if now < self._looked + _LOOK_SECONDS:
+            return
+        self._looked = now
+        seasoned: list[Arrival] = []
+        for holder in self._holders.values():
+            for arrival in holder.arriving:
+                arrival.measure(now)
+            holder.slowest = sorted(holder.arriving, key=_PACE, reverse=True)
+            seasoned += (arrival for arrival in holder.slowest if not arrival.is_young(now))
+        typical = median(map(_PACE, seasoned)) if seasoned else 0
+        slow = [arrival for arrival in seasoned if arrival.pace < max(LEAST_PACE, typical * _MUCH_SLOWER)]
+        self._slow = sorted(slow, key=_PACE, reverse=True)
+        self._slow_and_large = sorted(slow, key=_HELD)
