@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from app.lanes import Lane
     from app.web.http.uploads import UploadDesk
+    from app.web.state.limiter import OverlayLimiter
     from app.web.state.redis import RedisClient
     from app.web.state.results import Results
     from app.workers import WorkerPool
@@ -29,7 +30,13 @@ class Metrics:
     """The service's own registry and what is in it."""
 
     def __init__(
-        self, pool: WorkerPool, uploads: UploadDesk, results: Results, store: RedisClient | None
+        self,
+        *,
+        pool: WorkerPool,
+        uploads: UploadDesk,
+        overlays: OverlayLimiter,
+        results: Results,
+        store: RedisClient | None,
     ) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -59,7 +66,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._registry.register(_Gauges(pool, uploads))
+        self._registry.register(_Gauges(pool, uploads, overlays))
         if isinstance(results, MemoryResults):
             self._registry.register(_MemoryGauges(results))
         if store is not None:
@@ -88,12 +95,13 @@ class Metrics:
 class _Gauges(Collector):
     """Reads what others count already, when Prometheus asks."""
 
-    def __init__(self, pool: WorkerPool, uploads: UploadDesk) -> None:
+    def __init__(self, pool: WorkerPool, uploads: UploadDesk, overlays: OverlayLimiter) -> None:
         self._pool = pool
-        self._uploads = uploads
+        self._places = uploads.places
+        self._overlays = overlays.slots
 
     def collect(self) -> Iterator[Metric]:
-        pool, places = self._pool, self._uploads.places
+        pool, places = self._pool, self._places
         yield _by_lane("ribbons_jobs_running", "Jobs that workers run now.", pool.running)
         yield _by_lane("ribbons_jobs_waiting", "Jobs that wait for a worker.", pool.waiting)
         yield GaugeMetricFamily("ribbons_uploads_arriving", "Photos that are arriving.", places.arriving)
@@ -106,6 +114,28 @@ class _Gauges(Collector):
         for reason, count in pool.lost.items():
             lost.add_metric([reason], count)
         yield lost
+        yield from self._collect_turns()
+
+    def _collect_turns(self) -> Iterator[Metric]:
+        given_up = CounterMetricFamily(
+            "ribbons_places_given_up",
+            "Places of those who waited or sent that others got: their address had more of them (share), "
+            "or they sent much more slowly than the rest (slow).",
+            labels=["place", "reason"],
+        )
+        refused = CounterMetricFamily(
+            "ribbons_refused_for_share",
+            "Requests refused because their address had more than its share of the places.",
+            labels=["place"],
+        )
+        for place, slots in (("worker", self._pool), ("overlay", self._overlays)):
+            given_up.add_metric([place, "share"], slots.given_up)
+            refused.add_metric([place], slots.refused)
+        for reason, count in self._places.given_up.items():
+            given_up.add_metric(["upload", reason], count)
+        refused.add_metric(["upload"], self._places.refused)
+        yield given_up
+        yield refused
 
 
 def _by_lane(name: str, documentation: str, jobs: Mapping[Lane, int]) -> GaugeMetricFamily:

@@ -70,6 +70,8 @@ class Service:
             results = MemoryResults(settings.result_lifetime, settings.result_memory_bytes)
         else:
             results = RedisResults(store, settings.result_lifetime)
+        # A short request for 0.7 s of work.
+        overlays = OverlayLimiter(max(1, settings.workers // 4), settings.queue, settings.deadline)
         counter_file = CounterFile(settings.counter_file) if settings.counter_file else None
         return cls(
             drawing=drawing,
@@ -78,12 +80,13 @@ class Service:
             store=store,
             results=results,
             counter=AvatarCounter(counter_file, store),
-            metrics=Metrics(drawing.pool, uploads, results, store),
+            metrics=Metrics(
+                pool=drawing.pool, uploads=uploads, overlays=overlays, results=results, store=store
+            ),
             probing=Lock(),
             overlay_cache=OverlayCache(PAGES_BYTES),
             other_overlays=OverlayCache(OTHERS_BYTES),
-            # A short request for 0.7 s of work: at least three quarters of the workers are left to others.
-            overlay_limiter=OverlayLimiter(max(1, settings.workers // 4), settings.queue, settings.deadline),
+            overlay_limiter=overlays,
             # At least half of the workers are left to those who have no picture yet.
             derived_limiter=DerivedLimiter(max(1, settings.workers // 2), settings.deadline),
         )

@@ -32,13 +32,16 @@ if TYPE_CHECKING:
     from app.turns import Party
 
 GRACE_SECONDS = 5.0
-"""Over so long a pace is taken, and so long nobody is called slow: a phone that changes masts is silent for
-seconds."""
+"""Over so long a pace is taken, and so long nobody is compared with the rest: a phone that changes masts is
+silent for seconds."""
 
 LEAST_PACE = 500
-"""Bytes a second below which an upload is slow whatever the others do, or five hundred who stand still would
-make each other look fast. The page sends 60 KB at least, which would take two minutes then
+"""Bytes a second below which an upload stands still whatever the others do, or five hundred who do would make
+each other look fast. The page sends 60 KB at least, which would take two minutes then
 (``RIBBONS_UPLOAD_TIMEOUT``); GPRS, the slowest that phones have, sends 1,500."""
+
+START_SECONDS = 2.0
+"""Time to begin: the first kilobytes of a body come right behind the request's head."""
 
 _MUCH_SLOWER = 1 / 4
 """Of the median pace."""
@@ -78,16 +81,16 @@ class Arrival:
         self.held += count
         self._in_window += count
 
-    def is_young(self, now: float) -> bool:
-        """Tell whether it is too early to call it slow."""
-        return now - self._begun < GRACE_SECONDS
+    def age(self, now: float) -> float:
+        """Return for how many seconds it has been arriving."""
+        return now - self._begun
 
     def measure(self, now: float) -> float:
         """Set and return its pace: bytes a second, over the last seconds of its time."""
         self._move_window(now)
         into = (now - self._window) / GRACE_SECONDS
-        age = max(now - self._begun, 0.1)
-        self.pace = (self._before * (1 - into) + self._in_window) / min(age, GRACE_SECONDS)
+        over = min(max(self.age(now), 0.1), GRACE_SECONDS)
+        self.pace = (self._before * (1 - into) + self._in_window) / over
         return self.pace
 
     def _move_window(self, now: float) -> None:
@@ -266,13 +269,19 @@ class Places:
         if now < self._looked + _LOOK_SECONDS:
             return
         self._looked = now
-        seasoned: list[Arrival] = []
+        everyone: list[Arrival] = []
         for holder in self._holders.values():
             for arrival in holder.arriving:
                 arrival.measure(now)
             holder.slowest = sorted(holder.arriving, key=_PACE, reverse=True)
-            seasoned += (arrival for arrival in holder.slowest if not arrival.is_young(now))
-        typical = median(map(_PACE, seasoned)) if seasoned else 0
-        slow = [arrival for arrival in seasoned if arrival.pace < max(LEAST_PACE, typical * _MUCH_SLOWER)]
+            everyone += holder.slowest
+        seasoned = [arrival.pace for arrival in everyone if arrival.age(now) >= GRACE_SECONDS]
+        slow_pace = _MUCH_SLOWER * median(seasoned) if seasoned else 0
+        slow = [
+            arrival
+            for arrival in everyone
+            if (arrival.pace < LEAST_PACE and arrival.age(now) >= START_SECONDS)
+            or (arrival.pace < slow_pace and arrival.age(now) >= GRACE_SECONDS)
+        ]
         self._slow = sorted(slow, key=_PACE, reverse=True)
         self._slow_and_large = sorted(slow, key=_HELD)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +17,8 @@ from app.lanes import Lane
 from app.render.overlay import Overlays
 from app.settings import load_settings
 from app.spec import AvatarSpec
-from app.web.addresses import overlay_address
+from app.turns import HOUSE
+from app.web.addresses import PAGE_SIZES, overlay_address
 from app.web.app import create_app
 from tests.web.api.test_avatars import assert_problem, opened
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.frames import FrameLibrary
+    from app.turns import Party
 
 PNG = "/v1/frames/red-ribbons/overlay.png"
 WEBP = "/v1/frames/red-ribbons/overlay.webp"
@@ -79,7 +84,8 @@ def test_other_drawing_code_has_other_tags_and_addresses(
     def names() -> tuple[str, str]:
         app = create_app(load_settings())
         bare = TestClient(app)
-        app.state.service.drawing.pool.run = no_drawing
+        pool = app.state.service.drawing.pool
+        pool.run, pool.refuse_if_full = no_drawing, let_in
         tag = bare.head(PNG, params={"size": "64"}).headers["etag"]
         return tag, page_address(app)
 
@@ -94,6 +100,10 @@ def test_other_drawing_code_has_other_tags_and_addresses(
     seen.append(names())
     for kind in zip(*seen, strict=True):
         assert len(set(kind)) == 6
+
+
+def let_in(_lane: Lane, _party: Party = HOUSE) -> None:
+    """Refuse nobody."""
 
 
 async def no_drawing(_job: object, _lane: Lane, _party: Party = HOUSE) -> bytes:
@@ -189,31 +199,129 @@ def full(_lane: Lane, _party: Party = HOUSE) -> None:
     raise Busy
 
 
+@dataclass
+class Calls:
+    """Stands for a pool that has always a free worker, and notes what it is asked, for whom."""
+
+    asked: list[tuple[str, Lane, Party]] = field(default_factory=list)
+
+    async def run(self, _job: object, lane: Lane, party: Party = HOUSE) -> bytes:
+        """Draw."""
+        self.asked.append(("drawn", lane, party))
+        return b"picture"
+
+    def refuse_if_full(self, lane: Lane, party: Party = HOUSE) -> None:
+        """Let in."""
+        self.asked.append(("asked", lane, party))
+
+
+@pytest.fixture
+def calls(idle: TestClient, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Give the application workers."""
+    calls = Calls()
+    pool = idle.app.state.service.drawing.pool  # type: ignore[attr-defined]
+    monkeypatch.setattr(pool, "run", calls.run)
+    monkeypatch.setattr(pool, "refuse_if_full", calls.refuse_if_full)
+    return calls
+
+
+@pytest.mark.parametrize("size", sorted(PAGE_SIZES))
+def test_what_pages_show_is_drawn_past_a_full_queue_for_the_house(
+    idle: TestClient, calls: Calls, size: int
+) -> None:
+    """Once, whoever is the first: nobody waits for the turn of that visitor's address."""
+    for _ in range(2):
+        assert idle.get(WEBP, params={"size": size}).content == b"picture"
+    assert calls.asked == [("drawn", Lane.PAGE, HOUSE)]
+
+
+@pytest.mark.parametrize(
+    ("address", "settings"),
+    [
+        (WEBP, {}),
+        (WEBP, {"size": "361"}),
+        (WEBP, {"size": "360", "shape": "circle"}),
+        (PNG, {"size": "360"}),
+        (WEBP, {"size": "360", "slogan": "حرية"}),
+    ],
+)
+def test_other_pictures_of_frames_are_drawn_for_who_asks(
+    idle: TestClient, calls: Calls, address: str, settings: dict[str, str]
+) -> None:
+    """In turn with other addresses, and kept unless it carries somebody's own words."""
+    times = 2 if "slogan" in settings else 1
+    for _ in range(2):
+        assert idle.get(address, params=settings).content == b"picture"
+    assert [(what, lane) for what, lane, _ in calls.asked] == [
+        ("asked", Lane.PAGE),
+        ("drawn", Lane.PAGE),
+    ] * times
+    assert {party for *_, party in calls.asked}.isdisjoint({HOUSE})
+    assert len({party for *_, party in calls.asked}) == 1
+
+
+def test_odd_sizes_push_no_page_out_of_memory(idle: TestClient, calls: Calls) -> None:
+    """Whoever asks for every size there is has nothing of the pages drawn again."""
+    address = {"size": "360"}
+    idle.get(WEBP, params=address)
+    service = idle.app.state.service  # type: ignore[attr-defined]
+    service.other_overlays._pictures.update({str(number): bytes(100_000) for number in range(100)})
+    idle.get(WEBP, params=address)
+    assert len(calls.asked) == 1
+
+
 @both
 def test_frames_are_shown_while_every_worker_is_busy(
     idle: TestClient, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What has been drawn once needs no worker; a supporter's own words do, each time."""
-    pool = idle.app.state.service.drawing.pool  # type: ignore[attr-defined]
     assert_problem(idle.get(address), 503, "busy", "en")
-    calls: list[tuple[str, Lane]] = []
-
-    async def draw(_job: object, lane: Lane) -> bytes:
-        calls.append(("drawn", lane))
-        return b"picture"
-
+    pool = idle.app.state.service.drawing.pool  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
-        patch.setattr(pool, "run", draw)
-        patch.setattr(pool, "refuse_if_full", lambda lane: calls.append(("asked", lane)))
+        patch.setattr(pool, "run", Calls().run)
+        patch.setattr(pool, "refuse_if_full", Calls().refuse_if_full)
         assert idle.get(address).content == b"picture"
-        assert idle.get(address, params={"slogan": "حرية"}).content == b"picture"
-    let_in, asked_first = calls[:1], calls[1:]
-    assert let_in == [("drawn", Lane.PAGE)], "a frame is let in past a full queue"
-    assert asked_first == [("asked", Lane.PAGE), ("drawn", Lane.PAGE)], "own words are not"
     assert idle.get(address).content == b"picture"
     assert idle.get(address, params={"v": "any"}).content == b"picture"
     assert_problem(idle.get(address, params={"slogan": "حرية"}), 503, "busy", "en")
     assert_problem(idle.get(address, params={"size": "65"}), 503, "busy", "en")
+
+
+@pytest.mark.anyio
+async def test_new_pictures_have_a_quarter_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight two, however many are asked for, and then whoever has asked least is next."""
+    app = create_app(load_settings(workers=8))
+    service = app.state.service
+    running: list[Party] = []
+    order: list[Party] = []
+    go_on = anyio.Event()
+
+    async def run(_job: object, _lane: Lane, party: Party) -> bytes:
+        running.append(party)
+        order.append(party)
+        assert len(running) <= 2
+        await go_on.wait()
+        running.remove(party)
+        return b"picture"
+
+    monkeypatch.setattr(service.drawing.pool, "run", run)
+    monkeypatch.setattr(service.drawing.pool, "refuse_if_full", Calls().refuse_if_full)
+
+    async def ask(address: str, size: int) -> None:
+        transport = httpx2.ASGITransport(app, client=(address, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            assert (await client.get(WEBP, params={"size": size})).content == b"picture"
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(10):
+            tasks.start_soon(ask, "10.0.0.1", 100 + number)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(ask, "10.0.0.2", 200)
+        await anyio.wait_all_tasks_blocked()
+        assert len(running) == 2
+        go_on.set()
+    assert order[2] not in order[:2], "the other address was next"
+    assert order.count(order[0]) == 10
 
 
 def test_a_webp_is_small_and_hardly_differs(frames: FrameLibrary) -> None:
