@@ -11,8 +11,9 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import Busy, ShuttingDown
+from app.errors import Busy, ShuttingDown, TooManyAtOnce
 from app.lanes import Lane, Slots
+from app.turns import HOUSE
 
 pytestmark = pytest.mark.anyio
 
@@ -238,6 +239,166 @@ async def test_a_full_lane_still_takes_who_does_not_ask() -> None:
     await crowd.come(*[PHOTO] * 5)
     assert crowd.slots.waiting[PHOTO] == 4
     assert refusing(crowd.slots) == {PHOTO, PAGE}
+
+
+# -- parties ---------------------------------------------------------------
+
+
+class Parties:
+    """Jobs of named parties, each of which keeps the slot that it gets.
+
+    Attributes:
+        served: The parties of the jobs that got a slot, in order.
+        sent_away: Those of the jobs that had to go, and what they were told.
+    """
+
+    def __init__(self, total: int, queue: int) -> None:
+        self.slots = Slots(total, queue)
+        self.served: list[tuple[Lane, str]] = []
+        self.sent_away: list[tuple[str, type[Exception]]] = []
+        self.jobs: list[asyncio.Task[None]] = []
+
+    async def come(self, lane: Lane, parties: str) -> None:
+        """Let jobs come, one after the other."""
+        for party in parties:
+            self.jobs.append(asyncio.create_task(self._take(lane, party)))
+            for _ in range(5):
+                await checkpoint()
+
+    async def _take(self, lane: Lane, party: str) -> None:
+        try:
+            await self.slots.take(lane, party)
+        except (ShuttingDown, TooManyAtOnce, Busy) as error:
+            self.sent_away.append((party, type(error)))
+        else:
+            self.served.append((lane, party))
+
+    async def serve(self) -> str:
+        """End the jobs in the order of their start until nobody waits, and return the parties in order."""
+        ended = 0
+        while ended < len(self.served):
+            self.slots.give_back(*self.served[ended])
+            ended += 1
+            for _ in range(5):
+                await checkpoint()
+        return "".join(party for _, party in self.served)
+
+    def refusal(self, lane: Lane, party: str) -> type[Exception] | None:
+        """Return what a newcomer would be told."""
+        try:
+            self.slots.refuse_if_full(lane, party)
+        except (Busy, TooManyAtOnce) as error:
+            return type(error)
+        return None
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_parties_take_turns_in_a_lane(lane: Lane) -> None:
+    """Whoever has sent fifty waits behind nobody more than whoever has sent one, and the other way round."""
+    crowd = Parties(1, 100)
+    await crowd.come(lane, "a" * 20 + "bb" + "c")
+    assert await crowd.serve() == "abcab" + "a" * 18
+    assert (crowd.slots.free, crowd.slots.running, crowd.slots.waiting) == (1, NONE, NONE)
+
+
+async def test_lanes_take_turns_before_parties_do() -> None:
+    """A flood of one address in one lane costs the other lane no more than another address would."""
+    crowd = Parties(1, 100)
+    await crowd.come(PHOTO, "aaaab")
+    await crowd.come(PAGE, "cc")
+    await crowd.serve()
+    assert crowd.served == [(PHOTO, "a"), (PAGE, "c"), (PHOTO, "b"), (PAGE, "c")] + [(PHOTO, "a")] * 3
+
+
+async def test_a_full_queue_is_not_full_for_who_has_less() -> None:
+    """The last comer of the greatest gives up its place, and is told why."""
+    crowd = Parties(1, 4)
+    await crowd.come(PHOTO, "aaaaa")
+    assert [crowd.refusal(PHOTO, party) for party in "ab"] == [Busy, None]
+    await crowd.come(PHOTO, "b")
+    assert crowd.sent_away == [("a", TooManyAtOnce)]
+    assert crowd.slots.waiting[PHOTO] == 4
+    assert [crowd.refusal(PHOTO, party) for party in "abc"] == [TooManyAtOnce, None, None]
+    await crowd.come(PHOTO, "bc")
+    assert crowd.sent_away == [("a", TooManyAtOnce)] * 3
+    # Two, two and one.
+    assert [crowd.refusal(PHOTO, party) for party in "abcd"] == [TooManyAtOnce, TooManyAtOnce, Busy, None]
+    await crowd.come(PHOTO, "d")
+    assert crowd.sent_away[3:] == [("a", TooManyAtOnce)]
+    # The one that runs, two, one and one.
+    assert [crowd.refusal(PHOTO, party) for party in "abcde"] == [Busy, TooManyAtOnce, Busy, Busy, None]
+    assert (crowd.slots.given_up, crowd.slots.refused) == (4, 4)
+    await crowd.serve()
+    assert (crowd.slots.free, crowd.slots.running, crowd.slots.waiting) == (1, NONE, NONE)
+
+
+async def test_a_crowd_behind_one_address_may_have_everything() -> None:
+    """Where nobody else is, the house is full and nobody is to blame."""
+    crowd = Parties(2, 30)
+    await crowd.come(PHOTO, "a" * 32)
+    assert crowd.slots.waiting[PHOTO] == 30
+    assert (crowd.refusal(PHOTO, "a"), crowd.sent_away) == (Busy, [])
+
+
+async def test_a_crowd_of_many_addresses_sends_nobody_away() -> None:
+    """Each has one: the first who came keep their places."""
+    crowd = Parties(1, 3)
+    await crowd.come(PHOTO, "abcd")
+    assert {crowd.refusal(PHOTO, party) for party in "abcde"} == {Busy}
+    await crowd.come(PHOTO, "e")
+    assert (crowd.sent_away, crowd.slots.waiting[PHOTO]) == ([], 4)
+
+
+async def test_a_page_comes_in_past_one_addresss_photos_and_sends_none_away() -> None:
+    """Its own address' photos keep it out, another's do not; pages give way to pages only, as photos do."""
+    crowd = Parties(1, 4)
+    await crowd.come(PHOTO, "aaaaa")
+    assert [crowd.refusal(PAGE, party) for party in "ab"] == [Busy, None]
+    await crowd.come(PAGE, "bbbb")
+    assert crowd.sent_away == []
+    assert [crowd.refusal(PAGE, party) for party in "abc"] == [None, Busy, None]
+    await crowd.come(PAGE, "c")
+    assert crowd.sent_away == [("b", TooManyAtOnce)]
+    assert crowd.slots.waiting == {**NONE, PHOTO: 4, PAGE: 4}
+
+
+async def test_the_house_is_told_of_no_address() -> None:
+    """What is drawn for all may have to wait, but nobody has done wrong."""
+    crowd = Parties(1, 2)
+    await crowd.come(PAGE, "a")
+    waiting = [asyncio.create_task(crowd._take(PAGE, HOUSE)) for _ in range(2)]
+    await checkpoint()
+    await checkpoint()
+    assert crowd.refusal(PAGE, HOUSE) is Busy
+    await crowd.come(PAGE, "b")
+    assert crowd.sent_away == [(HOUSE, Busy)]
+    await crowd.serve()
+    assert all(task.done() for task in waiting)
+
+
+async def test_bulk_takes_turns_and_is_never_full() -> None:
+    """Two who send thousands each have every other worker, and nobody is sent away."""
+    crowd = Parties(1, 2)
+    await crowd.come(BULK, "aaaabbbb")
+    assert (crowd.refusal(BULK, "a"), crowd.sent_away) == (None, [])
+    assert await crowd.serve() == "abababab"
+
+
+@pytest.mark.parametrize("first", ["cancel", "evict", "cancel, evict in the next step"])
+async def test_a_waiter_that_is_cancelled_as_it_is_sent_away_leaks_nothing(first: str) -> None:
+    """Either is the end of it."""
+    crowd = Parties(1, 2)
+    await crowd.come(PHOTO, "aaa")
+    if first != "evict":
+        crowd.jobs[2].cancel()
+    if first == "cancel, evict in the next step":
+        await checkpoint()
+    await crowd.come(PHOTO, "b")
+    if first == "evict":
+        crowd.jobs[2].cancel()
+    await crowd.serve()
+    assert (crowd.slots.free, crowd.slots.running, crowd.slots.waiting) == (1, NONE, NONE)
+    assert len(crowd.slots._lines[PHOTO]._holding) == 0
 
 
 # -- upkeep ----------------------------------------------------------------

@@ -15,18 +15,17 @@ that, a slow one gives up what it holds.
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from contextlib import contextmanager
 from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING
 
-import anyio
-
 from app.errors import Busy, TooManyAtOnce
 from app.turns import Ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from app.errors import CapacityError
     from app.turns import Party
@@ -61,14 +60,15 @@ class Arrival:
 
     Attributes:
         party: Who sends it.
-        scope: What to receive it in; cancelled when it has to give its place up.
-        refusal: Why it had to.
+        stop: Ends its receiving.
+        refusal: Why it had to give its place up, if it had to.
         held: Its bytes that are counted.
+        pace: Bytes a second, when it was measured last.
     """
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, stop: Callable[[], None]) -> None:
         self.party = party
-        self.scope = anyio.CancelScope()
+        self.stop = stop
         self.refusal: CapacityError | None = None
         self.held = 0
         self.pace = 0.0
@@ -107,10 +107,10 @@ class _Holder:
     def __init__(self) -> None:
         self.photos = 0
         self.bytes = 0
-        # Those with a place, in order of coming; and as many as were there when it was looked last, the
-        # slowest at the end.
-        self.arriving: dict[Arrival, None] = {}
-        self.slowest: list[Arrival] = []
+        # Those with a place, in order of coming; and those of them that were there when it was looked last,
+        # the slowest at the end.
+        self.arriving: OrderedDict[Arrival, None] = OrderedDict()
+        self.by_pace: OrderedDict[Arrival, None] = OrderedDict()
 
 
 class Places:
@@ -138,13 +138,17 @@ class Places:
         self._holders: dict[Party, _Holder] = {}
         self._by_places = Ranks()
         self._looked = float("-inf")
-        # Of those that were slow at the last look: by pace, and by memory; who gives up first at the end.
-        self._slow: list[Arrival] = []
-        self._slow_and_large: list[Arrival] = []
+        # Those that were slow at the last look, by pace and by memory: who gives up first at the end.
+        self._slow: OrderedDict[Arrival, None] = OrderedDict()
+        self._slow_and_large: OrderedDict[Arrival, None] = OrderedDict()
 
     @contextmanager
-    def held(self, party: Party) -> Iterator[Arrival]:
+    def held(self, party: Party, stop: Callable[[], None]) -> Iterator[Arrival]:
         """Take a place for a photo; its bytes count until the block ends.
+
+        Args:
+            party: Who sends it.
+            stop: Is called if it has to give its place up before it has arrived.
 
         Raises:
             Busy: There is none.
@@ -152,7 +156,7 @@ class Places:
         """
         if self.arriving >= self._most:
             self._clear_place(party)
-        arrival = Arrival(party)
+        arrival = Arrival(party, stop)
         holder = self._holders.setdefault(party, _Holder())
         holder.photos += 1
         holder.arriving[arrival] = None
@@ -172,13 +176,13 @@ class Places:
         holder = self._holders[arrival.party]
         if arrival not in holder.arriving:
             return
-        del holder.arriving[arrival]
+        for arrivals in (holder.arriving, holder.by_pace, self._slow, self._slow_and_large):
+            arrivals.pop(arrival, None)
         self.arriving -= 1
         if holder.arriving:
             self._by_places.put(arrival.party, len(holder.arriving))
         else:
             self._by_places.drop(arrival.party)
-            holder.slowest = []
 
     def hold(self, arrival: Arrival, count: int) -> None:
         """Count bytes of a photo that came.
@@ -193,7 +197,8 @@ class Places:
         if not self._has_memory(holder, count):
             self._clear_memory(arrival, count)
             if not self._has_memory(holder, count):
-                raise self._refusal(is_own_doing=holder.bytes * len(self._holders) > self.held_bytes)
+                has_more = holder.photos > 1 and holder.bytes * len(self._holders) > self.held_bytes
+                raise self._refusal(is_own_doing=has_more)
         arrival.add(count)
         holder.bytes += count
         self.held_bytes += count
@@ -211,7 +216,7 @@ class Places:
             self._send_away(self._slowest_of(greatest), "share", TooManyAtOnce())
             return
         self._look()
-        slow = self._last_with_place(self._slow)
+        slow = next(reversed(self._slow), None)
         if slow is None or self._places_of(slow.party) < mine:
             raise self._refusal(is_own_doing=mine * len(self._by_places) > self.arriving)
         self._send_away(slow, "slow", Busy())
@@ -219,7 +224,7 @@ class Places:
     def _clear_memory(self, arrival: Arrival, count: int) -> None:
         """Take memory from somebody slow who holds as much as is wanted, if there is one."""
         self._look()
-        slow = self._last_with_place(self._slow_and_large)
+        slow = next(reversed(self._slow_and_large), None)
         if slow is None or slow is arrival or slow.held < count:
             return
         if self._holders[slow.party].bytes >= self._holders[arrival.party].bytes:
@@ -231,7 +236,7 @@ class Places:
         self.leave(arrival)
         self._forget_bytes(arrival)
         arrival.refusal = refusal
-        arrival.scope.cancel()
+        arrival.stop()
 
     def _forget_bytes(self, arrival: Arrival) -> None:
         self._holders[arrival.party].bytes -= arrival.held
@@ -252,16 +257,7 @@ class Places:
         """Return the slowest of a party that has places; or the last, where none was there at the look."""
         self._look()
         holder = self._holders[party]
-        return self._last_with_place(holder.slowest) or next(reversed(holder.arriving))
-
-    def _last_with_place(self, arrivals: list[Arrival]) -> Arrival | None:
-        while arrivals:
-            arrival = arrivals[-1]
-            holder = self._holders.get(arrival.party)
-            if holder and arrival in holder.arriving:
-                return arrival
-            arrivals.pop()
-        return None
+        return next(reversed(holder.by_pace or holder.arriving))
 
     def _look(self) -> None:
         """Look who is slow, once a second at most: it takes 2 ms with two thousand."""
@@ -273,8 +269,8 @@ class Places:
         for holder in self._holders.values():
             for arrival in holder.arriving:
                 arrival.measure(now)
-            holder.slowest = sorted(holder.arriving, key=_PACE, reverse=True)
-            everyone += holder.slowest
+            holder.by_pace = OrderedDict.fromkeys(sorted(holder.arriving, key=_PACE, reverse=True))
+            everyone += holder.by_pace
         seasoned = [arrival.pace for arrival in everyone if arrival.age(now) >= GRACE_SECONDS]
         slow_pace = _MUCH_SLOWER * median(seasoned) if seasoned else 0
         slow = [
@@ -283,5 +279,5 @@ class Places:
             if (arrival.pace < LEAST_PACE and arrival.age(now) >= START_SECONDS)
             or (arrival.pace < slow_pace and arrival.age(now) >= GRACE_SECONDS)
         ]
-        self._slow = sorted(slow, key=_PACE, reverse=True)
-        self._slow_and_large = sorted(slow, key=_HELD)
+        self._slow = OrderedDict.fromkeys(sorted(slow, key=_PACE, reverse=True))
+        self._slow_and_large = OrderedDict.fromkeys(sorted(slow, key=_HELD))

@@ -115,9 +115,13 @@ class UploadDesk:
         _refuse_packed(",".join(request.headers.getlist("content-encoding")))
         receiver = self._receiver(request, settings)
         self._refuse_by_length(request)
-        with self.places.held(party) as arrival:
+        scope = anyio.CancelScope()
+        with self.places.held(party, scope.cancel) as arrival:
             try:
-                upload = await self._take_in(request, receiver, arrival)
+                with scope:
+                    upload = await self._take_in(request, receiver, arrival)
+                if arrival.refusal is not None:
+                    raise arrival.refusal
             except RibbonsError as error:
                 # Their frames hold the photo, of which soon nothing is counted any more; and the error lives
                 # until its answer has been read, which takes seconds where the rest of the photo still comes.
@@ -132,7 +136,7 @@ class UploadDesk:
     ) -> Upload:
         """Receive a photo that has a place, and give the place back."""
         try:
-            with anyio.fail_after(self.timeout), arrival.scope:
+            with anyio.fail_after(self.timeout):
                 async for chunk in request.stream():
                     self.places.hold(arrival, len(chunk))
                     receiver.write(chunk)
@@ -140,8 +144,6 @@ class UploadDesk:
             raise UploadTimedOut(seconds=self.timeout) from None
         finally:
             self.places.leave(arrival)
-        if arrival.refusal is not None:
-            raise arrival.refusal
         return receiver.finish()
 
     def _receiver(self, request: Request, settings: Sequence[str]) -> _RawReceiver | _FormReceiver:
