@@ -326,3 +326,39 @@ def test_each_added_folder_has_to_be_there(
     with pytest.raises(InvalidSettings) as caught:
         load_settings()
     assert str(caught.value) == f"{variable}: “/no/such/folder” is not a folder"
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both kinds, with spaces or without; nobody is one by default."""
+    assert load_settings().trusted_proxies == ()
+    monkeypatch.setenv("RIBBONS_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,::1 ,2001:db8::/32")
+    expected = tuple(map(ip_network, ("127.0.0.1/32", "10.0.0.0/8", "::1/128", "2001:db8::/32")))
+    assert load_settings().trusted_proxies == expected
+    assert load_settings(trusted_proxies=expected[:1]).trusted_proxies == expected[:1]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*",
+        "localhost",
+        "proxy.internal",
+        "10.0.0.1/8",
+        "0.0.0.0/0",
+        "::/0",
+        "127.0.0.1,",
+        ",",
+        "300.1.1.1",
+        "1",
+    ]
+    + ["127.0.0.1 ::1", "127.0.0.1;::1", "127.0.0.1:80", "[::1]", "unix:", "10.0.0.0/33", "10.0.0.0/-1"],
+)
+def test_what_is_no_proxy_refuses_to_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever believed everybody would let everybody choose whom they are taken for."""
+    monkeypatch.setenv("RIBBONS_TRUSTED_PROXIES", value)
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    assert str(caught.value) == (
+        f"RIBBONS_TRUSTED_PROXIES: “{value}” is not valid. It must be addresses and networks such as 10.0.0.0/8, "
+        "with commas between them"
+    )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import structlog
 
@@ -117,6 +118,32 @@ def test_a_refused_body_is_read_on_after_the_answer() -> None:
         (b"no", True),
         (b"", False),
     ]
+
+
+def test_a_body_that_was_asked_for_is_on_its_way() -> None:
+    """A client that waits for 100 (Continue) has got it when the application gives up waiting for the body."""
+    sent: list[Message] = []
+    asked = 0
+
+    async def give_up(_scope: Scope, receive: Receive, send: Send) -> None:
+        with anyio.move_on_after(0):
+            await receive()
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        await anyio.lowlevel.checkpoint()
+        return {"type": "http.request", "body": b"x"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-length", b"5"), (b"expect", b"100-continue")]
+    anyio.run(DrainRefusedBodies(give_up), {"type": "http", "headers": headers}, receive, send)
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert asked == 2
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ class Places:
         return next(reversed(holder.by_pace or holder.arriving))
 
     def _look(self) -> None:
-        """Look who is slow, once a second at most: it takes 2 ms with two thousand."""
+        """Look who is slow, of all that arrive: once a second at most, and only while there is too little."""
         now = time.monotonic()
         if now < self._looked + _LOOK_SECONDS:
             return

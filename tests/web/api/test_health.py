@@ -114,6 +114,11 @@ def test_what_goes_on_now_is_shown(client: TestClient) -> None:
         assert found[(f"ribbons_{name}", frozenset({("lane", lane)}))] == 0
     for reason in ("deadline", "died"):
         assert ("ribbons_workers_lost_total", frozenset({("reason", reason)})) in found
+    for place in ("worker", "overlay", "upload"):
+        assert ("ribbons_refused_for_share_total", frozenset({("place", place)})) in found
+        for reason in ("share", "slow") if place == "upload" else ("share",):
+            labels = frozenset({("place", place), ("reason", reason)})
+            assert ("ribbons_places_given_up_total", labels) in found
 
 
 def test_each_lane_shows_its_own_jobs(client: TestClient, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_full_queue_refuses_before_the_photo_is_taken_in(
 ) -> None:
     """With Retry-After, as for an avatar."""
 
-    def full(lane: Lane) -> None:
+    def full(lane: Lane, _party: bytes) -> None:
         assert lane is Lane.PHOTO
         raise Busy
 

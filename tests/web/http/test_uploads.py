@@ -17,6 +17,7 @@ from app.errors import (
     PhotoMissing,
     PhotoTooManyBytes,
     RibbonsError,
+    TooManyAtOnce,
     UploadTimedOut,
 )
 from app.turns import HOUSE
@@ -332,13 +333,15 @@ def test_a_photo_that_comes_too_slowly_is_given_up() -> None:
     assert (desk.places.arriving, desk.places.held_bytes) == (0, 0)
 
 
-def at_once(desk: UploadDesk, requests: list[Request], hold: float = 0) -> list[Upload | RibbonsError]:
+def at_once(
+    desk: UploadDesk, requests: list[Request], hold: float = 0, parties: str = ""
+) -> list[Upload | RibbonsError]:
     """Send requests at the same time, and keep each for a while; return what became of them."""
     results: list[Upload | RibbonsError] = []
 
-    async def send(request: Request) -> None:
+    async def send(request: Request, party: str) -> None:
         try:
-            async with desk.receive(request, SETTINGS, HOUSE) as upload:
+            async with desk.receive(request, SETTINGS, party) as upload:
                 results.append(upload)
                 await anyio.sleep(hold)
         except RibbonsError as error:
@@ -346,8 +349,8 @@ def at_once(desk: UploadDesk, requests: list[Request], hold: float = 0) -> list[
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
-            for request in requests:
-                tasks.start_soon(send, request)
+            for request, party in zip(requests, parties or "a" * len(requests), strict=True):
+                tasks.start_soon(send, request, party)
 
     anyio.run(main)
     return results
@@ -378,6 +381,43 @@ def test_places_and_memory_come_back_after_any_error() -> None:
         with pytest.raises(RibbonsError):
             received(body, content_type, desk=desk)
     assert (desk.places.arriving, desk.places.held_bytes) == (0, 0)
+
+
+def test_who_loses_a_place_is_told_at_once() -> None:
+    """While it waits for bytes that do not come; its memory is free, and the newcomer's photo arrives."""
+    desk = desk_of(max_uploads=3, timeout=30)
+    requests = [request_of([b"x"] * 2, None, pause=pause) for pause in (3, 3, 3, 0)]
+    results = at_once(desk, requests, parties="aaab")
+    assert [type(result) for result in results] == [Upload, TooManyAtOnce, Upload, Upload]
+    assert (desk.places.arriving, desk.places.held_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ([b"x" * LIMIT, b"x"], {}),
+        ([b"x" * LIMIT, b"x"], {"pause": 1}),
+        ([form(part("photo", b"x" * (LIMIT // 2)))[:-20] + b"rest"], {"content-type": FORM}),
+    ],
+    ids=["too large", "too slow", "broken"],
+)
+def test_an_error_holds_no_photo(body: list[bytes], headers: dict[str, Any]) -> None:
+    """It lives until its answer has been read, for which a sender may take its time."""
+    pause = float(headers.pop("pause", 0))
+    desk = desk_of(timeout=0.5)
+    with pytest.raises(RibbonsError) as caught:
+        received(body, desk=desk, content_type=None, headers=headers, pause=pause)
+    seen: list[object] = []
+    error: BaseException | None = caught.value
+    assert error is not None
+    assert error.__context__ is None
+    trace = error.__traceback__
+    while trace is not None:
+        seen += trace.tb_frame.f_locals.values()
+        trace = trace.tb_next
+    assert not [
+        value for value in seen if type(value).__name__ in {"_RawReceiver", "_FormReceiver", "_Photo"}
+    ]
 
 
 # -- parts in odd clothes ----------------------------------------------------

@@ -193,7 +193,7 @@ def test_a_busy_service_says_when_to_come_again(
 ) -> None:
     """503 with Retry-After, as a page or as a problem."""
 
-    def refuse(lane: Lane) -> None:
+    def refuse(lane: Lane, _party: bytes) -> None:
         assert lane is Lane.PHOTO
         raise Busy
 

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from app.render.formats import FORMAT_NAMES, PHOTO_SIGNATURE, PICKED_FILES, SIGNATURE_BYTES
 from app.settings import load_settings
 from app.spec import DEFAULT_SIZE, field_range
+from app.web.addresses import PAGE_SIZES
 from app.web.app import create_app
 from app.web.pages.assets import STATIC_FOLDER
 from app.web.pages.site import TEMPLATES_FOLDER
@@ -92,3 +93,15 @@ def test_no_script_has_a_number_of_the_servers_own(client: TestClient) -> None:
 def test_the_smallest_photo_may_be_raised(operators_own: TestClient) -> None:
     """A probe draws no photo that the service itself would refuse: it is ready with any limit."""
     assert operators_own.get("/readyz").status_code == 200
+
+
+def test_the_sizes_that_pages_ask_for_are_known(client: TestClient) -> None:
+    """Pictures of frames in other sizes are drawn for whoever asks, and pages would wait for their turn."""
+    script = re.search(r"SIZES = \[([0-9, ]+)\]", (STATIC_FOLDER / "overlays.js").read_text())
+    assert script
+    page = client.get("/en").text
+    sizes = {
+        int(size) for size in (*script[1].split(","), *re.findall(r"overlay\.webp\?[^\"]*size=(\d+)", page))
+    }
+    assert sizes == PAGE_SIZES
+    assert set(re.findall(r"overlay\.webp\?[^\"]*shape=(\w+)", page)) == {"square"}

@@ -223,12 +223,12 @@ def test_one_picture_takes_one_worker_however_often_it_is_asked_for(
     running = most = 0
     run = pool.run
 
-    async def count(job: object, lane: Lane) -> bytes:
+    async def count(job: object, lane: Lane, party: bytes) -> bytes:
         nonlocal running, most
         running += 1
         most = max(most, running)
         try:
-            drawn: bytes = await run(job, lane)
+            drawn: bytes = await run(job, lane, party)
         finally:
             running -= 1
         return drawn
@@ -247,7 +247,7 @@ def test_what_has_to_be_drawn_waits_behind_photos(
 ) -> None:
     """While the queue is full only the picture itself is handed out, which needs no worker."""
 
-    def refuse(lane: Lane) -> None:
+    def refuse(lane: Lane, _party: bytes) -> None:
         assert lane is Lane.PAGE
         raise Busy
 

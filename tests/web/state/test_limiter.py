@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 from functools import partial
 
@@ -7,8 +8,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from app.errors import Busy
-from app.web.state.limiter import DerivedLimiter
+from app.errors import Busy, TooManyAtOnce
+from app.web.state.limiter import DerivedLimiter, OverlayLimiter
 
 pytestmark = pytest.mark.anyio
 
@@ -129,3 +130,66 @@ async def test_no_avatar_is_remembered() -> None:
         await crowd.ask(str(number))
     gc.collect()
     assert len(crowd.limiter._own) == 0
+
+
+async def test_addresses_take_turns_at_avatars_files() -> None:
+    """Who has made fifty pictures and asks for a file of each waits behind nobody less than who has made one."""
+    limiter, order, go_on = DerivedLimiter(1, 60), [], anyio.Event()
+
+    async def ask(token: str, party: str) -> None:
+        async with limiter.turn(token, party):
+            order.append(party)
+            await go_on.wait()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(ask, f"token {number}", "greedy")
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(ask, "another token", "other")
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+    assert order == ["greedy", "other", *["greedy"] * 49]
+
+
+# -- frames' pictures --------------------------------------------------------
+
+
+async def test_addresses_take_turns_at_overlays() -> None:
+    """A few at a time; who has asked for fifty pictures gives places up to who asks for one."""
+    limiter, order, go_on = OverlayLimiter(2, 10, 60), [], anyio.Event()
+
+    async def ask(party: str) -> None:
+        try:
+            limiter.refuse_if_full(party)
+            async with limiter.turn(party):
+                order.append(party)
+                await go_on.wait()
+        except (Busy, TooManyAtOnce) as error:
+            order.append(f"{party}: {error.code}")
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(14):
+            tasks.start_soon(ask, "greedy")
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(ask, "other")
+        tasks.start_soon(ask, "greedy")
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+    assert order[:4] == ["greedy", "greedy", "greedy: busy", "greedy: busy"]
+    assert sorted(order[4:6]) == ["greedy: too_many_at_once"] * 2
+    assert order[6:] == ["other", *["greedy"] * 9]
+    assert (limiter.slots.free, limiter.slots.given_up, limiter.slots.refused) == (2, 1, 1)
+
+
+async def test_nobody_waits_for_an_overlay_for_ever() -> None:
+    """Who gets no turn in time is told to come again, and whoever leaves or fails gives theirs back."""
+    limiter = OverlayLimiter(1, 10, 0.01)
+    for error in (LookupError, None):
+        with contextlib.suppress(LookupError):
+            async with limiter.turn("a"):
+                with pytest.raises(Busy):
+                    async with limiter.turn("b"):
+                        pass
+                if error:
+                    raise error
+    assert limiter.slots.free == 1
