@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -340,18 +341,10 @@ def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "value",
     [
-        "*",
-        "localhost",
-        "proxy.internal",
-        "10.0.0.1/8",
-        "0.0.0.0/0",
-        "::/0",
-        "127.0.0.1,",
-        ",",
-        "300.1.1.1",
-        "1",
-    ]
-    + ["127.0.0.1 ::1", "127.0.0.1;::1", "127.0.0.1:80", "[::1]", "unix:", "10.0.0.0/33", "10.0.0.0/-1"],
+        *("*", "localhost", "proxy.internal", "unix:", "1", "300.1.1.1", "127.0.0.1:80", "[::1]"),
+        *("127.0.0.1,", ",", "127.0.0.1 ::1", "127.0.0.1;::1"),
+        *("10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "0.0.0.0/0", "::/0"),
+    ],
 )
 def test_what_is_no_proxy_refuses_to_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever believed everybody would let everybody choose whom they are taken for."""
@@ -359,6 +352,6 @@ def test_what_is_no_proxy_refuses_to_start(value: str, monkeypatch: pytest.Monke
     with pytest.raises(InvalidSettings) as caught:
         load_settings()
     assert str(caught.value) == (
-        f"RIBBONS_TRUSTED_PROXIES: “{value}” is not valid. It must be addresses and networks such as 10.0.0.0/8, "
-        "with commas between them"
+        f"RIBBONS_TRUSTED_PROXIES: “{value}” is not valid. It must be addresses and networks such as "
+        "10.0.0.0/8, with commas between them"
     )

@@ -121,7 +121,7 @@ def test_a_refused_body_is_read_on_after_the_answer() -> None:
 
 
 def test_a_body_that_was_asked_for_is_on_its_way() -> None:
-    """A client that waits for 100 (Continue) has got it when the application gives up waiting for the body."""
+    """A client that waits for 100 (Continue) has got it, though nobody waits for the body any more."""
     sent: list[Message] = []
     asked = 0
 

@@ -386,38 +386,33 @@ def test_places_and_memory_come_back_after_any_error() -> None:
 def test_who_loses_a_place_is_told_at_once() -> None:
     """While it waits for bytes that do not come; its memory is free, and the newcomer's photo arrives."""
     desk = desk_of(max_uploads=3, timeout=30)
-    requests = [request_of([b"x"] * 2, None, pause=pause) for pause in (3, 3, 3, 0)]
+    requests = [request_of([b"x"] * 2, None, pause=pause) for pause in (0.2, 0.2, 0.2, 0)]
     results = at_once(desk, requests, parties="aaab")
-    assert [type(result) for result in results] == [Upload, TooManyAtOnce, Upload, Upload]
+    assert [type(result) for result in results] == [TooManyAtOnce, Upload, Upload, Upload]
     assert (desk.places.arriving, desk.places.held_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("body", "headers"),
+    ("body", "content_type", "pause"),
     [
-        ([b"x" * LIMIT, b"x"], {}),
-        ([b"x" * LIMIT, b"x"], {"pause": 1}),
-        ([form(part("photo", b"x" * (LIMIT // 2)))[:-20] + b"rest"], {"content-type": FORM}),
+        ([b"x" * LIMIT, b"x"], None, 0),
+        ([b"x" * LIMIT, b"x"], None, 1),
+        ([form(part("photo", b"x" * (LIMIT // 2)))[:-20] + b"rest"], FORM, 0),
     ],
     ids=["too large", "too slow", "broken"],
 )
-def test_an_error_holds_no_photo(body: list[bytes], headers: dict[str, Any]) -> None:
+def test_an_error_holds_no_photo(body: list[bytes], content_type: str | None, pause: float) -> None:
     """It lives until its answer has been read, for which a sender may take its time."""
-    pause = float(headers.pop("pause", 0))
-    desk = desk_of(timeout=0.5)
     with pytest.raises(RibbonsError) as caught:
-        received(body, desk=desk, content_type=None, headers=headers, pause=pause)
-    seen: list[object] = []
-    error: BaseException | None = caught.value
-    assert error is not None
+        received(body, content_type, desk=desk_of(timeout=0.5), pause=pause)
+    error = caught.value
     assert error.__context__ is None
+    seen: list[object] = []
     trace = error.__traceback__
     while trace is not None:
         seen += trace.tb_frame.f_locals.values()
         trace = trace.tb_next
-    assert not [
-        value for value in seen if type(value).__name__ in {"_RawReceiver", "_FormReceiver", "_Photo"}
-    ]
+    assert not {type(value).__name__ for value in seen} & {"_RawReceiver", "_FormReceiver", "_Photo"}
 
 
 # -- parts in odd clothes ----------------------------------------------------

@@ -133,7 +133,7 @@ async def test_no_avatar_is_remembered() -> None:
 
 
 async def test_addresses_take_turns_at_avatars_files() -> None:
-    """Who has made fifty pictures and asks for a file of each waits behind nobody less than who has made one."""
+    """Who asks for a file of each of fifty pictures is not fifty places ahead of who has one."""
     limiter, order, go_on = DerivedLimiter(1, 60), [], anyio.Event()
 
     async def ask(token: str, party: str) -> None:
