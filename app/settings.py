@@ -188,7 +188,10 @@ class Settings(BaseSettings):
         default=OVERLAY_CACHE_BYTES,
     )
     max_uploads: int = _whole(
-        "Photos that may be arriving at once; others are refused.", least=1, most=10_000, default=2000
+        "Photos that may be arriving at once; then the slowest give way, or more are refused.",
+        least=1,
+        most=10_000,
+        default=2000,
     )
     upload_memory_bytes: int = _whole(
         "Memory for all photos that are arriving or waiting.", least=1000, most=64_000 * MB, default=512 * MB

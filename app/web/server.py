@@ -44,7 +44,7 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings)
     forbid_core_dumps()
-    _allow_open_files()
+    _allow_open_files(settings)
     try:
         app = create_app(settings)
         listener = _listen(settings)
@@ -114,11 +114,18 @@ def _refuse(reason: str) -> NoReturn:
     sys.exit(1)
 
 
-def _allow_open_files() -> None:
+def _allow_open_files(settings: Settings) -> None:
+    """Raise the limit as far as the system lets us, and warn if uploads alone could use it up.
+
+    Where it is used up nobody is answered any more, not even refused.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    allowed = max(soft, wanted)
+    if allowed < 2 * settings.max_uploads:
+        _log.warning("few_open_files", allowed=allowed, uploads=settings.max_uploads)
 
 
 def _listen(settings: Settings) -> socket.socket:

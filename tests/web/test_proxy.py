@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+import select
 import shutil
 import socket
 import ssl
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import psutil
@@ -40,6 +41,7 @@ _LONG = "/static/docs/rapidoc-min.js"
 _TIMES_OVER = 20
 
 _UPLOAD_SECONDS = 5
+_UPLOADS = 3
 
 
 @pytest.fixture(scope="session")
@@ -127,9 +129,12 @@ class Proxy:
     tls: ssl.SSLContext
     server: Server
 
-    def connect(self, protocol: str = "http/1.1", window: int | None = None) -> ssl.SSLSocket:
+    def connect(
+        self, protocol: str = "http/1.1", window: int | None = None, source: str = "127.0.0.1"
+    ) -> ssl.SSLSocket:
         """Open a connection on which a protocol is agreed, and through a narrow window if one is given."""
         plain = socket.socket()
+        plain.bind((source, 0))
         if window is not None:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         plain.settimeout(30)
@@ -149,7 +154,8 @@ class Proxy:
 @pytest.fixture(scope="module")
 def server(serve: Serve) -> Iterator[Server]:
     """A server that waits longer for a photo than the proxy does for the next part of it."""
-    with serve(deadline=60, upload_timeout=_UPLOAD_SECONDS) as server:
+    turns: dict[str, Any] = {"max_uploads": _UPLOADS, "trusted_proxies": "127.0.0.1"}
+    with serve(deadline=60, upload_timeout=_UPLOAD_SECONDS, **turns) as server:
         yield server
 
 
@@ -290,6 +296,24 @@ def test_a_photo_that_trickles_is_given_up_by_the_service(proxy: Proxy) -> None:
             connection.sendall(b"x")
             time.sleep(0.2)
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("proxy", [3], indirect=True)
+def test_the_service_knows_whose_place_to_take(proxy: Proxy, photo: bytes) -> None:
+    """Addresses take turns behind the proxy, and whoever claims to be another is not believed."""
+    claim = b"X-Forwarded-For: 127.0.0.3\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n"
+    with ExitStack() as stack:
+        greedy = [stack.enter_context(proxy.connect(source="127.0.0.2")) for _ in range(_UPLOADS + 1)]
+        for connection in greedy[:_UPLOADS]:
+            connection.sendall(_post(1000) + b"x")
+        proxy.server.until_metric("ribbons_uploads_arriving", _UPLOADS)
+        greedy[_UPLOADS].sendall(_post(len(photo)).removesuffix(b"\r\n") + claim + photo)
+        assert greedy[_UPLOADS].recv(100).startswith(b"HTTP/1.1 503"), "it has all places itself"
+        other = stack.enter_context(proxy.connect(source="127.0.0.3"))
+        other.sendall(_post(len(photo)) + photo)
+        assert other.recv(100).startswith(b"HTTP/1.1 200")
+        answered, _, _ = select.select(greedy[:_UPLOADS], [], [], 10)
+        assert [connection.recv(100)[:12] for connection in answered] == [b"HTTP/1.1 429"]
 
 
 def test_an_upgrade_ends_at_the_proxy(proxy: Proxy, photo: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,7 +16,10 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+import structlog.testing
 
+from app.settings import load_settings
+from app.web import server
 from app.web.server import own_url
 from tests.servers import free_port
 
@@ -50,6 +54,30 @@ def taken() -> Iterator[int]:
 def test_the_address_is_one_to_open(host: str, url: str) -> None:
     """What is listened on is not always what a browser can be told."""
     assert own_url(host, 8123) == url
+
+
+@pytest.mark.parametrize(
+    ("uploads", "limits", "is_few"),
+    [
+        (2000, (1024, 4000), False),
+        (2001, (1024, 4000), True),
+        (2000, (1024, 1024), True),
+        (2000, (1024, resource.RLIM_INFINITY), False),
+        (2000, (resource.RLIM_INFINITY, resource.RLIM_INFINITY), False),
+        (10_000, (1024, 1_000_000), False),
+    ],
+)
+def test_too_few_open_files_are_told(
+    uploads: int, limits: tuple[int, int], monkeypatch: pytest.MonkeyPatch, *, is_few: bool
+) -> None:
+    """Where uploads alone could use them all up, the service could not even refuse any more."""
+    set_to: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, both: set_to.append(both))
+    with structlog.testing.capture_logs() as logged:
+        server._allow_open_files(load_settings(max_uploads=uploads))
+    assert [line["event"] for line in logged] == ["few_open_files"] * is_few
+    assert all(hard == limits[1] for _, hard in set_to)
 
 
 def test_programs_are_told_when_it_is_ready(serve: Serve) -> None:

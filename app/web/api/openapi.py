@@ -76,6 +76,7 @@ _UPLOAD_ERRORS: tuple[type[RibbonsError], ...] = (
 _SLOGAN_ERRORS = (errors.InvalidSpec, errors.SloganDoesNotFit, errors.MissingGlyphs)
 _WORKER_ERRORS = (
     errors.InternalError,
+    errors.TooManyAtOnce,
     errors.Busy,
     errors.WorkerDied,
     errors.ShuttingDown,
