@@ -34,7 +34,7 @@ _TRUSTED_LIBRARIES = ("uvicorn",)
 _SENTENCES: Mapping[str, str] = {
     "starting": "Starting on {host}, port {port}; workers: {workers}.",
     "ready": "Ready. Open {url} in a browser; Ctrl-C stops it.",
-    "few_open_files": "Only {allowed} files may be open (ulimit -Hn), too few for {uploads} uploads and the rest. "
+    "few_open_files": "Only {allowed} files may be open (ulimit -Hn), too few for {uploads} uploads. "
     "Raise that, or lower RIBBONS_MAX_UPLOADS to half of it.",
     "cannot_start": "Red Ribbons cannot start: {reason}",
     "request": "{method} {route} {status} in {milliseconds} ms",

@@ -166,7 +166,7 @@ def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> Non
         "application/octet-stream",  # for programs that know no image types
     }
     problems = {status: answer for status, answer in responses.items() if status != "200"}
-    assert problems.keys() == {"400", "408", "413", "415", "422", "500", "503", "504"}
+    assert problems.keys() == {"400", "408", "413", "415", "422", "429", "500", "503", "504"}
     by_code: dict[str, type[RibbonsError]] = {error.code: error for error in STATUSES}
     for status, answer in problems.items():
         (content,) = answer["content"].values()
