@@ -138,7 +138,7 @@ class Slots:
             if self._is_full(lanes) and not any(line.outdoes(party) for line in lines):
                 if not any(line.has_more_than_its_share(party) for line in lines):
                     raise Busy
-                self.refused += 1
+                self.refused += party != HOUSE
                 raise _too_many(party)
 
     async def take(self, lane: Lane, party: Party = HOUSE) -> None:

@@ -30,6 +30,7 @@ from app.errors import (
     PhotoDamaged,
     RibbonsError,
     ShuttingDown,
+    TooManyAtOnce,
     WorkerDied,
 )
 from app.frames import FrameLibrary
@@ -318,6 +319,32 @@ def test_what_fails_in_the_background_ends_nothing(monkeypatch: pytest.MonkeyPat
             assert "canary" not in repr(lines)
             await until(lambda: pool._slots.free == 2)
             assert await pool.run(os.getpid, Lane.PHOTO)
+
+    in_loop(main)
+
+
+def test_another_party_waits_for_one_job_however_many_the_first_has_sent() -> None:
+    """Its job is next, and in a full queue the last of the others gives its place up."""
+    order: list[object] = []
+
+    async def come(pool: WorkerPool, party: str) -> None:
+        try:
+            await pool.run(partial(time.sleep, 0.1), Lane.PHOTO, party)
+        except TooManyAtOnce as error:
+            order.append(error.code)
+        else:
+            order.append(party)
+
+    async def main() -> None:
+        async with pool_of(1, queue=3) as pool:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(come, pool, "greedy")
+                await until(lambda: pool.waiting[Lane.PHOTO] == 3)
+                pool.refuse_if_full(Lane.PHOTO, "other")
+                tasks.start_soon(come, pool, "other")
+            assert order == ["too_many_at_once", "greedy", "other", "greedy", "greedy"]
+            assert (pool.given_up, pool.refused, pool._slots.free) == (1, 0, 1)
 
     in_loop(main)
 

@@ -36,10 +36,10 @@ silent for seconds."""
 
 LEAST_PACE = 500
 """Bytes a second below which an upload stands still whatever the others do, or five hundred who do would make
-each other look fast. The page sends 60 KB at least, which would take two minutes then
-(``RIBBONS_UPLOAD_TIMEOUT``); GPRS, the slowest that phones have, sends 1,500."""
+each other look fast. A photo of 60 KB would take all of the two minutes that it has
+(``RIBBONS_UPLOAD_TIMEOUT``)."""
 
-START_SECONDS = 2.0
+START_SECONDS = 1.0
 """Time to begin: the first kilobytes of a body come right behind the request's head."""
 
 _MUCH_SLOWER = 1 / 4

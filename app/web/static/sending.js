@@ -55,7 +55,7 @@ export async function deliver(order, panel) {
       const problem = await refusal(answer);
       if (problem.code === "worker_died") deaths++;
       if (!answer.retryAfter || deaths === MAX_DEATHS) throw problem;
-      // A proxy that lets only so many through says 429, in words of its own.
+      // One address has too much: the service says so, or a proxy in words of its own.
       const why = problem.code === "busy" || answer.status === 429 ? "busy" : "unavailable";
       if (!(await panel.countDown(answer.retryAfter, why))) return null;
     }
