@@ -9,7 +9,7 @@ from anyio import Lock
 from cachetools import LRUCache
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
 PAGES_BYTES = 10_000_000
 """All that the pages ask for fits a third of it: three frames in eight languages and four sizes, 35 KB each
@@ -28,20 +28,20 @@ class OverlayCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._pictures: LRUCache[str, bytes] = LRUCache(max_bytes, getsizeof=len)
+        self._pictures: LRUCache[Hashable, bytes] = LRUCache(max_bytes, getsizeof=len)
         # Each lives for as long as somebody holds it or waits for it.
-        self._drawing: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._drawing: WeakValueDictionary[Hashable, Lock] = WeakValueDictionary()
 
     @property
     def drawing(self) -> int:
         """Missing pictures that are being drawn now."""
         return len(self._drawing)
 
-    def kept(self, key: str) -> bytes | None:
+    def kept(self, key: Hashable) -> bytes | None:
         """Return a picture, if it is there."""
         return self._pictures.get(key)
 
-    async def get(self, key: str, draw: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def get(self, key: Hashable, draw: Callable[[], Awaitable[bytes]]) -> bytes:
         """Return a picture. Of those who ask for a missing one at once, one draws it and all get it.
 
         Where the one who draws gives up or fails, the next one tries.
