@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 # Whatever else decides which bytes a picture has: each of them may draw differently in its next version.
-_LIBRARIES = ("arabic-reshaper", "pillow", "resvg-py", "uharfbuzz")
+_LIBRARIES = ("arabic-reshaper", "cykooz-resizer", "pillow", "resvg-py", "uharfbuzz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,15 @@ def drawing_revision() -> str:
     """Return a digest of our code that draws and of the versions of the libraries that it draws with."""
     digest = hashlib.sha256(__version__.encode())
     for library in _LIBRARIES:
-        digest.update(f"\0{library} {version(library)}".encode())
+        digest.update(f"\0{library} {_version(library)}".encode())
     for folder in map(Path, render.__path__):
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"\0{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # there is not one of everything for every machine
+        return "none"

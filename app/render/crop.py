@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from app.render.decode import in_plain_mode
+from app.render.resize import resize
 
 if TYPE_CHECKING:
     from app.render.decode import Photo
@@ -56,22 +55,6 @@ TURNS: dict[Matrix, Image.Transpose | None] = {
     STORED[8]: Image.Transpose.ROTATE_90,
 }
 """What makes a picture upright whose points have been moved by the matrix: exact, no pixel is resampled."""
-
-FAST, FINE = Image.Resampling.HAMMING, Image.Resampling.BICUBIC
-FAST_FROM = 1.25
-"""From this reduction on FAST takes over. Measured on two phone photos at 1.4: 20 ms for 31, and 40 dB or
-more from a Lanczos reduction of the whole photo (FINE: 43), which side by side the eye does not tell apart;
-both ring less than Lanczos. Nearer to 1 FAST repeats and drops pixels."""
-REDUCING_GAP = 3.0
-"""Large reductions take whole-pixel averages first, down to 3 times the size wanted: Pillow's documentation
-finds the result nearly the same as without, at a fraction of the time."""
-READY = {"L", "RGB", "CMYK"}
-"""Modes that are resized from the picture itself, where nothing in it is transparent."""
-BANDS = 8
-"""Into how many pieces all others are cut first: every step towards such a picture's square (another mode,
-transparency multiplied in) is a copy at full scale, 4 bytes a pixel, of which an eighth is enough at once."""
-REACH = 3
-"""Pixels of the result beyond a band's edge that its own may depend on: 2 of FINE, the rest for rounding."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +152,8 @@ def _cut(photo: Photo, framing: Framing, size: int) -> Image.Image:
     centre_y = (c * x + d * y + photo.height / 2) * down
     reach_x = framing.side * framing.spread / 2 * across
     reach_y = framing.side * framing.spread / 2 * down
-    box = (
-        max(centre_x - reach_x, 0),
-        max(centre_y - reach_y, 0),
-        min(centre_x + reach_x, photo.image.width),
-        min(centre_y + reach_y, photo.image.height),
-    )
-    return _resize(photo.image, (size, size), box)
+    box = (centre_x - reach_x, centre_y - reach_y, centre_x + reach_x, centre_y + reach_y)
+    return resize(photo.image, (size, size), box)
 
 
 def shrink(photo: Photo, side: int) -> Image.Image:
@@ -189,40 +167,7 @@ def shrink(photo: Photo, side: int) -> Image.Image:
     """
     scale = min(side / max(photo.width, photo.height), 1)
     size = max(round(photo.width * scale), 1), max(round(photo.height * scale), 1)
-    return _resize(photo.image, size, (0, 0, photo.image.width, photo.image.height))
-
-
-def _resize(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
-    """Return a box of the picture at another size, in a plain mode."""
-    resampling = FAST if box[2] - box[0] >= FAST_FROM * size[0] else FINE
-    if image.mode in READY and not image.has_transparency_data:
-        return image.resize(size, resampling, box=box, reducing_gap=REDUCING_GAP)
-    return _resize_in_bands(image, size, resampling, box)
-
-
-def _resize_in_bands(
-    image: Image.Image,
-    size: tuple[int, int],
-    resampling: Image.Resampling,
-    box: tuple[float, float, float, float],
-) -> Image.Image:
-    """Resize a box of the picture, in a plain mode, with no copy of the whole picture on the way."""
-    width, height = size
-    scale = (box[3] - box[1]) / height
-    reach = math.ceil(REACH * max(scale, 1))
-    left, right = max(int(box[0]) - reach, 0), min(math.ceil(box[2]) + reach, image.width)
-    bands = []
-    for start, stop in pairwise(sorted({height * n // BANDS for n in range(BANDS + 1)})):
-        top, bottom = box[1] + start * scale, min(box[1] + stop * scale, box[3])
-        upper, lower = max(int(top) - reach, 0), min(math.ceil(bottom) + reach, image.height)
-        piece = in_plain_mode(image.crop((left, upper, right, lower)))
-        within = (box[0] - left, top - upper, box[2] - left, bottom - upper)
-        band = piece.resize((width, stop - start), resampling, box=within, reducing_gap=REDUCING_GAP)
-        bands.append((band, start))
-    whole = Image.new(bands[0][0].mode, size)
-    for band, start in bands:
-        whole.paste(band, (0, start))
-    return whole
+    return resize(photo.image, size)
 
 
 def _turn(box: Image.Image, to_stored: Matrix, framing: Framing, size: int) -> Image.Image:
@@ -231,4 +176,4 @@ def _turn(box: Image.Image, to_stored: Matrix, framing: Framing, size: int) -> I
     a, b, c, d = (n * scale for n in to_stored)
     middle, half = box.width / 2, size / 2
     affine = (a, b, middle - (a + b) * half, c, d, middle - (c + d) * half)
-    return box.transform((size, size), Image.Transform.AFFINE, affine, FINE)
+    return box.transform((size, size), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)

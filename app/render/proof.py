@@ -21,6 +21,7 @@ from app.render.artwork import (
     set_text,
 )
 from app.render.avatar import make_avatar
+from app.render.resize import resize
 from app.render.text.shaping import Font, FontStack, Item, Segment, itemise, lay_out
 from app.render.text.slogan import open_fonts
 from app.spec import DEFAULT_SIZE, AvatarSpec
@@ -279,7 +280,7 @@ def draw_sheet(overlays: Overlays, portrait: bytes) -> Image.Image:
         top = _GAP + row * (largest + _GAP)
         sheet.paste(avatar, (_GAP, top), avatar)
         for size in smaller:
-            small = avatar.resize((size, size), Image.Resampling.LANCZOS)
+            small = resize(avatar, (size, size))
             sheet.paste(small, (_GAP * 2 + largest + (smaller[0] - size) // 2, top), small)
             top += size + _GAP
     return sheet

@@ -11,13 +11,10 @@ from PIL import Image
 from app.render.decode import decode, identify, in_plain_mode
 from app.render.encode import OPTIONS, encode_jpeg
 from app.render.limits import Limits
+from app.render.resize import resize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SHARPEST = Image.Resampling.LANCZOS
-"""Side by side at 400 px it keeps the slogan a shade crisper than bicubic, and its ringing is not seen.
-Platforms shrink the picture further, and soften it each time."""
 
 FEWER_BYTES = (85, 80, 75, 70, 60, 50, 40, 30, 20)
 """Qualities that are tried in turn where an avatar's own gives too many bytes."""
@@ -82,7 +79,7 @@ def draw_for(avatar: bytes, platform: Platform) -> bytes:
     size = min(platform.size, picture.width)
     if size == picture.width and len(avatar) <= platform.max_bytes:
         return avatar
-    picture = picture.resize((size, size), SHARPEST)
+    picture = resize(picture, (size, size))
     for quality in (OPTIONS["jpeg"]["quality"], *FEWER_BYTES):
         content = encode_jpeg(picture, quality)
         if len(content) <= platform.max_bytes:

@@ -16,8 +16,9 @@ from PIL import Image, ImageFilter
 
 from app.frames import UNITS, Line, TextStyle
 from app.render.artwork import draw_circle, only_paths, path_element, rasterise
-from app.render.derived.platforms import SHARPEST, open_avatar
+from app.render.derived.platforms import open_avatar
 from app.render.encode import JPEG_QUALITY, encode_jpeg
+from app.render.resize import resize
 from app.render.text.shaping import base_direction
 from app.render.text.slogan import Outline, set_slogan
 
@@ -75,7 +76,7 @@ def draw_story(avatar: bytes, spec: AvatarSpec, address: str, frame: Frame) -> b
         PhotoError: The avatar is not whole.
         MissingGlyphs: The frame's fonts lack a character of the address.
     """
-    circle = open_avatar(avatar).resize((CIRCLE, CIRCLE), SHARPEST)
+    circle = resize(open_avatar(avatar), (CIRCLE, CIRCLE))
     card = _ground().copy()
     card.paste(circle, ((WIDTH - CIRCLE) // 2, CIRCLE_TOP), draw_circle(CIRCLE))
     words = rasterise(only_paths(*_words(frame, spec, address)), WIDTH, frame.id)
