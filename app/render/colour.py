@@ -32,7 +32,7 @@ CLASSES = {b"scnr", b"mntr", b"prtr", b"spac"}
 
 
 def to_srgb(square: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return the square as RGB in sRGB, what is transparent on white.
+    """Return the square as RGB in sRGB, what is transparent on white; it may be the picture that was given.
 
     With a profile: relative colorimetric, with black point compensation. A profile that is broken, or of
     another colour model than the picture, is ignored.
@@ -45,10 +45,21 @@ def to_srgb(square: Image.Image, profile: bytes | None) -> Image.Image:
     opaque = square.convert("RGB") if square.mode == "RGBA" else square
     colours = _converted(opaque, profile) if profile else None
     if colours is None:
-        colours = _printed(opaque) if opaque.mode == "CMYK" else opaque.convert("RGB")
+        colours = _plainly(opaque)
     if alpha is None:
         return colours
     return Image.composite(colours, Image.new("RGB", square.size, WHITE), alpha)
+
+
+def _plainly(image: Image.Image) -> Image.Image:
+    """Return a picture without a profile as RGB: itself where it is that already."""
+    match image.mode:
+        case "RGB":
+            return image
+        case "CMYK":
+            return _printed(image)
+        case _:
+            return image.convert("RGB")
 
 
 def _printed(inks: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def compose(square: Image.Image, overlay: Overlay) -> Image.Image:
-    """Lay the overlay over the photo.
+    """Lay the overlay over the photo, which is the photo behind the overlay, wherever any of it is seen.
 
     Args:
         square: RGB in sRGB, of the overlay's size or smaller by its hidden margin.
@@ -23,9 +23,10 @@ def compose(square: Image.Image, overlay: Overlay) -> Image.Image:
     """
     size = overlay.colour.size
     margin = (size[0] - square.width) // 2
-    avatar = Image.new("RGB", size)  # a canvas of its own: no file's metadata hangs on it
-    avatar.paste(square, (margin, margin))
-    avatar.paste(overlay.colour, mask=overlay.alpha)
+    avatar = overlay.colour.copy()  # a canvas of its own: no file's metadata hangs on it
+    for (left, top, right, bottom), share in overlay.openings:
+        seen = square.crop((left - margin, top - margin, right - margin, bottom - margin))
+        avatar.paste(seen, (left, top), share)
     if overlay.outside is None:
         return avatar
     shaped = Image.new("RGB", size)

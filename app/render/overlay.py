@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby, pairwise
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -19,7 +21,7 @@ from app.render.limits import OVERLAY_CACHE_BYTES
 from app.spec import DEFAULT_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from app.frames import FrameLibrary
     from app.spec import AvatarSpec, Shape
@@ -36,6 +38,22 @@ without ``exact`` the encoder carries a block's visible colours into what is tra
   takes 3 s for 0.3.
 - Method 4 takes half the time of 6 for 5 % more bytes.
 """
+
+
+TILE = 40
+"""Side of the tiles that an overlay is cut into, in pixels: from 32 to 72 composing takes equally long."""
+
+
+class Opening(NamedTuple):
+    """A box of an overlay in which something of the photo is seen.
+
+    Attributes:
+        box: Left, top, right, bottom.
+        share: L, of the box's size: how much of the photo is seen. None where it is all of it.
+    """
+
+    box: tuple[int, int, int, int]
+    share: Image.Image | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,36 @@ class Overlay:
             return 0
         left, top, right, bottom = seen
         return min(left, top, self.alpha.width - right, self.alpha.height - bottom)
+
+    @cached_property
+    def openings(self) -> Sequence[Opening]:
+        """Boxes in which together all is that is seen of the photo; none reaches into the hidden margin.
+
+        Half of an avatar is all frame and two fifths are all photo. To mix only the rest, a quarter with its
+        tiles' corners, takes 2.7 ms where mixing the whole takes 4.2 (1080 px).
+        """
+        margin = self.hidden_margin
+        seen = ImageChops.invert(self.alpha)
+        rows = _steps(margin, self.alpha.height - margin)
+        return [opening for row in rows for opening in _openings(seen, margin, row)]
+
+
+def _steps(start: int, stop: int) -> list[tuple[int, int]]:
+    """Return a stretch in pieces of TILE pixels."""
+    return list(pairwise([*range(start, stop, TILE), stop]))
+
+
+def _openings(seen: Image.Image, margin: int, row: tuple[int, int]) -> Iterator[Opening]:
+    """Yield the openings of one row of tiles: neighbours of a kind as one, since each paste has its price."""
+    top, bottom = row
+    columns = _steps(margin, seen.width - margin)
+    shares = [seen.crop((left, top, right, bottom)).getextrema() for left, right in columns]
+    kinds = [None if most == 0 else least == 255 for least, most in cast("list[tuple[int, int]]", shares)]
+    for is_whole, run in groupby(zip(columns, kinds, strict=True), itemgetter(1)):
+        if is_whole is not None:
+            boxes = [column for column, _ in run]
+            box = (boxes[0][0], top, boxes[-1][1], bottom)
+            yield Opening(box, None if is_whole else seen.crop(box))
 
 
 class _Key(NamedTuple):

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from app.render.compose import compose
-from app.render.overlay import Overlay
+from app.render.overlay import TILE, Overlay
 
 SIZE = (8, 8)
 
@@ -53,6 +54,27 @@ def test_metadata_of_the_photo_does_not_travel() -> None:
     square = Image.new("RGB", SIZE)
     square.info["comment"] = b"secret"
     assert not compose(square, _overlay(255)).info
+
+
+@pytest.mark.parametrize("margin", [0, 7])
+def test_only_what_is_seen_is_mixed_and_nothing_is_lost(margin: int) -> None:
+    """Opaque, translucent and open parts of any outline give the pixels of one mixture of the whole."""
+    rng = np.random.default_rng(3)
+    size = (2 * TILE + 33, 2 * TILE + 33)
+    alpha = Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8))
+    alpha.paste(0, (margin, margin, size[0] // 2, size[1] - margin))
+    alpha.paste(255, (size[0] // 2, TILE - 9, size[0] - 3, 2 * TILE + 20))
+    if margin:
+        hidden = Image.new("L", size, 255)
+        hidden.paste(alpha.crop((margin,) * 2 + (size[0] - margin,) * 2), (margin, margin))
+        alpha = hidden
+    colour, photo = (Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)) for _ in range(2))
+    overlay = Overlay(colour, alpha, None)
+    expected = photo.copy()
+    expected.paste(colour, mask=alpha)
+    square = photo.crop((margin,) * 2 + (size[0] - margin,) * 2)
+    assert overlay.hidden_margin == margin
+    assert compose(square, overlay).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize(
