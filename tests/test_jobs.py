@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import ctypes
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from app import frames, jobs
 from app.jobs import Studio
@@ -10,8 +15,6 @@ from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_worker_keeps_the_overlays_of_each_studio(
@@ -35,3 +38,38 @@ def test_a_worker_keeps_the_overlays_of_each_studio(
     ]
     assert loaded == [(tmp_path,), (root / "frames", tmp_path)]
     assert len(set(drawn)) == 1
+
+
+KEEP = """
+import resource, sys
+from PIL import Image
+from app import jobs
+if sys.argv[1] == "told":
+    jobs.keep_freed_memory()
+for _ in range(7):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    Image.new("RGB", (3000, 2000), 1), Image.new("RGB", (2000, 2000), 1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+"""Prints how many pages the system cleared for the last of some large photos, each forgotten at once."""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_a_worker_keeps_the_memory_of_a_large_photo(root: Path) -> None:
+    """Else the system takes it away and clears it for each: 40 MB, ten thousand pages."""
+    faults = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", KEEP, how], cwd=root, check=True, capture_output=True
+            ).stdout
+        )
+        for how in ("told", "untold")
+    ]
+    assert faults[0] < 100
+    assert faults[1] > 1000
+
+
+def test_a_c_library_that_cannot_be_told_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Musl and macOS have no such function, and workers all the same."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    jobs.keep_freed_memory.__wrapped__()
