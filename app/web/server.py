@@ -19,7 +19,7 @@ from app.logs import configure_logging
 from app.settings import InvalidSettings
 from app.web.app import create_app
 from app.web.middleware import MAX_HEAD_BYTES
-from app.web.wire import Wire
+from app.web.wire import Pacer, Wire
 
 if TYPE_CHECKING:
     import asyncio
@@ -163,7 +163,7 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     config.load()
-    wire = partial(Wire, config.http_protocol_class, app.state.service.metrics)
+    wire = partial(Wire, config.http_protocol_class, app.state.service.metrics, Pacer())
     config.http_protocol_class = cast("type[asyncio.Protocol]", wire)
     return config
 

@@ -3,6 +3,9 @@
 A layer between a connection and uvicorn's protocol, made of asyncio's interfaces alone. It changes no byte of
 a request: where one ends is for one parser alone to say, or requests could be smuggled in. Empty lines before
 one are no part of it.
+
+Many who ask at the same moment take turns here (:class:`Pacer`), and whoever begins a request has to finish its
+head.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from collections import deque
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -49,6 +54,13 @@ _PIECES, _PIECE = 3, 4096
 _REFUSAL = b"HTTP/1.1 400 "
 _OURS = b"x-content-type-options:"
 
+HEAD_SECONDS = 10.0
+"""In which a request's head has to arrive, from the connection or from the head's first byte. As nginx's
+``client_header_timeout`` in docs/deploy.md."""
+
+# Who watches over the service must not take it for dead because others ask much of it.
+_PROBES = (b"GET /healthz ", b"HEAD /healthz ")
+
 _EMPTY_LINE = b"\r\n"
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -57,31 +69,81 @@ _NOT_ENCODED = re.compile(rb"[^\x21-\x7e]")
 _ACCEPT_LANGUAGE = re.compile(rb"\naccept-language:([^\r\n]*)", re.IGNORECASE)
 
 
+class Pacer:
+    """Lets one piece of work begin in each pass of the event loop.
+
+    A loop does all that is ready before it looks at its sockets again: two hundred who ask for a page at once
+    held everybody else up for as long as two hundred pages take. With one beginning at a time the loop looks
+    around after each, and the pages are done in the same time.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._urgent: deque[Callable[[], None]] = deque()
+        self._is_busy = False
+
+    def begin(self, work: Callable[[], None], *, is_urgent: bool = False) -> bool:
+        """Do a piece of work now, or in a later pass, in order and urgent ones first; tell whether it is done."""
+        if self._is_busy:
+            (self._urgent if is_urgent else self._waiting).append(work)
+            return False
+        self._is_busy = True
+        asyncio.get_running_loop().call_soon(self._go_on)
+        work()
+        return True
+
+    def _go_on(self) -> None:
+        queue = self._urgent or self._waiting
+        if not queue:
+            self._is_busy = False
+            return
+        asyncio.get_running_loop().call_soon(self._go_on)
+        queue.popleft()()
+
+
 class Wire(asyncio.Protocol):
     """A connection, on which uvicorn's refusals are told as problems.
 
     Args:
         uvicorns: Makes uvicorn's protocol for a connection.
         metrics: Counts what is refused.
+        pacer: Of all connections: says whose request is next.
         given: What uvicorn gives it.
     """
 
-    def __init__(self, uvicorns: Callable[..., asyncio.Protocol], metrics: Metrics, **given: Any) -> None:
+    def __init__(
+        self, uvicorns: Callable[..., asyncio.Protocol], metrics: Metrics, pacer: Pacer, **given: Any
+    ) -> None:
         protocol: Any = uvicorns(**given)
         self._protocol: asyncio.Protocol = protocol
         self._parser: Connection = protocol.conn
+        # uvicorn would begin a request that came with the one before in the same pass that has answered that.
+        self._go_on = protocol.handle_events
+        protocol.handle_events = self._handle_events
         self._metrics = metrics
+        self._pacer = pacer
         self._heard = _Heard()
+        self._is_hearing = False
         self._ended = False
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._answers = _Answers(self._transport, self._heard, self._metrics, self._end)
         self._protocol.connection_made(cast("asyncio.Transport", self._answers))
+        self._watch_head()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what came."""
+        """Pass on what came, when its turn has come. Meanwhile no more is read."""
+        is_urgent = data.startswith(_PROBES)
+        if not self._pacer.begin(partial(self._hear, data), is_urgent=is_urgent):
+            self._answers.hold_reading()
+
+    def _hear(self, data: bytes) -> None:
+        self._answers.release_reading()
+        if self._ended:
+            return
         if data.startswith(_EMPTY_LINE) and self._is_between_requests():
             # To be ignored (RFC 9112, 2.2), and h11 refuses them: old programs send one behind a body.
             # One that came together with the body is h11's already, and stays refused.
@@ -92,29 +154,59 @@ class Wire(asyncio.Protocol):
         if self._heard.is_in_crumbs:
             self._answers.refuse()
             return
+        self._is_hearing = True
         try:
             self._protocol.data_received(data)
         except LocalProtocolError:
             # uvicorn refuses a body that goes wrong even where the answer has begun, and h11 does not let it.
             self._transport.close()
             self._end()
+        finally:
+            self._is_hearing = False
+            self._watch_head()
+
+    def _handle_events(self) -> None:
+        if self._is_hearing:
+            self._go_on()
+        else:
+            self._pacer.begin(self._handle_more)
+
+    def _handle_more(self) -> None:
+        if not self._ended:
+            self._go_on()
 
     def _is_between_requests(self) -> bool:
         """Whether uvicorn's parser, which says where a request ends, has nothing of another one yet."""
         return self._parser.their_state in {IDLE, DONE} and not self._parser.trailing_data[0]
+
+    def _watch_head(self) -> None:
+        """Wait for the end of a head for so long, and no longer."""
+        if self._ended or self._parser.their_state is not IDLE:
+            self._stop_watching()
+        elif self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(HEAD_SECONDS, self._transport.close)
+
+    def _stop_watching(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def eof_received(self) -> bool | None:
         """Pass it on."""
         return self._protocol.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """End, when the turn for it has come: whatever works for this connection gives up then."""
         self._heard.forget()
-        self._end(exc)
+        self._answers.are_lost = True
+        self._stop_watching()
+        self._pacer.begin(partial(self._end, exc))
 
     def _end(self, exc: Exception | None = None) -> None:
         if not self._ended:
             self._ended = True
+            self._stop_watching()
             self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -183,6 +275,9 @@ class _Answers:
         metrics: Counts what is refused.
         on_refused: To be called when a refusal is out. The application may be at work on the request whose
             body went wrong, and must not answer it, too.
+
+    Attributes:
+        are_lost: Whether nobody is there any more to take them.
     """
 
     def __init__(
@@ -198,9 +293,12 @@ class _Answers:
         self._on_refused = on_refused
         self._refused = False
         self._begun = False
+        self._is_held = False
+        self._is_paused = False
+        self.are_lost = False
 
     def write(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self.are_lost:
             return
         if data.startswith(_REFUSAL) and _OURS not in data:
             self._refused = True
@@ -230,6 +328,35 @@ class _Answers:
         self._transport.close()
         if self._refused:
             self._on_refused()
+
+    # Reading goes on when neither uvicorn wants it to pause nor something that has come waits for its turn.
+
+    def pause_reading(self) -> None:
+        self._is_paused = True
+        self._let_read()
+
+    def resume_reading(self) -> None:
+        self._is_paused = False
+        self._let_read()
+
+    def hold_reading(self) -> None:
+        """Read no more for now, whatever uvicorn wants."""
+        self._is_held = True
+        self._let_read()
+
+    def release_reading(self) -> None:
+        """Read again, if uvicorn wants to."""
+        if self._is_held:
+            self._is_held = False
+            self._let_read()
+
+    def _let_read(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._is_held or self._is_paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
