@@ -75,12 +75,24 @@ class Pacer:
     A loop does all that is ready before it looks at its sockets again: two hundred who ask for a page at once
     held everybody else up for as long as two hundred pages take. With one beginning at a time the loop looks
     around after each, and the pages are done in the same time.
+
+    Whoever has come is let in first: libuv takes one new connection in a pass, and the thousandth would wait for
+    the requests of all before it until it is so much as heard.
     """
+
+    _MOST_LET_IN = 32
+    """Connections that may be let in before the next piece of work, which takes as long as some ten of them."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
         self._urgent: deque[Callable[[], None]] = deque()
         self._is_busy = False
+        self._has_come = False
+        self._let_in = 0
+
+    def let_in(self) -> None:
+        """Note that somebody has come."""
+        self._has_come = True
 
     def begin(self, work: Callable[[], None], *, is_urgent: bool = False) -> bool:
         """Do a piece of work now, or in a later pass, in order and urgent ones first; tell whether it is done."""
@@ -98,6 +110,12 @@ class Pacer:
             self._is_busy = False
             return
         asyncio.get_running_loop().call_soon(self._go_on)
+        if self._has_come and queue is self._waiting and self._let_in < self._MOST_LET_IN:
+            self._has_come = False
+            self._let_in += 1
+            return
+        self._has_come = False
+        self._let_in = 0
         queue.popleft()()
 
 
@@ -129,6 +147,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
+        self._pacer.let_in()
         self._transport = cast("asyncio.Transport", transport)
         self._answers = _Answers(self._transport, self._heard, self._metrics, self._end)
         self._protocol.connection_made(cast("asyncio.Transport", self._answers))
