@@ -8,10 +8,16 @@ first line, and their tracebacks to a type and a place, because a library quotes
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import select
 import sys
+from collections import deque
+from contextlib import suppress
+from io import UnsupportedOperation
 from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
@@ -29,6 +35,11 @@ if TYPE_CHECKING:
 # uvicorn puts addresses, ports and counts into its lines, and nothing of a request at this level.
 _TRUSTED_LIBRARIES = ("uvicorn",)
 
+
+# What a pipe that is ready takes at once (PIPE_BUF, pipe(7)), and what may wait for it: 2,000 of our lines.
+_PIECE_BYTES = 4096
+_WAITING_BYTES = 500_000
+_LAST_SECONDS = 1.0
 
 # What a person reads. Values that a sentence does not name follow it; other events stay as they are.
 _SENTENCES: Mapping[str, str] = {
@@ -68,7 +79,7 @@ def configure_logging(settings: Settings) -> None:
         if is_read_by_people
         else [structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_never_waiting(sys.stderr))
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, stamp, _reduce],
@@ -82,6 +93,68 @@ def configure_logging(settings: Settings) -> None:
         # They warn of requests that are malformed: what any stranger can fill a log with. Ours counts them.
         logging.getLogger(library).setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
+
+
+def _never_waiting(stream: TextIO) -> TextIO | PatientStream:
+    """Return what writes to a stream without waiting, where the system can tell whether it would."""
+    try:
+        patient = PatientStream(stream.fileno())
+    except (UnsupportedOperation, ValueError, AttributeError):  # no file at all, or closed
+        return stream
+    atexit.register(patient.finish)
+    return patient
+
+
+class PatientStream:
+    """Writes lines to a file that may be a pipe whose reader has stopped: nobody waits for it.
+
+    A service that waited would stand still with whoever collects its logs, or when somebody presses Ctrl-S in its
+    terminal. Lines wait instead, for the next one or the end, and what is too much for that is counted.
+
+    Args:
+        descriptor: The open file. It is left as it is: others may write to it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLOUT)
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._lost = 0
+
+    def write(self, text: str) -> None:
+        """Take a line, and write what can be written now."""
+        line = text.encode("utf-8", "backslashreplace")
+        if self._waiting_bytes + len(line) > _WAITING_BYTES:
+            self._lost += 1
+        else:
+            self._add(line)
+        self._write_on(0)
+
+    def flush(self) -> None:
+        """There is nothing to be done: whatever can be written has been."""
+
+    def finish(self) -> None:
+        """Write what still waits, for a moment at the most."""
+        self._write_on(_LAST_SECONDS)
+
+    def _add(self, line: bytes) -> None:
+        if self._lost and not self._waiting:
+            line = b'{"event": "log_lines_lost", "lines": %d}\n' % self._lost + line
+            self._lost = 0
+        self._waiting.extend(
+            line[start : start + _PIECE_BYTES] for start in range(0, len(line), _PIECE_BYTES)
+        )
+        self._waiting_bytes += len(line)
+
+    def _write_on(self, seconds: float) -> None:
+        while self._waiting and self._ready.poll(seconds * 1000):
+            piece = self._waiting.popleft()
+            self._waiting_bytes -= len(piece)
+            # Whoever read it is gone: so is the line, as it is with any other handler.
+            with suppress(OSError):
+                os.write(self._descriptor, piece)
 
 
 def _in_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 # be of no use, and some systems allow a thousand million.
 _OPEN_FILES = 65_536
 
-# A reader who takes nothing of an answer for so long is gone, or never meant to take it; who takes a little now
-# and then may take as long as it needs. The system looks to it (tcp(7)), also where the whole answer is in its
-# buffers already. As nginx's send_timeout in docs/deploy.md.
+# A reader who takes nothing of an answer for so long is gone, or never meant to take it; who takes a little
+# now and then may take as long as it needs. The system looks to it (tcp(7)), also where all of the answer is
+# in its buffers already. As nginx's send_timeout in docs/deploy.md.
 _READER_SECONDS = 60
 
 _log = structlog.get_logger(__name__)
@@ -84,8 +84,8 @@ class _Server(uvicorn.Server):
         except SystemExit:
             _log.critical("cannot_start", reason="its workers, its counter or its store did not start.")
             raise
-        # What is there now stays. To look through all of it for cycles takes 60 ms, in which nothing else runs;
-        # what requests leave behind is looked through in less than one.
+        # What is there now stays. To look through all of it for cycles takes 60 ms, in which nothing else
+        # runs; what requests leave behind is looked through in less than one.
         gc.collect()
         gc.freeze()
         self._announce()

@@ -4,8 +4,8 @@ A layer between a connection and uvicorn's protocol, made of asyncio's interface
 a request: where one ends is for one parser alone to say, or requests could be smuggled in. Empty lines before
 one are no part of it.
 
-Many who ask at the same moment take turns here (:class:`Pacer`), and whoever begins a request has to finish its
-head.
+Many who ask at the same moment take turns here (:class:`Pacer`), and whoever begins a request has to finish
+its head.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ class Pacer:
     held everybody else up for as long as two hundred pages take. With one beginning at a time the loop looks
     around after each, and the pages are done in the same time.
 
-    Whoever has come is let in first: libuv takes one new connection in a pass, and the thousandth would wait for
-    the requests of all before it until it is so much as heard.
+    Whoever has come is let in first: libuv takes one new connection in a pass, and the thousandth would wait
+    for the requests of all before it until it is so much as heard.
     """
 
     _MOST_LET_IN = 32
-    """Connections that may be let in before the next piece of work, which takes as long as some ten of them."""
+    """Connections that may be let in before the next piece of work; ten take as long as that."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
@@ -95,7 +95,7 @@ class Pacer:
         self._has_come = True
 
     def begin(self, work: Callable[[], None], *, is_urgent: bool = False) -> bool:
-        """Do a piece of work now, or in a later pass, in order and urgent ones first; tell whether it is done."""
+        """Do a piece of work now or in a later pass, urgent ones first; tell whether it is done."""
         if self._is_busy:
             (self._urgent if is_urgent else self._waiting).append(work)
             return False

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # What every picture of the pages is, as Result says: a JPEG of the default size.
 _FIXED = frozenset({"size", "shape", "format"})
+_NOTHING_CHOSEN: Mapping[str, str] = {"frame": "", "lang": "", "slogan": ""}
 _CHOICES = tuple(name for name in AvatarSpec.model_fields if name not in _FIXED)
 
 router = APIRouter(include_in_schema=False)
@@ -39,7 +40,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def show_first_page(request: Request) -> Response:
     """The editor, in the language that the reader's browser asks for, or Arabic."""
-    return await _editor(request)
+    return _editor(request)
 
 
 @router.get("/{lang}")
@@ -47,7 +48,7 @@ async def show_editor(request: Request, lang: str) -> Response:
     """The editor."""
     if lang not in site_of(request).translations:
         return lead_to_language(request, lang)
-    return await _editor(request)
+    return _editor(request)
 
 
 @router.get("/{lang}/")
@@ -56,32 +57,47 @@ async def drop_the_slash(request: Request, lang: str) -> Response:
     return lead_to_language(request, lang)
 
 
-async def _editor(
-    request: Request, *, error: RibbonsError | None = None, fields: Mapping[str, str] | None = None
-) -> Response:
-    """Answer with the editor; with what went wrong and what had been chosen, where a form was refused."""
+def _editor(request: Request) -> Response:
+    """Answer with the editor as everybody gets it."""
+    is_deleted = "deleted" in request.query_params
+    made = service_of(request).counter.total if site_of(request).shows_counter else None
+    context = partial(_context, request, is_deleted=is_deleted, avatars_made=made)
+    return site_of(request).kept_page(request, "editor.html", context, is_deleted, made)
+
+
+def _refused_editor(request: Request, error: RibbonsError, fields: Mapping[str, str]) -> Response:
+    """Answer with the editor, with what went wrong with a form and what had been chosen in it."""
+    made = service_of(request).counter.total if site_of(request).shows_counter else None
+    context = {
+        **_context(request, is_deleted=False, avatars_made=made),
+        "chosen": {**_NOTHING_CHOSEN, **fields},
+        "error": for_readers(error).text(site_of(request).language_of(request)),
+    }
+    return site_of(request).page(
+        request, "editor.html", context, status=status_of(type(error)), headers=headers_of(error)
+    )
+
+
+def _context(request: Request, *, is_deleted: bool, avatars_made: int | None) -> dict[str, Any]:
     service = service_of(request)
-    context: dict[str, Any] = {
+    return {
         "frames": list(service.drawing.frames),
         "overlay_address": partial(overlay_address, service.drawing.revision),
         "slogan_languages": list(
             dict.fromkeys(lang for frame in service.drawing.frames for lang in frame.languages)
         ),
         "language_names": PAGE_LANGUAGES,
-        "chosen": {"frame": "", "lang": "", "slogan": "", **(fields or {})},
-        "error": for_readers(error).text(site_of(request).language_of(request)) if error else None,
+        "chosen": _NOTHING_CHOSEN,
+        "error": None,
         "refusals": _refusals(service, site_of(request).language_of(request)),
-        "deleted": "deleted" in request.query_params,
+        "deleted": is_deleted,
         "slogan_characters": SLOGAN_CHARACTERS,
         "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
         "limits": _limits(service),
         "photo_signature": PHOTO_SIGNATURE,
         "picked_files": ",".join(PICKED_FILES),
-        "avatars_made": service.counter.total if site_of(request).shows_counter else None,
+        "avatars_made": avatars_made,
     }
-    status = status_of(type(error)) if error else 200
-    headers = headers_of(error) if error else {}
-    return site_of(request).page(request, "editor.html", context, status=status, headers=headers)
 
 
 def _limits(service: Service) -> Mapping[str, int | float]:
@@ -149,7 +165,7 @@ async def _make(request: Request, lang: str) -> Response:
         request.state.problem = error.code
         if wants_json:
             return problem_response(error, site_of(request).language_of(request))
-        return await _editor(request, error=error, fields=dict(fields))
+        return _refused_editor(request, error, dict(fields))
     address = f"/{lang}/made/{token}"
     if wants_json:
         return JSONResponse({"address": address}, 201, {"Location": address, "Cache-Control": "no-store"})

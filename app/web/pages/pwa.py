@@ -75,7 +75,7 @@ async def send_worker(request: Request) -> Response:
 @router.get("/{lang}/offline", dependencies=[KnownLanguage])
 async def show_offline_notice(request: Request) -> Response:
     """What the worker shows in place of a page that it may not keep, such as a result."""
-    return site_of(request).page(request, "offline.html", {})
+    return site_of(request).kept_page(request, "offline.html", dict)
 
 
 def manifest(site: Site, translations: Translations) -> dict[str, Any]:

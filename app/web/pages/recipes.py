@@ -16,4 +16,4 @@ router = APIRouter(include_in_schema=False)
 @router.get("/{lang}/ios", dependencies=[KnownLanguage])
 async def show_ios_recipe(request: Request) -> Response:
     """How an iPhone's share sheet gets a button that makes the picture."""
-    return site_of(request).page(request, "ios.html", {"switch_path": "/ios"})
+    return site_of(request).kept_page(request, "ios.html", lambda: {"switch_path": "/ios"})
