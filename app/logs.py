@@ -108,8 +108,8 @@ def _never_waiting(stream: TextIO) -> TextIO | PatientStream:
 class PatientStream:
     """Writes lines to a file that may be a pipe whose reader has stopped: nobody waits for it.
 
-    A service that waited would stand still with whoever collects its logs, or when somebody presses Ctrl-S in its
-    terminal. Lines wait instead, for the next one or the end, and what is too much for that is counted.
+    A service that waited would stand still with whoever collects its logs, or when somebody presses Ctrl-S in
+    its terminal. Lines wait instead, for the next one or the end, and what is too much for that is counted.
 
     Args:
         descriptor: The open file. It is left as it is: others may write to it.
@@ -125,22 +125,24 @@ class PatientStream:
 
     def write(self, text: str) -> None:
         """Take a line, and write what can be written now."""
+        self.flush()
         line = text.encode("utf-8", "backslashreplace")
         if self._waiting_bytes + len(line) > _WAITING_BYTES:
             self._lost += 1
         else:
             self._add(line)
-        self._write_on(0)
+        self.flush()
 
     def flush(self) -> None:
-        """There is nothing to be done: whatever can be written has been."""
+        """Write on, if whoever reads has gone on."""
+        self._write_on(0)
 
     def finish(self) -> None:
         """Write what still waits, for a moment at the most."""
         self._write_on(_LAST_SECONDS)
 
     def _add(self, line: bytes) -> None:
-        if self._lost and not self._waiting:
+        if self._lost:
             line = b'{"event": "log_lines_lost", "lines": %d}\n' % self._lost + line
             self._lost = 0
         self._waiting.extend(

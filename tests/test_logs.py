@@ -3,13 +3,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 from datetime import datetime
 
 import pytest
 import structlog
 
-from app.logs import configure_logging
+from app.logs import PatientStream, configure_logging
 from app.settings import load_settings
 
 
@@ -120,3 +121,37 @@ def test_a_format_can_be_asked_for(
     structlog.get_logger("test").info("stopped")
     assert stream.getvalue().startswith("{") is (log_format == "json")
     assert "\x1b" not in stream.getvalue()
+
+
+def test_nobody_waits_for_a_reader_of_the_log() -> None:
+    """What a pipe does not take waits, in order; what is too much is counted, and told when it goes on."""
+    reading, writing = os.pipe()
+    log = PatientStream(writing)
+    sent = [f"{number} {'x' * 300}\n" for number in range(4000)]
+    for line in sent:
+        log.write(line)
+    came = os.read(reading, 65_536)
+    long_line = "y" * 10_000 + "\n"
+    log.write(long_line)
+    while log._waiting:
+        came += os.read(reading, 65_536)
+        log.flush()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as rest:
+        lines = (came + rest.read()).decode().splitlines(keepends=True)
+    kept = [line for line in lines if "x" in line]
+    assert kept == sent[: len(kept)]
+    assert 500 < len(kept) < 3000
+    told, *rest_of_lines = lines[len(kept) :]
+    assert json.loads(told) == {"event": "log_lines_lost", "lines": len(sent) - len(kept)}
+    assert rest_of_lines == [long_line]
+
+
+def test_a_reader_of_the_log_that_is_gone_ends_nothing() -> None:
+    """Lines for nobody are lost, as any handler loses them."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    log = PatientStream(writing)
+    log.write("line\n")
+    log.finish()
+    os.close(writing)

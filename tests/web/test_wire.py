@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -449,3 +450,33 @@ def test_every_answer_of_the_application_can_be_told_from_uvicorns(server: Serve
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.text.startswith("Disallowed CORS")
+
+
+# -- a crowd -------------------------------------------------------------------
+
+
+def test_a_probe_waits_for_no_crowd(server: Server) -> None:
+    """A thousand pages are asked for at one moment by readers who read nothing; few are made before it."""
+    crowd = 100
+    page = b"GET /ar HTTP/1.1\r\nHost: x\r\nAccept-Encoding: br\r\n\r\n"
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(crowd)]
+    before = len(server.output)
+    server.process.suspend()
+    try:
+        for connection in connections:
+            connection.sendall(page * 10)
+        connections += [socket.create_connection(("127.0.0.1", server.port)) for _ in range(crowd)]
+        for connection in connections[crowd:]:
+            connection.sendall(page)
+        probe = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    finally:
+        server.process.resume()
+    assert probe.recv(100).startswith(b"HTTP/1.1 200")
+    for connection in (*connections, probe):
+        connection.close()
+    while '"/healthz"' not in server.output[before:]:
+        time.sleep(0.01)
+    routes = re.findall(r'"route": "(/[^"]*)"', server.output[before:])
+    # It comes behind those who have come at the same moment. In one go all of their pages would come first.
+    assert routes[: routes.index("/healthz")].count("/{lang}") < crowd / 4

@@ -1,0 +1,170 @@
+"""Many who ask at the same moment, and those who do not go on: nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from app.settings import load_settings
+from app.web import server as server_module
+from app.web import wire
+from app.web.wire import Pacer, Wire
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+    from app.web.metrics import Metrics
+
+
+def test_one_piece_of_work_begins_in_each_pass_of_the_loop() -> None:
+    """The loop looks around after each, in order; what is urgent goes before what waits."""
+    happened: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def look_around() -> None:
+            happened.append("|")
+            if len(happened) < 16:
+                loop.call_soon(look_around)
+
+        pacer = Pacer()
+        done = [pacer.begin(partial(happened.append, str(number))) for number in range(4)]
+        assert done == [True, False, False, False]
+        assert not pacer.begin(partial(happened.append, "!"), is_urgent=True)
+        look_around()
+        while len(happened) < 16:  # noqa: ASYNC110 - it counts passes
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert pacer.begin(partial(happened.append, "idle again"))
+
+    asyncio.run(run())
+    assert re.match(r"0\|+!\|1\|2\|3\|+idle again$", "".join(happened))
+
+
+def test_who_comes_is_let_in_before_the_next_piece_of_work() -> None:
+    """But not without end: a flood of connections does not keep those out who are in."""
+    passes = 0
+
+    async def run() -> None:
+        nonlocal passes
+        pacer = Pacer()
+        done = asyncio.Event()
+        pacer.begin(lambda: None)
+        pacer.begin(done.set)
+        while not done.is_set():
+            pacer.let_in()
+            await asyncio.sleep(0)
+            passes += 1
+
+    asyncio.run(run())
+    assert Pacer._MOST_LET_IN <= passes <= Pacer._MOST_LET_IN + 3
+
+
+# -- those who do not go on --------------------------------------------------
+
+
+class Slow:
+    """A service whose answers take longer than a head may, and the connections to it."""
+
+    def __init__(self) -> None:
+        self._state = ServerState()
+
+    async def answer(self, _scope: object, _receive: object, send: Send) -> None:
+        """Answer late."""
+        await asyncio.sleep(0.6)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def ask(self, *pieces: bytes, pause: float = 0) -> tuple[bytes, float]:
+        """Send pieces on one connection, and return what came until it ended, and in how many seconds."""
+        config = uvicorn.Config(
+            cast("Any", self.answer),
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            timeout_keep_alive=1,
+        )
+        config.load()
+        made = partial(
+            Wire,
+            H11Protocol,
+            cast("Metrics", None),
+            Pacer(),
+            config=config,
+            server_state=self._state,
+            app_state={},
+        )
+        server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        start = time.monotonic()
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(pause)
+        came = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        server.close()
+        return came, time.monotonic() - start
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTT", GET[:-2], b"\r\n"])
+def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-sent requests would take up every connection that the system allows."""
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 0.3)
+    came, seconds = asyncio.run(Slow().ask(sent))
+    assert came == b""
+    assert 0.2 < seconds < 10
+
+
+def test_a_head_may_come_in_pieces_and_an_answer_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the head has to hurry: it is not cut off for an answer that takes longer."""
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 0.3)
+    came, _ = asyncio.run(Slow().ask(GET[:10], GET[10:] + GET[:9], pause=0.01))
+    assert came.startswith(b"HTTP/1.1 200")
+    assert came.endswith(b"ok")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_reader_who_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch, *, reads: bool) -> None:
+    """The system ends its connection; one who takes a little, and again a little, keeps it."""
+    monkeypatch.setattr(server_module, "_READER_SECONDS", 1)
+    stop = threading.Event()
+
+    def take_a_little(reader: socket.socket) -> None:
+        while reads and not stop.wait(0.2) and reader.recv(40_000):
+            pass
+
+    with server_module._listen(load_settings(port=0)) as listener, socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        reader.connect(listener.getsockname())
+        sender, _ = listener.accept()
+        thread = threading.Thread(target=take_a_little, args=(reader,))
+        thread.start()
+        ended = None
+        sender.settimeout(0)
+        start = time.monotonic()
+        while time.monotonic() - start < (2.5 if reads else 20) and ended is None:
+            try:
+                sender.send(b"x" * 65_536)
+            except BlockingIOError:
+                time.sleep(0.02)
+            except OSError as error:
+                ended = error
+        sender.close()
+        stop.set()
+        thread.join()
+    assert (ended is None) == reads
