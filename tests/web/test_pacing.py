@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import uvicorn
