@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ BROTLI_QUALITY = 6
 
 _GZIP_LEVEL = 6
 
-KEPT_BYTES = 4_000_000
+KEPT_BYTES = 2_000_000
 """All that is the same for everybody takes 0.5 MB packed. Whoever asks for pages by thousands of hosts' names
 pushes out what nobody has asked for longest."""
 
@@ -86,7 +85,8 @@ class KeepPacked:
                 return _PACKERS[encoding](body)
             return await to_thread.run_sync(_PACKERS[encoding], body)
 
-        return await self._kept.get(f"{encoding} {hashlib.sha256(body).hexdigest()}", pack)
+        # What is kept elsewhere is one object, which Python hashes once.
+        return await self._kept.get((encoding, body), pack)
 
 
 def _encoding(headers: Headers) -> str | None:
