@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import select
-import shutil
 import socket
 import ssl
 import subprocess
@@ -18,15 +17,23 @@ import httpx2
 import psutil
 import pytest
 
-from tests.servers import free_port, hanging, wait_until_listening
+from tests.proxies import (
+    HOST,
+    documented_configuration,
+    find_nginx,
+    in_front_of,
+    make_certificate,
+    placed,
+    running,
+    write,
+)
+from tests.servers import free_port, hanging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.servers import Serve, Server
-
-HOST = "ribbons.example"
 
 _TIMES = {
     "client_header_timeout": "10s",
@@ -45,67 +52,30 @@ _UPLOADS = 3
 
 
 @pytest.fixture(scope="session")
-def documented(root: Path) -> str:
+def documented() -> str:
     """The configuration that operators are told to use."""
-    blocks = re.findall(r"```nginx\n(.*?)```", (root / "docs" / "deploy.md").read_text(), re.DOTALL)
-    (block,) = blocks
-    return str(block)
+    return documented_configuration()
 
 
 @pytest.fixture(scope="session")
 def nginx() -> str:
     """The program."""
-    # Debian keeps it where only root looks.
-    command = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if command is None:
-        pytest.skip("no nginx here, so its configuration in docs/deploy.md is not tried; install nginx-light")
-    return command
+    return find_nginx()
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a certificate and its key, under the documented names."""
     folder = tmp_path_factory.mktemp("certificates")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={HOST}"]
-    command += ["-addext", f"subjectAltName=DNS:{HOST}", "-out", str(folder / "ribbons.pem")]
-    if shutil.which(command[0]) is None:
-        pytest.skip("no openssl here, so TLS as in docs/deploy.md is not tried; install openssl")
-    subprocess.run([*command, "-keyout", folder / "ribbons-key.pem"], check=True, capture_output=True)
+    make_certificate(folder)
     return folder
-
-
-def write(configuration: str, folder: Path, changes: dict[str, str]) -> list[str]:
-    """Write a configuration that keeps to a folder, and return nginx' options for it.
-
-    Args:
-        configuration: The documented one.
-        folder: For all that nginx writes.
-        changes: What each part of it, which is there once, becomes.
-    """
-    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = " ".join(f"{name}_temp_path {folder}/{name};" for name in names)
-    for part, instead in {**changes, "http {": f"http {{ {temporary}"}.items():
-        assert configuration.count(part) == 1, part
-        configuration = configuration.replace(part, instead)
-    path = folder / "nginx.conf"
-    path.write_text(configuration)
-    return ["-e", "stderr", "-c", str(path), "-p", str(folder), "-g", f"daemon off; pid {folder}/pid;"]
-
-
-def _placed(certificates: Path, port: int) -> dict[str, str]:
-    """Return the changes without which only root, and only one at a time, could start it."""
-    return {
-        "listen 443 ": f"listen 127.0.0.1:{port} ",
-        "/etc/ssl/ribbons.pem;": f"{certificates}/ribbons.pem;",
-        "/etc/ssl/ribbons-key.pem;": f"{certificates}/ribbons-key.pem;",
-    }
 
 
 def test_the_documented_configuration_is_valid(
     documented: str, nginx: str, certificates: Path, tmp_path: Path
 ) -> None:
     """No error and no word of warning, also where the system's limit of open files is the usual one."""
-    changes = {**_placed(certificates, free_port()), "error_log /dev/null crit;": "error_log stderr warn;"}
+    changes = {**placed(certificates, free_port()), "error_log /dev/null crit;": "error_log stderr warn;"}
     command = [nginx, "-t", *write(documented, tmp_path, changes)]
     limited = ["sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", *command]
     done = subprocess.run(limited, capture_output=True, text=True, check=False)
@@ -173,18 +143,13 @@ def proxy(
     patience: int = getattr(request, "param", 1)
     port = free_port()
     changes = {
-        **_placed(certificates, port),
-        "127.0.0.1:8001;": f"127.0.0.1:{server.port};",
-        "127.0.0.1:8002;": f"127.0.0.1:{server.port};",
+        **placed(certificates, port),
+        **in_front_of(server.port),
         **{f"{name} {seconds};": f"{name} {patience}s;" for name, seconds in _TIMES.items()},
     }
     tls = ssl.create_default_context(cafile=certificates / "ribbons.pem")
-    with subprocess.Popen([nginx, *write(documented, tmp_path, changes)]) as process:
-        try:
-            wait_until_listening(port)
-            yield Proxy(psutil.Process(process.pid), port, tls, server)
-        finally:
-            process.terminate()
+    with running([nginx, *write(documented, tmp_path, changes)], port) as process:
+        yield Proxy(psutil.Process(process.pid), port, tls, server)
 
 
 # -- HTTP/2, as much of it as it takes to stand still (RFC 9113) --------------
