@@ -28,11 +28,11 @@ test: $(VENV)/.dev tools  ## set up, then run every test (under 10 minutes on tw
 	exit $$status
 
 .PHONY: soak
-soak: $(VENV)/.dev tools  ## the tests that are too long for every run: attacks, one after another; the pages, in more languages
+soak: $(VENV)/.dev tools  ## the tests that are too long for every run: attacks, peaks of memory; the pages, in more languages
 	@# Attacks are timed, so nothing runs beside them; their table of figures is at the end. Both halves always run.
 	@status=0; \
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m soak tests/browser || status=$$?; \
-	$(BIN)/python -m pytest -n 0 -m soak tests/soak || status=$$?; \
+	$(BIN)/python -m pytest -n 0 -m soak || status=$$?; \
 	exit $$status
 
 .PHONY: typescript
