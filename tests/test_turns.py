@@ -265,7 +265,7 @@ def test_a_step_costs_as_much_among_thousands() -> None:
             times.append(time.perf_counter() - start)
         return min(times)
 
-    assert seconds(10_000) < 5 * seconds(100)
+    assert seconds(10_000) < 20 * seconds(100)
 
 
 def test_ranks_keep_equals_in_order_of_coming() -> None:

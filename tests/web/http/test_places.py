@@ -382,4 +382,4 @@ def test_a_look_at_two_thousand_takes_no_time() -> None:
         start = time.perf_counter()
         desk.places._look()
         times.append(time.perf_counter() - start)
-    assert min(times) < 0.02
+    assert min(times) < 0.1
