@@ -103,7 +103,7 @@ def test_one_address_may_have_every_place(clock: Clock) -> None:
     desk = Desk(most=4)
     arrivals = [desk.come("a") for _ in range(4)]
     assert desk.refusal("a") is Busy
-    clock.now += 1
+    clock.now += START_SECONDS / 2
     assert desk.refusal("a") is Busy
     assert desk.lost(*arrivals) == [None] * 4
     assert desk.is_empty()
