@@ -177,7 +177,8 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     config.load()
-    wire = partial(Wire, config.http_protocol_class, app.state.service.metrics, Pacer())
+    service = app.state.service
+    wire = partial(Wire, config.http_protocol_class, service.metrics, Pacer(), service.parties)
     config.http_protocol_class = cast("type[asyncio.Protocol]", wire)
     return config
 

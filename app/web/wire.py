@@ -4,8 +4,8 @@ A layer between a connection and uvicorn's protocol, made of asyncio's interface
 a request: where one ends is for one parser alone to say, or requests could be smuggled in. Empty lines before
 one are no part of it.
 
-Many who ask at the same moment take turns here (:class:`Pacer`), and whoever begins a request has to finish
-its head.
+Many who ask at the same moment take turns here, by address (:class:`Pacer`), and whoever begins a request has
+to finish its head.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections import deque
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
@@ -24,6 +23,7 @@ from h11 import DONE, IDLE, LocalProtocolError
 
 from app.errors import AddressNotEncoded, AddressTooLong, HeadersTooLarge, MalformedRequest
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
+from app.turns import Turns
 from app.web.http.negotiation import negotiate
 from app.web.http.problems import problem_response
 from app.web.middleware import MAX_HEAD_BYTES, SECURITY_HEADERS
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from h11 import Connection
 
     from app.errors import RibbonsError
+    from app.turns import Party
+    from app.web.http.client import Parties
     from app.web.metrics import Metrics
+
+    _Work = tuple[Party, Callable[[], None]]
 
 _log = structlog.get_logger(__name__)
 
@@ -66,15 +70,19 @@ _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _TARGET = re.compile(rb"[A-Za-z]+ (.*?)(?: HTTP/\d\.\d)?\r?")
 _NOT_ENCODED = re.compile(rb"[^\x21-\x7e]")
+_FORWARDED_FOR = re.compile(rb"\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
 _ACCEPT_LANGUAGE = re.compile(rb"\naccept-language:([^\r\n]*)", re.IGNORECASE)
 
 
 class Pacer:
-    """Lets one piece of work begin in each pass of the event loop.
+    """Lets one piece of work begin in each pass of the event loop. Parties take turns at it.
 
     A loop does all that is ready before it looks at its sockets again: two hundred who ask for a page at once
     held everybody else up for as long as two hundred pages take. With one beginning at a time the loop looks
     around after each, and the pages are done in the same time.
+
+    A photo comes in dozens of pieces, and each is a piece of work. So whoever else has hundreds of
+    connections has one turn all the same, not one for each of them.
 
     Whoever has come is let in first: libuv takes one new connection in a pass, and the thousandth would wait
     for the requests of all before it until it is so much as heard.
@@ -84,8 +92,9 @@ class Pacer:
     """Connections that may be let in before the next piece of work; ten take as long as that."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._urgent: deque[Callable[[], None]] = deque()
+        self._waiting: Turns[_Work] = Turns()
+        self._urgent: Turns[_Work] = Turns()
+        self._was_urgent = False
         self._is_busy = False
         self._has_come = False
         self._let_in = 0
@@ -94,10 +103,13 @@ class Pacer:
         """Note that somebody has come."""
         self._has_come = True
 
-    def begin(self, work: Callable[[], None], *, is_urgent: bool = False) -> bool:
-        """Do a piece of work now or in a later pass, urgent ones first; tell whether it is done."""
+    def begin(self, work: Callable[[], None], party: Party, *, is_urgent: bool = False) -> bool:
+        """Do a piece of work now or in a later pass, and tell whether it is done.
+
+        What is urgent goes first, but not twice on end while others wait: anyone may say that it is.
+        """
         if self._is_busy:
-            (self._urgent if is_urgent else self._waiting).append(work)
+            (self._urgent if is_urgent else self._waiting).join(party, (party, work))
             return False
         self._is_busy = True
         asyncio.get_running_loop().call_soon(self._go_on)
@@ -105,18 +117,22 @@ class Pacer:
         return True
 
     def _go_on(self) -> None:
-        queue = self._urgent or self._waiting
-        if not queue:
-            self._is_busy = False
+        is_urgent = bool(self._urgent.waiting and not (self._was_urgent and self._waiting.waiting))
+        queue = self._urgent if is_urgent else self._waiting
+        if not queue.waiting:
+            self._is_busy = self._was_urgent = False
             return
         asyncio.get_running_loop().call_soon(self._go_on)
-        if self._has_come and queue is self._waiting and self._let_in < self._MOST_LET_IN:
+        if self._has_come and not is_urgent and self._let_in < self._MOST_LET_IN:
             self._has_come = False
             self._let_in += 1
             return
         self._has_come = False
         self._let_in = 0
-        queue.popleft()()
+        self._was_urgent = is_urgent
+        party, work = queue.next()
+        queue.end(party)
+        work()
 
 
 class Wire(asyncio.Protocol):
@@ -126,11 +142,17 @@ class Wire(asyncio.Protocol):
         uvicorns: Makes uvicorn's protocol for a connection.
         metrics: Counts what is refused.
         pacer: Of all connections: says whose request is next.
+        parties: Tells whose they are.
         given: What uvicorn gives it.
     """
 
     def __init__(
-        self, uvicorns: Callable[..., asyncio.Protocol], metrics: Metrics, pacer: Pacer, **given: Any
+        self,
+        uvicorns: Callable[..., asyncio.Protocol],
+        metrics: Metrics,
+        pacer: Pacer,
+        parties: Parties,
+        **given: Any,
     ) -> None:
         protocol: Any = uvicorns(**given)
         self._protocol: asyncio.Protocol = protocol
@@ -140,6 +162,7 @@ class Wire(asyncio.Protocol):
         protocol.handle_events = self._handle_events
         self._metrics = metrics
         self._pacer = pacer
+        self._parties = parties
         self._heard = _Heard()
         self._is_hearing = False
         self._ended = False
@@ -149,14 +172,19 @@ class Wire(asyncio.Protocol):
         """Begin."""
         self._pacer.let_in()
         self._transport = cast("asyncio.Transport", transport)
+        self._peer = (transport.get_extra_info("peername") or ("",))[0]
+        self._party: Party = self._parties.named(self._peer)
+        self._is_proxys = self._parties.believes(self._peer)
         self._answers = _Answers(self._transport, self._heard, self._metrics, self._end)
         self._protocol.connection_made(cast("asyncio.Transport", self._answers))
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came, when its turn has come. Meanwhile no more is read."""
+        if self._is_proxys and self._is_between_requests():
+            self._party = self._parties.named(self._peer, _forwarded_for(data))
         is_urgent = data.startswith(_PROBES)
-        if not self._pacer.begin(partial(self._hear, data), is_urgent=is_urgent):
+        if not self._pacer.begin(partial(self._hear, data), self._party, is_urgent=is_urgent):
             self._answers.hold_reading()
 
     def _hear(self, data: bytes) -> None:
@@ -188,7 +216,7 @@ class Wire(asyncio.Protocol):
         if self._is_hearing:
             self._go_on()
         else:
-            self._pacer.begin(self._handle_more)
+            self._pacer.begin(self._handle_more, self._party)
 
     def _handle_more(self) -> None:
         if not self._ended:
@@ -220,7 +248,7 @@ class Wire(asyncio.Protocol):
         self._heard.forget()
         self._answers.are_lost = True
         self._stop_watching()
-        self._pacer.begin(partial(self._end, exc))
+        self._pacer.begin(partial(self._end, exc), self._party)
 
     def _end(self, exc: Exception | None = None) -> None:
         if not self._ended:
@@ -283,6 +311,13 @@ def _samples(data: bytes) -> Iterator[bytes]:
     for _ in range(_PIECES):
         at = random.randrange(len(data) - _PIECE)  # noqa: S311 - hard to guess is enough
         yield data[at : at + _PIECE]
+
+
+def _forwarded_for(data: bytes) -> list[str]:
+    """Return what a proxy says in the head of a request, where all of the head has come at once."""
+    end = _BLANK_LINE.search(data, 0, MAX_HEAD_BYTES)
+    claims = _FORWARDED_FOR.findall(data, 0, end.start() + 1) if end else []
+    return [claim.decode("latin-1") for claim in claims]
 
 
 class _Answers:

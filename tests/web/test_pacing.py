@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from functools import partial
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -18,11 +19,15 @@ from uvicorn.server import ServerState
 from app.settings import load_settings
 from app.web import server as server_module
 from app.web import wire
+from app.web.http.client import Parties
 from app.web.wire import Pacer, Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Send
 
+    from app.turns import Party
     from app.web.metrics import Metrics
 
 
@@ -39,17 +44,44 @@ def test_one_piece_of_work_begins_in_each_pass_of_the_loop() -> None:
                 loop.call_soon(look_around)
 
         pacer = Pacer()
-        done = [pacer.begin(partial(happened.append, str(number))) for number in range(4)]
+        done = [pacer.begin(partial(happened.append, str(number)), "a") for number in range(4)]
         assert done == [True, False, False, False]
-        assert not pacer.begin(partial(happened.append, "!"), is_urgent=True)
+        assert not pacer.begin(partial(happened.append, "!"), "a", is_urgent=True)
         look_around()
         while len(happened) < 16:  # noqa: ASYNC110 - it counts passes
             await asyncio.sleep(0)
         await asyncio.sleep(0.01)
-        assert pacer.begin(partial(happened.append, "idle again"))
+        assert pacer.begin(partial(happened.append, "idle again"), "a")
 
     asyncio.run(run())
     assert re.match(r"0\|+!\|1\|2\|3\|+idle again$", "".join(happened))
+
+
+def order_of(*works: tuple[str, bool]) -> str:
+    """Return in which order works begin that come while another one is under way."""
+    begun: list[str] = []
+
+    async def run() -> None:
+        pacer = Pacer()
+        pacer.begin(lambda: None, "before")
+        for party, is_urgent in works:
+            pacer.begin(partial(begun.append, party), party, is_urgent=is_urgent)
+        while len(begun) < len(works):  # noqa: ASYNC110 - it counts passes
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    return "".join(begun)
+
+
+def test_who_has_hundreds_of_connections_has_one_turn() -> None:
+    """Each piece of a photo would else wait for a request of each of them: fourteen seconds beside 300."""
+    assert order_of(*[("a", False)] * 5, ("b", False), ("c", False), ("b", False)) == "abcabaaa"
+
+
+def test_who_calls_all_it_asks_for_urgent_keeps_nobody_out() -> None:
+    """Hundreds who ask for /healthz, in turn, would else be answered alone; and among them is a probe."""
+    flood = [("a", True)] * 5
+    assert order_of(*flood, ("b", False), ("B", True), ("b", False), ("b", False)) == "abBbabaaa"
 
 
 def test_who_comes_is_let_in_before_the_next_piece_of_work() -> None:
@@ -60,8 +92,8 @@ def test_who_comes_is_let_in_before_the_next_piece_of_work() -> None:
         nonlocal passes
         pacer = Pacer()
         done = asyncio.Event()
-        pacer.begin(lambda: None)
-        pacer.begin(done.set)
+        pacer.begin(lambda: None, "a")
+        pacer.begin(done.set, "a")
         while not done.is_set():
             pacer.let_in()
             await asyncio.sleep(0)
@@ -77,12 +109,15 @@ def test_who_comes_is_let_in_before_the_next_piece_of_work() -> None:
 class Slow:
     """A service whose answers take longer than a head may, and the connections to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *trusted: str, seconds: float = 0.6) -> None:
+        self.pacer = Pacer()
+        self._seconds = seconds
+        self._trusted = [ip_network(proxy) for proxy in trusted]
         self._state = ServerState()
 
     async def answer(self, _scope: object, _receive: object, send: Send) -> None:
         """Answer late."""
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(self._seconds)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
@@ -100,7 +135,8 @@ class Slow:
             Wire,
             H11Protocol,
             cast("Metrics", None),
-            Pacer(),
+            self.pacer,
+            Parties(self._trusted),
             config=config,
             server_state=self._state,
             app_state={},
@@ -135,6 +171,30 @@ def test_a_head_may_come_in_pieces_and_an_answer_late(monkeypatch: pytest.Monkey
     came, _ = asyncio.run(Slow().ask(GET[:10], GET[10:] + GET[:9], pause=0.01))
     assert came.startswith(b"HTTP/1.1 200")
     assert came.endswith(b"ok")
+
+
+@pytest.mark.parametrize(("trusted", "parties"), [((), 1), (("127.0.0.0/8",), 2)])
+def test_turns_are_taken_by_who_came_over_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, trusted: tuple[str, ...], parties: int
+) -> None:
+    """It has few connections, and each of them brings requests of many."""
+    slow = Slow(*trusted, seconds=0)
+    seen = []
+    begin = slow.pacer.begin
+
+    def noted(work: Callable[[], None], party: Party, *, is_urgent: bool = False) -> bool:
+        seen.append(party)
+        return begin(work, party, is_urgent=is_urgent)
+
+    monkeypatch.setattr(slow.pacer, "begin", noted)
+    asks = [
+        GET[:-2] + b"X-Forwarded-For: %b\r\n\r\n" % claims
+        for claims in (b"6.6.6.6, 192.0.2.1", b"192.0.2.2", b"192.0.2.1\r\nConnection: close")
+    ]
+    came, _ = asyncio.run(slow.ask(*asks, pause=0.1))
+    assert came.count(b"HTTP/1.1 200") == 3
+    assert len(set(seen)) == parties
+    assert seen[0] == seen[-1]
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")

@@ -64,23 +64,36 @@ class Parties:
         self._key = secrets.token_bytes(32)
 
     def of(self, request: HTTPConnection) -> bytes:
-        """Return the party of a request: whoever has an IPv4 address, or a network of 64 bits of IPv6.
+        """Return the party of a request: whoever has an IPv4 address, or a network of 64 bits of IPv6."""
+        peer = request.client.host if request.client else ""
+        return self.named(peer, request.headers.getlist("x-forwarded-for"))
+
+    def named(self, peer: str, forwarded_for: Sequence[str] = ()) -> bytes:
+        """Return the party of a connection, or of a request on it.
 
         The header is read from its end, where the proxy nearest to us has added whom it met: proxies that are
         trusted are passed over, and the first other address is the one. What stands before it, anyone may
         have written. Where a trusted proxy has written what is no address, the requests that it passes on so
         are one party, its own.
+
+        Args:
+            peer: The connection's other end, as the system writes it; empty if it has no address.
+            forwarded_for: The header, each time that it is there.
         """
-        address = _read(request.client.host) if request.client else None
+        address = _read(peer)
         if address is not None and self._trusts(address):
-            claims = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
-            for claim in reversed(claims):
+            for claim in reversed(",".join(forwarded_for).split(",")):
                 if (claimed := _read(claim)) is None:
                     break
                 address = claimed
                 if not self._trusts(address):
                     break
         return blake2b(_network(address), key=self._key, digest_size=16).digest()
+
+    def believes(self, peer: str) -> bool:
+        """Tell whether a connection's other end is a trusted proxy."""
+        address = _read(peer)
+        return address is not None and self._trusts(address)
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
