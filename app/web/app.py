@@ -82,6 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
         middleware=[
             Middleware(Observe, metrics=service.metrics),
+            # Outside of what packs: the length that HEAD is told is the one that GET would be.
+            Middleware(AnswerHead),
             Middleware(CompressMiddleware, zstd=False, brotli_quality=BROTLI_QUALITY),
             Middleware(KeepPacked),
             Middleware(SecureHeaders, public_url=settings.public_url),
@@ -95,7 +97,6 @@ def create_app(settings: Settings) -> FastAPI:
                 allow_headers=["*"],
                 expose_headers=["Content-Disposition", "Content-Language", "ETag", "Retry-After"],
             ),
-            Middleware(AnswerHead),
             Middleware(AnswerCrashes),
         ],
         exception_handlers={

@@ -13,8 +13,8 @@ from app.web.http.client import Parties
 from app.web.http.uploads import UploadDesk
 from app.web.metrics import Metrics
 from app.web.state.counter import AvatarCounter, CounterFile
+from app.web.state.kept_bytes import KeptBytes
 from app.web.state.limiter import DerivedLimiter, OverlayLimiter
-from app.web.state.overlay_cache import OTHERS_BYTES, PAGES_BYTES, OverlayCache
 from app.web.state.redis import RedisClient
 from app.web.state.results import MemoryResults, RedisResults, Results
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from app.settings import Settings
+
+
+_PAGES_BYTES = 10_000_000
+"""For frames' pictures. All that the pages ask for fits a third of it: three frames in eight languages and
+four sizes, 35 KB each as a WebP of 540 px."""
+
+_OTHERS_BYTES = 6_000_000
+"""For other sizes and for PNGs. Whoever asks for thousands of those pushes out what nobody has asked for
+longest, and nothing that a page shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +49,9 @@ class Service:
     metrics: Metrics
     probing: Lock
     """Held while a probe draws, so that many probes draw once."""
-    overlay_cache: OverlayCache
+    overlay_cache: KeptBytes
     """The frames' own pictures that the pages show, encoded."""
-    other_overlays: OverlayCache
+    other_overlays: KeptBytes
     """The frames' own pictures in other sizes and formats."""
     overlay_limiter: OverlayLimiter
     """At drawing frames' pictures that no page shows by itself."""
@@ -84,8 +93,8 @@ class Service:
                 pool=drawing.pool, uploads=uploads, overlays=overlays, results=results, store=store
             ),
             probing=Lock(),
-            overlay_cache=OverlayCache(PAGES_BYTES),
-            other_overlays=OverlayCache(OTHERS_BYTES),
+            overlay_cache=KeptBytes(_PAGES_BYTES),
+            other_overlays=KeptBytes(_OTHERS_BYTES),
             overlay_limiter=overlays,
             # At least half of the workers are left to those who have no picture yet.
             derived_limiter=DerivedLimiter(max(1, settings.workers // 2), settings.deadline),

@@ -43,6 +43,26 @@ def test_packed_is_the_same(client: TestClient, path: str) -> None:
             assert headers.items() <= plain_headers.items()
 
 
+@pytest.mark.parametrize("path", ["/ar", "/v1/frames", "/v1/stats"])
+@pytest.mark.parametrize("encoding", ["br", "gzip", "identity"])
+def test_head_tells_what_get_would(client: TestClient, path: str, encoding: str) -> None:
+    """Also of what is packed: its length is that of the packed bytes (RFC 9110, 8.6)."""
+    headers = {"accept-encoding": encoding}
+    head, got = client.head(path, headers=headers), client.get(path, headers=headers)
+    assert head.headers == got.headers
+    assert head.content == b""
+
+
+def test_what_changes_each_time_pushes_out_nothing(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics are read four times a minute, and nobody gets the same ones again."""
+    monkeypatch.setattr(packing, "_PACKERS", {"br": None, "gzip": None})
+    packed, headers = raw(client, "/metrics", "gzip")
+    assert b"ribbons_http_requests" in gzip.decompress(packed)
+    assert headers["cache-control"] == "no-store"
+
+
 def test_what_many_ask_for_is_packed_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hundred pages at once would hold everybody up for as long as packing two hundred takes."""
     packed: Counter[bytes] = Counter()

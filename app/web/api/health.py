@@ -47,4 +47,5 @@ async def is_ready(request: Request) -> Response:
 @router.get("/metrics", summary="Metrics", response_class=Response, responses=openapi.TEXT_RESPONSES)
 async def show_metrics(request: Request) -> Response:
     """Counts and durations for Prometheus."""
-    return Response(service_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    content = service_of(request).metrics.exposition()
+    return Response(content, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

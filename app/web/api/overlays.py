@@ -112,7 +112,7 @@ async def _draw_for_all(request: Request, spec: AvatarSpec, tag: str) -> bytes:
 
     async def draw() -> bytes:
         # A page without its frames is no page: a few are drawn however many photos wait. Once.
-        if service.overlay_cache.drawing > _MANY_WAITING:
+        if service.overlay_cache.making > _MANY_WAITING:
             pool.refuse_if_full(Lane.PAGE)
         return await pool.run(partial(service.drawing.studio.draw_overlay, spec), Lane.PAGE)
 

@@ -265,7 +265,7 @@ def test_odd_sizes_push_no_page_out_of_memory(idle: TestClient, calls: Calls) ->
     address = {"size": "360"}
     idle.get(WEBP, params=address)
     service = idle.app.state.service  # type: ignore[attr-defined]
-    service.other_overlays._pictures.update({str(number): bytes(100_000) for number in range(100)})
+    service.other_overlays._kept.update({str(number): bytes(100_000) for number in range(100)})
     idle.get(WEBP, params=address)
     assert len(calls.asked) == 1
 

@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from app.web.state.overlay_cache import OverlayCache
+from app.web.state.kept_bytes import KeptBytes
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ class Drawer:
 
 async def test_many_who_ask_at_once_cost_one_drawing() -> None:
     """The first view of a busy page draws each frame once."""
-    cache, got, drawn = OverlayCache(1000), [], anyio.Event()
+    cache, got, drawn = KeptBytes(1000), [], anyio.Event()
     drawings = 0
 
     async def draw() -> bytes:
@@ -47,14 +47,14 @@ async def test_many_who_ask_at_once_cost_one_drawing() -> None:
         for _ in range(20):
             tasks.start_soon(ask)
         await anyio.wait_all_tasks_blocked()
-        assert cache.drawing == 1
+        assert cache.making == 1
         drawn.set()
-    assert (got, drawings, cache.drawing) == ([b"picture"] * 20, 1, 0)
+    assert (got, drawings, cache.making) == ([b"picture"] * 20, 1, 0)
 
 
 async def test_pictures_do_not_wait_for_each_other() -> None:
     """A slow drawing holds up nobody who wants another one."""
-    cache = OverlayCache(1000)
+    cache = KeptBytes(1000)
 
     async def never() -> bytes:
         await anyio.sleep_forever()
@@ -70,7 +70,7 @@ async def test_pictures_do_not_wait_for_each_other() -> None:
 
 async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
     """Nobody goes without because somebody else has closed the page."""
-    cache, got = OverlayCache(1000), []
+    cache, got = KeptBytes(1000), []
 
     async def never() -> bytes:
         await anyio.sleep_forever()
@@ -92,7 +92,7 @@ async def test_when_the_one_who_draws_leaves_the_next_one_draws() -> None:
 
 async def test_a_failure_is_not_kept() -> None:
     """What went wrong once is tried again."""
-    cache = OverlayCache(1000)
+    cache = KeptBytes(1000)
 
     async def fail() -> bytes:
         raise LookupError
@@ -104,7 +104,7 @@ async def test_a_failure_is_not_kept() -> None:
 
 async def test_memory_is_bounded_and_what_is_asked_for_stays() -> None:
     """The least recently used goes first; what is too large is handed out and not kept."""
-    cache = OverlayCache(max_bytes=100)
+    cache = KeptBytes(max_bytes=100)
     page, other = Drawer(30), Drawer(30)
     for number in range(50):
         await cache.get("page", page)
