@@ -160,12 +160,16 @@ class Wire(asyncio.Protocol):
         # uvicorn would begin a request that came with the one before in the same pass that has answered that.
         self._go_on = protocol.handle_events
         protocol.handle_events = self._handle_events
+        # And it would close a connection whose request has come, and is not heard yet.
+        self._shut_down = protocol.shutdown
+        protocol.shutdown = self._shut_down_when_heard
         self._metrics = metrics
         self._pacer = pacer
         self._parties = parties
         self._heard = _Heard()
         self._is_hearing = False
         self._ended = False
+        self._is_last = False
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -189,7 +193,8 @@ class Wire(asyncio.Protocol):
 
     def _hear(self, data: bytes) -> None:
         self._answers.release_reading()
-        if self._ended:
+        # Closed meanwhile: nobody is there any more, or nobody is answered any more.
+        if self._ended or self._transport.is_closing():
             return
         if data.startswith(_EMPTY_LINE) and self._is_between_requests():
             # To be ignored (RFC 9112, 2.2), and h11 refuses them: old programs send one behind a body.
@@ -211,6 +216,15 @@ class Wire(asyncio.Protocol):
         finally:
             self._is_hearing = False
             self._watch_head()
+        if self._is_last and not self._ended:
+            self._shut_down()
+
+    def _shut_down_when_heard(self) -> None:
+        """End when the service does: after the answer to what has come."""
+        if self._answers.is_held:
+            self._is_last = True
+        else:
+            self._shut_down()
 
     def _handle_events(self) -> None:
         if self._is_hearing:
@@ -332,6 +346,7 @@ class _Answers:
 
     Attributes:
         are_lost: Whether nobody is there any more to take them.
+        is_held: Whether something that has come waits for its turn, and nothing more is read.
     """
 
     def __init__(
@@ -347,7 +362,7 @@ class _Answers:
         self._on_refused = on_refused
         self._refused = False
         self._begun = False
-        self._is_held = False
+        self.is_held = False
         self._is_paused = False
         self.are_lost = False
 
@@ -395,19 +410,19 @@ class _Answers:
 
     def hold_reading(self) -> None:
         """Read no more for now, whatever uvicorn wants."""
-        self._is_held = True
+        self.is_held = True
         self._let_read()
 
     def release_reading(self) -> None:
         """Read again, if uvicorn wants to."""
-        if self._is_held:
-            self._is_held = False
+        if self.is_held:
+            self.is_held = False
             self._let_read()
 
     def _let_read(self) -> None:
         if self._transport.is_closing():
             return
-        if self._is_held or self._is_paused:
+        if self.is_held or self._is_paused:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

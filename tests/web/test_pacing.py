@@ -121,6 +121,9 @@ class Slow:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
+    async def meanwhile(self) -> None:
+        """Do what happens when all has been sent."""
+
     async def ask(self, *pieces: bytes, pause: float = 0) -> tuple[bytes, float]:
         """Send pieces on one connection, and return what came until it ended, and in how many seconds."""
         config = uvicorn.Config(
@@ -147,6 +150,7 @@ class Slow:
         for piece in pieces:
             writer.write(piece)
             await asyncio.sleep(pause)
+        await self.meanwhile()
         came = await asyncio.wait_for(reader.read(), 30)
         writer.close()
         server.close()
@@ -195,6 +199,28 @@ def test_turns_are_taken_by_who_came_over_a_proxy(
     assert came.count(b"HTTP/1.1 200") == 3
     assert len(set(seen)) == parties
     assert seen[0] == seen[-1]
+
+
+class Stopping(Slow):
+    """A service that is told to stop while requests wait for their turn."""
+
+    async def meanwhile(self) -> None:
+        """Stop as uvicorn does; then let the turn come."""
+        (protocol,) = self._state.connections
+        protocol.shutdown()
+        await asyncio.sleep(0.05)
+        self.pacer._go_on()
+
+
+@pytest.mark.parametrize(("sent", "expected"), [((GET,), b"ok"), ((GET + GET,), b"ok"), ((GET[:9],), b"")])
+def test_what_has_come_is_answered_before_the_service_ends(sent: tuple[bytes], expected: bytes) -> None:
+    """Of 300 who asked when it was told to stop, 284 got nothing at all."""
+    stopping = Stopping(seconds=0)
+    stopping.pacer._is_busy = True
+    came, seconds = asyncio.run(stopping.ask(*sent, pause=0.05))
+    assert came.endswith(expected)
+    assert came.count(b"HTTP/1.1 200") == bool(expected)
+    assert seconds < 5, "nobody waits for what does not come"
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")
