@@ -7,9 +7,10 @@ all are taken two kinds of upload give theirs up to a newcomer:
 2. Failing that, one that has had time and is much slower than the rest, or stands still, of a party that has
    no fewer than the newcomer's. While places are free a slow phone keeps its own.
 
-Memory is kept free instead of taken back, because a photo that has all arrived cannot be asked for twice: of
-a party with several photos, those that arrive may only fill as much that some stays for others. Failing
-that, a slow one gives up what it holds.
+Memory is kept free: of a party with several photos, those that arrive may only fill as much that some stays
+for others. Failing that, the largest that still arrives of the party that has most gives up what it holds,
+where that leaves it no less than the newcomer's has; failing that, a slow one. A photo that has all arrived
+keeps its memory, because it cannot be asked for twice.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ _MUCH_SLOWER = 1 / 4
 _TO_WHAT_IS_FREE = 8
 """A party with several photos may hold so many times the memory that is left then: eight ninths of all when
 it is alone, and less the more others have, so that something is left for whoever comes."""
+
+_STEP_BYTES = 1_000_000
+"""Parties that differ by less have as much memory: so there are few numbers to look at."""
 
 _LOOK_SECONDS = 1.0
 
@@ -106,11 +110,12 @@ class _Holder:
 
     def __init__(self) -> None:
         self.photos = 0
-        self.bytes = 0
+        self.bytes = self.arriving_bytes = 0
         # Those with a place, in order of coming; and those of them that were there when it was looked last,
-        # the slowest at the end.
+        # the slowest and the largest at the end.
         self.arriving: OrderedDict[Arrival, None] = OrderedDict()
         self.by_pace: OrderedDict[Arrival, None] = OrderedDict()
+        self.by_held: OrderedDict[Arrival, None] = OrderedDict()
 
 
 class Places:
@@ -137,6 +142,7 @@ class Places:
         self._memory_bytes = memory_bytes
         self._holders: dict[Party, _Holder] = {}
         self._by_places = Ranks()
+        self._by_memory = Ranks()
         self._looked = float("-inf")
         # Those that were slow at the last look, by pace and by memory: who gives up first at the end.
         self._slow: OrderedDict[Arrival, None] = OrderedDict()
@@ -161,7 +167,7 @@ class Places:
         holder.photos += 1
         holder.arriving[arrival] = None
         self.arriving += 1
-        self._by_places.put(party, len(holder.arriving))
+        self._rank(party)
         try:
             yield arrival
         finally:
@@ -176,13 +182,17 @@ class Places:
         holder = self._holders[arrival.party]
         if arrival not in holder.arriving:
             return
-        for arrivals in (holder.arriving, holder.by_pace, self._slow, self._slow_and_large):
+        for arrivals in (
+            holder.arriving,
+            holder.by_pace,
+            holder.by_held,
+            self._slow,
+            self._slow_and_large,
+        ):
             arrivals.pop(arrival, None)
         self.arriving -= 1
-        if holder.arriving:
-            self._by_places.put(arrival.party, len(holder.arriving))
-        else:
-            self._by_places.drop(arrival.party)
+        holder.arriving_bytes -= arrival.held
+        self._rank(arrival.party)
 
     def hold(self, arrival: Arrival, count: int) -> None:
         """Count bytes of a photo that came.
@@ -201,7 +211,9 @@ class Places:
                 raise self._refusal(is_own_doing=has_more)
         arrival.add(count)
         holder.bytes += count
+        holder.arriving_bytes += count
         self.held_bytes += count
+        self._by_memory.put(arrival.party, holder.arriving_bytes // _STEP_BYTES)
 
     def _has_memory(self, holder: _Holder, count: int) -> bool:
         left = self._memory_bytes - self.held_bytes - count
@@ -222,12 +234,18 @@ class Places:
         self._send_away(slow, "slow", Busy())
 
     def _clear_memory(self, arrival: Arrival, count: int) -> None:
-        """Take memory from somebody slow who holds as much as is wanted, if there is one."""
+        """Take memory from somebody who holds as much as is wanted, if there is one who has to give it up."""
         self._look()
+        mine = self._holders[arrival.party].bytes
+        greatest = self._holders[self._by_memory.last_of_most()]
+        largest = next(reversed(greatest.by_held), None)
+        if largest is not None and largest.held >= count and greatest.bytes - largest.held >= mine + count:
+            self._send_away(largest, "share", TooManyAtOnce())
+            return
         slow = next(reversed(self._slow_and_large), None)
         if slow is None or slow is arrival or slow.held < count:
             return
-        if self._holders[slow.party].bytes >= self._holders[arrival.party].bytes:
+        if self._holders[slow.party].bytes >= mine:
             self._send_away(slow, "slow", Busy())
 
     def _send_away(self, arrival: Arrival, why: str, refusal: CapacityError) -> None:
@@ -242,6 +260,15 @@ class Places:
         self._holders[arrival.party].bytes -= arrival.held
         self.held_bytes -= arrival.held
         arrival.held = 0
+
+    def _rank(self, party: Party) -> None:
+        holder = self._holders[party]
+        if holder.arriving:
+            self._by_places.put(party, len(holder.arriving))
+            self._by_memory.put(party, holder.arriving_bytes // _STEP_BYTES)
+        else:
+            self._by_places.drop(party)
+            self._by_memory.drop(party)
 
     def _refusal(self, *, is_own_doing: bool) -> CapacityError:
         if not is_own_doing:
@@ -270,6 +297,7 @@ class Places:
             for arrival in holder.arriving:
                 arrival.measure(now)
             holder.by_pace = OrderedDict.fromkeys(sorted(holder.arriving, key=_PACE, reverse=True))
+            holder.by_held = OrderedDict.fromkeys(sorted(holder.arriving, key=_HELD))
             everyone += holder.by_pace
         seasoned = [arrival.pace for arrival in everyone if arrival.age(now) >= GRACE_SECONDS]
         slow_pace = _MUCH_SLOWER * median(seasoned) if seasoned else 0

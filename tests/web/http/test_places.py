@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -79,7 +79,8 @@ class Desk:
         desk = self.places
         assert (desk.arriving, desk.held_bytes) == (0, 0)
         return not any(
-            len(each) for each in (desk._holders, desk._by_places, desk._slow, desk._slow_and_large)
+            len(each)
+            for each in (desk._holders, desk._by_places, desk._by_memory, desk._slow, desk._slow_and_large)
         )
 
 
@@ -295,6 +296,51 @@ def test_whoever_stands_still_with_much_gives_its_memory_up(clock: Clock) -> Non
     assert supporter.refusal is None
 
 
+def test_photos_that_never_end_keep_nobody_out_for_their_memory(clock: Clock) -> None:
+    """Five addresses leave a fortieth of it free, send on, each as fast as the others, and come again."""
+    desk = Desk(memory_bytes=512_000_000)
+
+    def fill() -> None:
+        for number in range(5):
+            with suppress(CapacityError):
+                while True:
+                    large = desk.come(f"a{number}")
+                    for _ in range(38):
+                        desk.places.hold(large, 1_000_000)
+
+    fill()
+    assert desk.places.held_bytes > 400_000_000
+    supporters = []
+    for number in range(50):
+        clock.now += 1
+        for arrival in list(desk.stacks):
+            if arrival.refusal is None and arrival not in supporters:
+                with suppress(CapacityError):
+                    desk.places.hold(arrival, 2 * LEAST_PACE)
+        fill()
+        supporters.append(desk.come(f"b{number}"))
+        for _ in range(40):
+            desk.places.hold(supporters[-1], 100_000)
+    assert desk.lost(*supporters) == [None] * 50
+    assert desk.places.given_up["share"] > 0
+    assert desk.is_empty()
+
+
+def test_memory_changes_hands_once() -> None:
+    """It goes to who has less, and does not come back; nor does anybody's only photo."""
+    mb = 1_000_000
+    desk = Desk(memory_bytes=760 * mb)
+    several, one = [desk.come("a", 200 * mb), desk.come("a", 200 * mb)], desk.come("b", 300 * mb)
+    other = desk.come("c", 60 * mb)
+    desk.places.hold(other, 100 * mb)
+    assert desk.lost(*several).count(TooManyAtOnce) == 1
+    (left,) = (arrival for arrival in several if arrival.refusal is None)
+    with pytest.raises(Busy):
+        desk.places.hold(left, 200 * mb)
+    assert desk.lost(one, other, left) == [None] * 3
+    assert desk.is_empty()
+
+
 def test_who_has_little_is_not_sent_away_for_memory(clock: Clock) -> None:
     """Nothing would be won by it; nor is one of an address that has less, nor what has all arrived."""
     desk = Desk(memory_bytes=1000)
@@ -365,6 +411,7 @@ def check(desk: Desk) -> None:
         own = [arrival for arrival in desk.stacks if arrival.party == party]
         assert holder.photos == len(own)
         assert holder.bytes == sum(arrival.held for arrival in own)
+        assert holder.arriving_bytes == sum(arrival.held for arrival in holder.arriving)
         assert all(arrival.refusal is None for arrival in holder.arriving)
         with_place += len(holder.arriving)
     assert with_place == held.arriving
