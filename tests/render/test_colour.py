@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.render import colour
 from app.render.colour import to_srgb
 from app.render.colourspace import ColourSpace
 from app.render.decode import decode, identify
@@ -95,6 +98,29 @@ def test_colours_outside_srgb_are_clipped_and_keep_their_hue() -> None:
     """The reddest red of P3 becomes the reddest of sRGB."""
     red = Image.new("RGB", (1, 1), (255, 0, 0))
     assert to_srgb(red, photos.display_p3()).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_only_what_everybody_has_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a widespread profile the conversion is built once; of a stranger's each time, and nothing stays."""
+    built: list[bytes] = []
+    build = colour._transform
+
+    def counted(profile: bytes, mode: str, flags: int = 0) -> object:
+        built.append(profile)
+        return build(profile, mode, flags)
+
+    monkeypatch.setattr(colour, "_transform", counted)
+    monkeypatch.setattr(colour, "_kept_way", cache(colour._way_to_srgb))
+    widespread, strangers = photos.display_p3(), photos.adobe_rgb()
+    plain = to_srgb(_cube(), widespread).tobytes()
+    monkeypatch.setattr(colour, "WIDESPREAD", {sha256(widespread).hexdigest()})
+    built.clear()
+    for _ in range(3):
+        assert to_srgb(_cube(), widespread).tobytes() == plain
+        to_srgb(_cube(), strangers)
+    assert built.count(widespread) == 2  # once to see whether it is sRGB
+    assert built.count(strangers) == 6
+    assert colour._kept_way.cache_info().currsize == 1
 
 
 def test_greys_stay_grey() -> None:
