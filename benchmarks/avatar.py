@@ -71,6 +71,7 @@ def codec_floor(photo: bytes, size: int) -> None:
 
 def measure(photo: bytes, overlays: Overlays, spec: AvatarSpec) -> tuple[float, float, float]:
     """Return the medians of an avatar's CPU seconds, of the floor's, and of their ratio, taken in turns."""
+    keep_freed_memory()  # as each worker does
     avatar = partial(make_avatar, photo, spec, overlays)
     floor = partial(codec_floor, photo, spec.size)
     avatar()  # draws the overlay, which is kept
@@ -125,7 +126,6 @@ def main(arguments: list[str]) -> int:
     photos = _photos(Path(arguments[0]) if arguments else None)
     overlays = Overlays(FrameLibrary([ROOT / "frames"], ROOT / "fonts"))
     spec = AvatarSpec(frame="red-ribbons", size=SIZE)
-    keep_freed_memory()  # as each worker does
     print(f"CPU per avatar, {SIZE} px JPEG 4:4:4; medians of {ROUNDS}")
     budgets = f"{BUDGET} (aim {AIM}) from 12 MP, {SQUARE_BUDGET} for a square of {SIZE} px"
     print(f"budgets {budgets}, at least {LEAST_DECIBELS} dB\n")

@@ -66,7 +66,8 @@ def ask_for(seconds: float, port: int, request: bytes, clients: int) -> Window:
     Raises:
         Failed: An answer was not a 200.
     """
-    together = threading.Barrier(clients)
+    # Whoever is told to end before all have begun lets none wait for ever.
+    together = threading.Barrier(clients, timeout=TIMEOUT)
 
     def one_client() -> list[tuple[float, float]]:
         together.wait()
