@@ -393,6 +393,20 @@ def test_a_proxy_that_holds_the_crowd_back_is_waited_for(
     assert len(asked) == 2
 
 
+def test_who_shares_a_crowded_address_hears_what_helps(
+    desktop: Page, complaints: Complaints, photo: bytes
+) -> None:
+    """Another network does, and waiting; the photo is sent again by itself."""
+    complaints.expect("429")
+    asked, answer = busy(1, "1", status=429, json={"code": "too_many_at_once", "detail": "Too many."})
+    desktop.route(SENDING, answer)
+    editor = framed(desktop, photo, "en")
+    editor.make.click()
+    expect(editor.sending).to_contain_text("Switching between Wi-Fi and mobile data may help.")
+    desktop.wait_for_url("**/made/*")
+    assert len(asked) == 2
+
+
 def test_a_photo_that_ends_its_process_twice_is_not_sent_again(
     desktop: Page, complaints: Complaints, photo: bytes
 ) -> None:

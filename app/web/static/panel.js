@@ -86,7 +86,7 @@ export class Panel {
   /**
    * The server said that it can be asked again, and when.
    * @param {number} seconds
-   * @param {"busy" | "unavailable"} why
+   * @param {"busy" | "crowded" | "unavailable"} why
    * @returns {Promise<boolean>} whether to go on
    */
   countDown(seconds, why) {

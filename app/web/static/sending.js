@@ -55,11 +55,20 @@ export async function deliver(order, panel) {
       const problem = await refusal(answer);
       if (problem.code === "worker_died") deaths++;
       if (!answer.retryAfter || deaths === MAX_DEATHS) throw problem;
-      // One address has too much: the service says so, or a proxy in words of its own.
-      const why = problem.code === "busy" || answer.status === 429 ? "busy" : "unavailable";
-      if (!(await panel.countDown(answer.retryAfter, why))) return null;
+      if (!(await panel.countDown(answer.retryAfter, reason(answer.status, problem.code)))) return null;
     }
   }
+}
+
+/**
+ * Why one has to wait. A proxy that lets only so many through says 429 too, in words of its own.
+ * @param {number} status
+ * @param {string} [code]
+ * @returns {"busy" | "crowded" | "unavailable"}
+ */
+function reason(status, code) {
+  if (code === "too_many_at_once") return "crowded";
+  return code === "busy" || status === 429 ? "busy" : "unavailable";
 }
 
 /**
