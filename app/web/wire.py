@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from h11 import DONE, IDLE, LocalProtocolError
+from h11 import DONE, IDLE, SEND_BODY, LocalProtocolError
 
 from app.errors import AddressNotEncoded, AddressTooLong, HeadersTooLarge, MalformedRequest
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
@@ -81,8 +81,7 @@ class Pacer:
     held everybody else up for as long as two hundred pages take. With one beginning at a time the loop looks
     around after each, and the pages are done in the same time.
 
-    A photo comes in dozens of pieces, and each is a piece of work. So whoever else has hundreds of
-    connections has one turn all the same, not one for each of them.
+    Whoever has hundreds of connections has one turn all the same, not one for each of them.
 
     Whoever has come is let in first: libuv takes one new connection in a pass, and the thousandth would wait
     for the requests of all before it until it is so much as heard.
@@ -184,7 +183,14 @@ class Wire(asyncio.Protocol):
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what came, when its turn has come. Meanwhile no more is read."""
+        """Pass on what came: more of a body at once, what begins a request when its turn has come.
+
+        Meanwhile no more is read. A piece of a body costs little; a photo comes in dozens of them, and would
+        take dozens of turns.
+        """
+        if self._parser.their_state is SEND_BODY and not self._answers.is_held:
+            self._hear(data)
+            return
         if self._is_proxys and self._is_between_requests():
             self._party = self._parties.named(self._peer, _forwarded_for(data))
         is_urgent = data.startswith(_PROBES)
@@ -246,7 +252,14 @@ class Wire(asyncio.Protocol):
             self._stop_watching()
         elif self._patience is None:
             loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(HEAD_SECONDS, self._transport.close)
+            self._patience = loop.call_later(HEAD_SECONDS, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if self._answers.is_held:  # it has come; that it has to wait for its turn is no fault of theirs
+            self._watch_head()
+        else:
+            self._transport.close()
 
     def _stop_watching(self) -> None:
         if self._patience is not None:

@@ -169,6 +169,44 @@ def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes, monkeypatch: p
     assert 0.2 < seconds < 10
 
 
+class Stuck(Pacer):
+    """Lets nothing begin before some seconds have gone, and counts what would."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.begun = 0
+        self._seconds = seconds
+
+    def begin(self, work: Callable[[], None], party: Party, *, is_urgent: bool = False) -> bool:
+        """Let it wait."""
+        del party, is_urgent
+        self.begun += 1
+        asyncio.get_running_loop().call_later(self._seconds, work)
+        return False
+
+
+def test_who_waits_for_a_turn_is_not_taken_for_one_who_does_not_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A head that has come, and is not heard yet, has come."""
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 0.3)
+    slow = Slow(seconds=0)
+    slow.pacer = Stuck(0.6)
+    came, _ = asyncio.run(slow.ask(GET))
+    assert came.startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_waits_for_no_turns() -> None:
+    """A photo of dozens of pieces would wait as often as dozens of pages."""
+    slow = Slow(seconds=1)
+    slow.pacer = stuck = Stuck(0.1)
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40\r\n\r\n"
+    came, _ = asyncio.run(slow.ask(post, *[b"12345678"] * 5, pause=0.15))
+    assert came.startswith(b"HTTP/1.1 200")
+    # The head, and the connection's end.
+    assert stuck.begun <= 2
+
+
 def test_a_head_may_come_in_pieces_and_an_answer_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the head has to hurry: it is not cut off for an answer that takes longer."""
     monkeypatch.setattr(wire, "HEAD_SECONDS", 0.3)
