@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from app.lanes import Lane
+    from app.web.connections import Connections
     from app.web.http.uploads import UploadDesk
     from app.web.state.limiter import OverlayLimiter
     from app.web.state.redis import RedisClient
@@ -87,6 +88,10 @@ class Metrics:
         """Count an avatar that was asked for and not made."""
         self._renders.labels(code, output_format).inc()
 
+    def watch_connections(self, connections: Connections) -> None:
+        """Tell of connections, too."""
+        self._registry.register(_ConnectionGauges(connections))
+
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -143,6 +148,19 @@ def _by_lane(name: str, documentation: str, jobs: Mapping[Lane, int]) -> GaugeMe
     for lane, count in jobs.items():
         gauge.add_metric([lane], count)
     return gauge
+
+
+class _ConnectionGauges(Collector):
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("ribbons_connections_open", "Connections.", self._connections.count)
+        yield CounterMetricFamily(
+            "ribbons_connections_given_up",
+            "Connections that were closed for one of an address that had fewer.",
+            self._connections.given_up,
+        )
 
 
 class _MemoryGauges(Collector):

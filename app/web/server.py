@@ -19,6 +19,7 @@ from app.jobs import forbid_core_dumps
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 from app.web.app import create_app
+from app.web.connections import Connections
 from app.web.middleware import MAX_HEAD_BYTES
 from app.web.wire import Pacer, Wire
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 # Each connection takes one; the usual 1,024 are used up by what one person can open. More than this would
 # be of no use, and some systems allow a thousand million.
 _OPEN_FILES = 65_536
+
+# Three for each worker, those of Redis, and those that a connection has for a moment beside its own.
+_OWN_FILES = 500
 
 # A reader who takes nothing of an answer for so long is gone, or never meant to take it; who takes a little
 # now and then may take as long as it needs. The system looks to it (tcp(7)), also where all of the answer is
@@ -50,7 +54,7 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings)
     forbid_core_dumps()
-    _allow_open_files(settings)
+    files = _allow_open_files(settings)
     try:
         app = create_app(settings)
         listener = _listen(settings)
@@ -65,7 +69,7 @@ def serve(settings: Settings) -> None:
     _log.info("starting", host=host, port=port, workers=settings.workers)
     announce = partial(_log.info, "ready", url=own_url(settings.host, port))
     try:
-        _Server(_configuration(app, settings), announce).run([listener])
+        _Server(_configuration(app, settings, _connections(files)), announce).run([listener])
     finally:
         _log.info("stopped")
 
@@ -124,10 +128,13 @@ def _refuse(reason: str) -> NoReturn:
     sys.exit(1)
 
 
-def _allow_open_files(settings: Settings) -> None:
+def _allow_open_files(settings: Settings) -> int:
     """Raise the limit as far as the system lets us, and warn if uploads alone could use it up.
 
     Where it is used up nobody is answered any more, not even refused.
+
+    Returns:
+        How many files may be open.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
@@ -136,6 +143,12 @@ def _allow_open_files(settings: Settings) -> None:
     allowed = max(soft, wanted)
     if allowed < 2 * settings.max_uploads:
         _log.warning("few_open_files", allowed=allowed, uploads=settings.max_uploads)
+    return allowed
+
+
+def _connections(files: int) -> Connections:
+    """Return what counts connections: a quarter of a few files is left for our own, and 500 of many."""
+    return Connections(files - min(files // 4, _OWN_FILES))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -155,7 +168,7 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def _configuration(app: FastAPI, settings: Settings, connections: Connections) -> uvicorn.Config:
     # No limit_concurrency: uvicorn's own refusal is plain text without Retry-After, and says nothing to
     # whoever has not sent headers yet. The desk for uploads and the queue refuse. uvicorn waits for ever for
     # headers that do not come, and for answers to be taken: the wire and the listener see to that.
@@ -178,7 +191,8 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
     config.load()
     service = app.state.service
-    wire = partial(Wire, config.http_protocol_class, service.metrics, Pacer(), service.parties)
+    service.metrics.watch_connections(connections)
+    wire = partial(Wire, config.http_protocol_class, service.metrics, Pacer(), service.parties, connections)
     config.http_protocol_class = cast("type[asyncio.Protocol]", wire)
     return config
 

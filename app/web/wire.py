@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from app.errors import RibbonsError
     from app.turns import Party
+    from app.web.connections import Connections
     from app.web.http.client import Parties
     from app.web.metrics import Metrics
 
@@ -142,6 +143,7 @@ class Wire(asyncio.Protocol):
         metrics: Counts what is refused.
         pacer: Of all connections: says whose request is next.
         parties: Tells whose they are.
+        connections: Counts them, and closes some when there are too many.
         given: What uvicorn gives it.
     """
 
@@ -151,6 +153,7 @@ class Wire(asyncio.Protocol):
         metrics: Metrics,
         pacer: Pacer,
         parties: Parties,
+        connections: Connections,
         **given: Any,
     ) -> None:
         protocol: Any = uvicorns(**given)
@@ -165,6 +168,7 @@ class Wire(asyncio.Protocol):
         self._metrics = metrics
         self._pacer = pacer
         self._parties = parties
+        self._connections = connections
         self._heard = _Heard()
         self._is_hearing = False
         self._ended = False
@@ -176,11 +180,13 @@ class Wire(asyncio.Protocol):
         self._pacer.let_in()
         self._transport = cast("asyncio.Transport", transport)
         self._peer = (transport.get_extra_info("peername") or ("",))[0]
-        self._party: Party = self._parties.named(self._peer)
+        # Who holds the connection, and whose request is on it: of a proxy's, each may be another's.
+        self._holder = self._party = self._parties.named(self._peer)
         self._is_proxys = self._parties.believes(self._peer)
         self._answers = _Answers(self._transport, self._heard, self._metrics, self._end)
         self._protocol.connection_made(cast("asyncio.Transport", self._answers))
         self._watch_head()
+        self._connections.add(self._holder, self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came: more of a body at once, what begins a request when its turn has come.
@@ -272,6 +278,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, when the turn for it has come: whatever works for this connection gives up then."""
+        self._connections.remove(self._holder, self._transport)
         self._heard.forget()
         self._answers.are_lost = True
         self._stop_watching()

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from app.settings import load_settings
 from app.web import server as server_module
 from app.web import wire
+from app.web.connections import Connections
 from app.web.http.client import Parties
 from app.web.wire import Pacer, Wire
 
@@ -111,6 +112,7 @@ class Slow:
 
     def __init__(self, *trusted: str, seconds: float = 0.6) -> None:
         self.pacer = Pacer()
+        self.connections = Connections(100)
         self._seconds = seconds
         self._trusted = [ip_network(proxy) for proxy in trusted]
         self._state = ServerState()
@@ -140,6 +142,7 @@ class Slow:
             cast("Metrics", None),
             self.pacer,
             Parties(self._trusted),
+            self.connections,
             config=config,
             server_state=self._state,
             app_state={},
@@ -258,6 +261,7 @@ def test_what_has_come_is_answered_before_the_service_ends(sent: tuple[bytes], e
     came, seconds = asyncio.run(stopping.ask(*sent, pause=0.05))
     assert came.endswith(expected)
     assert came.count(b"HTTP/1.1 200") == bool(expected)
+    assert stopping.connections.count == 0
     assert seconds < 5, "nobody waits for what does not come"
 
 
