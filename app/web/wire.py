@@ -208,6 +208,11 @@ class Wire(asyncio.Protocol):
         # Closed meanwhile: nobody is there any more, or nobody is answered any more.
         if self._ended or self._transport.is_closing():
             return
+        self._pass_on(data)
+        if self._is_last and not self._ended:
+            self._shut_down()
+
+    def _pass_on(self, data: bytes) -> None:
         if data.startswith(_EMPTY_LINE) and self._is_between_requests():
             # To be ignored (RFC 9112, 2.2), and h11 refuses them: old programs send one behind a body.
             # One that came together with the body is h11's already, and stays refused.
@@ -228,8 +233,6 @@ class Wire(asyncio.Protocol):
         finally:
             self._is_hearing = False
             self._watch_head()
-        if self._is_last and not self._ended:
-            self._shut_down()
 
     def _shut_down_when_heard(self) -> None:
         """End when the service does: after the answer to what has come."""

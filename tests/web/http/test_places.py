@@ -426,7 +426,7 @@ def test_a_look_at_two_thousand_takes_no_time() -> None:
     times = []
     for _ in range(5):
         desk.places._looked = 0
-        start = time.perf_counter()
+        start = time.thread_time()
         desk.places._look()
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     assert min(times) < 0.1
