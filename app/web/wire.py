@@ -179,10 +179,10 @@ class Wire(asyncio.Protocol):
         """Begin."""
         self._pacer.let_in()
         self._transport = cast("asyncio.Transport", transport)
-        self._peer = (transport.get_extra_info("peername") or ("",))[0]
+        peer = (transport.get_extra_info("peername") or ("",))[0]
         # Who holds the connection, and whose request is on it: of a proxy's, each may be another's.
-        self._holder = self._party = self._parties.named(self._peer)
-        self._is_proxys = self._parties.believes(self._peer)
+        self._holder = self._party = self._parties.named(peer)
+        self._proxy = peer if self._parties.believes(peer) else None
         self._answers = _Answers(self._transport, self._heard, self._metrics, self._end)
         self._protocol.connection_made(cast("asyncio.Transport", self._answers))
         self._watch_head()
@@ -197,8 +197,8 @@ class Wire(asyncio.Protocol):
         if self._parser.their_state is SEND_BODY and not self._answers.is_held:
             self._hear(data)
             return
-        if self._is_proxys and self._is_between_requests():
-            self._party = self._parties.named(self._peer, _forwarded_for(data))
+        if self._proxy is not None and self._is_between_requests():
+            self._party = self._parties.named(self._proxy, _forwarded_for(data))
         is_urgent = data.startswith(_PROBES)
         if not self._pacer.begin(partial(self._hear, data), self._party, is_urgent=is_urgent):
             self._answers.hold_reading()
