@@ -36,6 +36,9 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 # Finished avatars; and when a counter began, which the client of Prometheus calls a gauge.
 _NOT_HELD = re.compile("^ribbons_results_|_created$")
 
+_OWN = {"ribbons_connections_open": 1}
+"""What is held for whoever asks."""
+
 _new = itertools.count()
 
 
@@ -263,5 +266,5 @@ def _held(server: Server) -> dict[str, float]:
         for family in text_string_to_metric_families(page)
         if family.type == "gauge" and family.name.startswith("ribbons_") and not _NOT_HELD.search(family.name)
         for sample in family.samples
-        if sample.value
+        if sample.value > _OWN.get(sample.name, 0)
     }
