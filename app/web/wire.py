@@ -109,7 +109,8 @@ class Pacer:
         What is urgent goes first, but not twice on end while others wait: anyone may say that it is.
         """
         if self._is_busy:
-            (self._urgent if is_urgent else self._waiting).join(party, (party, work))
+            # A partial is equal to itself alone, so that the same work may wait twice.
+            (self._urgent if is_urgent else self._waiting).join(party, (party, partial(work)))
             return False
         self._is_busy = True
         asyncio.get_running_loop().call_soon(self._go_on)

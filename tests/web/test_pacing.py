@@ -85,6 +85,22 @@ def test_who_calls_all_it_asks_for_urgent_keeps_nobody_out() -> None:
     assert order_of(*flood, ("b", False), ("B", True), ("b", False), ("b", False)) == "abBbabaaa"
 
 
+def test_the_same_work_may_wait_twice() -> None:
+    """Two calls of one method of one connection are two pieces of work."""
+    begun: list[int] = []
+
+    async def run() -> None:
+        pacer = Pacer()
+        twice = partial(begun.append, 1)
+        for work in (partial(begun.clear), twice, twice):
+            pacer.begin(work, "a")
+        await asyncio.sleep(0.05)
+        assert pacer.begin(partial(begun.append, 2), "a"), "nobody waits any more"
+
+    asyncio.run(run())
+    assert begun == [1, 1, 2]
+
+
 def test_who_comes_is_let_in_before_the_next_piece_of_work() -> None:
     """But not without end: a flood of connections does not keep those out who are in."""
     passes = 0
