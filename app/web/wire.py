@@ -88,7 +88,7 @@ class Pacer:
     for the requests of all before it until it is so much as heard.
     """
 
-    _MOST_LET_IN = 32
+    _MOST_LET_IN = 128
     """Connections that may be let in before the next piece of work; ten take as long as that."""
 
     def __init__(self) -> None:
