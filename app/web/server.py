@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 
 from app.errors import RibbonsError
-from app.jobs import forbid_core_dumps
+from app.jobs import forbid_core_dumps, keep_freed_memory
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 from app.web.app import create_app
@@ -54,6 +54,7 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings)
     forbid_core_dumps()
+    keep_freed_memory()  # each photo passes through this process too
     files = _allow_open_files(settings)
     try:
         app = create_app(settings)
