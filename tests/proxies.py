@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import ssl
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import wait_until_listening
+from tests.servers import free_port, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,3 +87,17 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.terminate()
+
+
+@contextmanager
+def documented_proxy(folder: Path, service_port: int) -> Iterator[tuple[int, ssl.SSLContext]]:
+    """Run nginx as documented, all of it in a folder, in front of a service.
+
+    Gives the port, and what trusts its certificate.
+    """
+    port = free_port()
+    make_certificate(folder)
+    changes = placed(folder, port) | in_front_of(service_port)
+    tls = ssl.create_default_context(cafile=folder / "ribbons.pem")
+    with running([find_nginx(), *write(documented_configuration(), folder, changes)], port):
+        yield port, tls

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 WEBP: Mapping[str, Any] = MappingProxyType({"quality": 80, "alpha_quality": 75, "method": 6, "exact": False})
 """For a preview on a page, drawn once and sent to everyone. Chosen at 540 px on red-ribbons: 29 KB for the
-PNG's 190 KB, and laid over black, white or a photo 38 dB from it (january-31, the busiest: 35 KB, 36 dB).
+PNG's 190 KB, and laid over black, white or a photo 38 dB from it (january-31, the busiest: 33 KB, 36 dB).
 What differs is the colour of the outermost pixels of white letters on red (4:2:0); there is no halo, because
 without ``exact`` the encoder carries a block's visible colours into what is transparent.
 

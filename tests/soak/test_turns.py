@@ -7,7 +7,6 @@ differ. ``tests/web/test_turns.py`` has the same attacks in little, for every ru
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -31,16 +30,7 @@ from tests.crowds import (
 )
 from tests.heif_files import Style, build, coded_heic, grid, pixi
 from tests.photos import detailed, save
-from tests.proxies import (
-    documented_configuration,
-    find_nginx,
-    in_front_of,
-    make_certificate,
-    placed,
-    running,
-    write,
-)
-from tests.servers import free_port
+from tests.proxies import documented_proxy
 from tests.soak.figures import Figures
 
 if TYPE_CHECKING:
@@ -81,11 +71,7 @@ def narrow(serve: Serve) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def proxied(narrow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """The way to it through the documented nginx."""
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    make_certificate(folder)
-    changes = placed(folder, port) | in_front_of(narrow.port)
-    tls = ssl.create_default_context(cafile=folder / "ribbons.pem")
-    with running([find_nginx(), *write(documented_configuration(), folder, changes)], port):
+    with documented_proxy(tmp_path_factory.mktemp("nginx"), narrow.port) as (port, tls):
         yield Door(port, tls)
 
 

@@ -7,7 +7,6 @@ is who is served, and in which order: how long it takes says more about what els
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,16 +29,8 @@ from tests.crowds import (
     until_nothing_is_held,
 )
 from tests.photos import detailed, heic, save
-from tests.proxies import (
-    documented_configuration,
-    find_nginx,
-    in_front_of,
-    make_certificate,
-    placed,
-    running,
-    write,
-)
-from tests.servers import free_port, hanging
+from tests.proxies import documented_proxy
+from tests.servers import hanging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,11 +69,7 @@ def door(server: Server) -> Iterator[Door]:
 def proxied(server: Server, door: Door, tmp_path: Path) -> Iterator[Door]:
     """The way through the documented nginx."""
     assert door.port == server.port
-    port = free_port()
-    make_certificate(tmp_path)
-    changes = placed(tmp_path, port) | in_front_of(server.port)
-    tls = ssl.create_default_context(cafile=tmp_path / "ribbons.pem")
-    with running([find_nginx(), *write(documented_configuration(), tmp_path, changes)], port):
+    with documented_proxy(tmp_path, server.port) as (port, tls):
         yield Door(port, tls)
 
 
