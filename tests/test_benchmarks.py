@@ -110,14 +110,15 @@ def test_a_busy_machine_is_told() -> None:
 def test_an_aim_that_is_missed_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command's exit code says so; a peer that was not measured misses nothing."""
+    """Of peers that were measured; and who makes fewer than before is told by the exit code, too."""
     assert missed(results()) == ["4.0 × thumbor at 12 MP; the aim is 5.0"]
     assert missed(results(without="thumbor")) == []
-    monkeypatch.setattr(command, "_last", lambda: results(pace=0.5))
-    assert command.main(["--again"]) == 0
     monkeypatch.setattr(command, "_last", results)
-    assert command.main(["--again"]) == 1
+    assert command.main(["--again"]) == 0
     assert "Missed: 4.0 × thumbor" in capsys.readouterr().out
+    monkeypatch.setattr(command, "_last", lambda: results(pace=2))
+    assert command.main(["--again"]) == 1
+    assert "Worse than before: 2.0 × thumbor at 12 MP; it was 3.3 at least." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("without", ["", "sharp", "thumbor"])
@@ -270,7 +271,7 @@ def test_nobody_there_is_a_failure() -> None:
 
 def test_cpu_is_that_of_the_whole_tree() -> None:
     """What a child takes counts while it lives, and when it is gone."""
-    burn = "import time\nwhile time.process_time() < 0.1: pass\n"
+    burn = "import time\nwhile time.process_time() < 0.2: pass\n"
     run = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\n"
     script = f"{run}print(flush=True)\ninput()"
     with subprocess.Popen(
@@ -278,6 +279,7 @@ def test_cpu_is_that_of_the_whole_tree() -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        # The system counts in ticks of 10 ms, and may miss some.
         assert Server(psutil.Process(process.pid), 0).cpu_seconds() > 0.1
         process.communicate(b"\n")
 

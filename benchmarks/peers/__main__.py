@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.avatar import ROOT
 from benchmarks.peers.measuring import measure, measure_floors
 from benchmarks.peers.plot import draw
-from benchmarks.peers.report import missed, sections, summary, write_between
+from benchmarks.peers.report import missed, sections, summary, worse, write_between
 from benchmarks.peers.results import MEASURED, Results
 
 DOCUMENT, README = ROOT / "docs" / "performance.md", ROOT / "README.md"
@@ -34,7 +34,7 @@ def write(results: Results) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and print; return 1 where an aim is missed."""
+    """Measure and print; return 1 where ours is further behind than it was."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="Ours and its peers.")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and README's figures")
     parser.add_argument("--again", action="store_true", help="measure nothing: show what was measured last")
@@ -52,10 +52,12 @@ def main(arguments: list[str]) -> int:
     if options.write:
         MEASURED.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
         write(results)
-    shortfalls = missed(results)
-    for shortfall in shortfalls:
+    for shortfall in missed(results):
         print(f"\nMissed: {shortfall}.")
-    return 1 if shortfalls else 0
+    losses = worse(results)
+    for loss in losses:
+        print(f"\nWorse than before: {loss}.")
+    return 1 if losses else 0
 
 
 def _last() -> Results:

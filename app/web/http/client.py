@@ -92,7 +92,8 @@ class Parties:
 
     def believes(self, peer: str) -> bool:
         """Tell whether a connection's other end is a trusted proxy."""
-        address = _read(peer)
+        # Asked of each connection, and to read an address takes a fifth of what it takes to let one in.
+        address = _read(peer) if self._trusted else None
         return address is not None and self._trusts(address)
 
     def _trusts(self, address: Address) -> bool:
