@@ -21,7 +21,8 @@ from app.settings import InvalidSettings
 from app.web.app import create_app
 from app.web.connections import Connections
 from app.web.middleware import MAX_HEAD_BYTES
-from app.web.wire import Pacer, Wire
+from app.web.pacer import Pacer
+from app.web.wire import Wire
 
 if TYPE_CHECKING:
     import asyncio

@@ -4,7 +4,7 @@ A layer between a connection and uvicorn's protocol, made of asyncio's interface
 a request: where one ends is for one parser alone to say, or requests could be smuggled in. Empty lines before
 one are no part of it.
 
-Many who ask at the same moment take turns here, by address (:class:`Pacer`), and whoever begins a request has
+Many who ask at the same moment take turns here, by address (``pacer.py``), and whoever begins a request has
 to finish its head.
 """
 
@@ -23,7 +23,6 @@ from h11 import DONE, IDLE, SEND_BODY, LocalProtocolError
 
 from app.errors import AddressNotEncoded, AddressTooLong, HeadersTooLarge, MalformedRequest
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
-from app.turns import Turns
 from app.web.http.negotiation import negotiate
 from app.web.http.problems import problem_response
 from app.web.middleware import MAX_HEAD_BYTES, SECURITY_HEADERS
@@ -34,12 +33,10 @@ if TYPE_CHECKING:
     from h11 import Connection
 
     from app.errors import RibbonsError
-    from app.turns import Party
     from app.web.connections import Connections
     from app.web.http.client import Parties
     from app.web.metrics import Metrics
-
-    _Work = tuple[Party, Callable[[], None]]
+    from app.web.pacer import Pacer
 
 _log = structlog.get_logger(__name__)
 
@@ -73,67 +70,6 @@ _TARGET = re.compile(rb"[A-Za-z]+ (.*?)(?: HTTP/\d\.\d)?\r?")
 _NOT_ENCODED = re.compile(rb"[^\x21-\x7e]")
 _FORWARDED_FOR = re.compile(rb"\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
 _ACCEPT_LANGUAGE = re.compile(rb"\naccept-language:([^\r\n]*)", re.IGNORECASE)
-
-
-class Pacer:
-    """Lets one piece of work begin in each pass of the event loop. Parties take turns at it.
-
-    A loop does all that is ready before it looks at its sockets again: two hundred who ask for a page at once
-    held everybody else up for as long as two hundred pages take. With one beginning at a time the loop looks
-    around after each, and the pages are done in the same time.
-
-    Whoever has hundreds of connections has one turn all the same, not one for each of them.
-
-    Whoever has come is let in first: libuv takes one new connection in a pass, and the thousandth would wait
-    for the requests of all before it until it is so much as heard.
-    """
-
-    _MOST_LET_IN = 128
-    """Connections that may be let in before the next piece of work; ten take as long as that."""
-
-    def __init__(self) -> None:
-        self._waiting: Turns[_Work] = Turns()
-        self._urgent: Turns[_Work] = Turns()
-        self._was_urgent = False
-        self._is_busy = False
-        self._has_come = False
-        self._let_in = 0
-
-    def let_in(self) -> None:
-        """Note that somebody has come."""
-        self._has_come = True
-
-    def begin(self, work: Callable[[], None], party: Party, *, is_urgent: bool = False) -> bool:
-        """Do a piece of work now or in a later pass, and tell whether it is done.
-
-        What is urgent goes first, but not twice on end while others wait: anyone may say that it is.
-        """
-        if self._is_busy:
-            # A partial is equal to itself alone, so that the same work may wait twice.
-            (self._urgent if is_urgent else self._waiting).join(party, (party, partial(work)))
-            return False
-        self._is_busy = True
-        asyncio.get_running_loop().call_soon(self._go_on)
-        work()
-        return True
-
-    def _go_on(self) -> None:
-        is_urgent = bool(self._urgent.waiting and not (self._was_urgent and self._waiting.waiting))
-        queue = self._urgent if is_urgent else self._waiting
-        if not queue.waiting:
-            self._is_busy = self._was_urgent = False
-            return
-        asyncio.get_running_loop().call_soon(self._go_on)
-        if self._has_come and not is_urgent and self._let_in < self._MOST_LET_IN:
-            self._has_come = False
-            self._let_in += 1
-            return
-        self._has_come = False
-        self._let_in = 0
-        self._was_urgent = is_urgent
-        party, work = queue.next()
-        queue.end(party)
-        work()
 
 
 class Wire(asyncio.Protocol):
