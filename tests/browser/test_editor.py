@@ -110,6 +110,19 @@ def test_a_phone_takes_a_photo(phone: Page, photo: bytes) -> None:
     expect(editor.stage).to_be_focused()
 
 
+def test_a_stage_that_is_not_seen_is_not_drawn(desktop: Page, photo: bytes) -> None:
+    """As while its page is being left; an error would fail the test. It is drawn when it is seen again."""
+    editor = Editor(desktop).open("en")
+    stage = desktop.locator(".stage")
+    stage.evaluate("stage => { stage.style.display = 'none'; }")
+    hand_over(editor, photo, "drop")
+    expect(desktop.locator("#editor")).to_have_class(re.compile("has-photo"))
+    # More than a stage waits before it copies itself to the frames' pictures.
+    desktop.wait_for_timeout(400)
+    stage.evaluate("stage => { stage.style.display = ''; }")
+    desktop.wait_for_function("document.querySelector('.frame-list canvas').width > 0")
+
+
 def test_another_photo_takes_the_firsts_place(desktop: Page, photo: bytes) -> None:
     """A second photo starts from the beginning; the button opens the browser's own choice of files."""
     editor = Editor(desktop).open("en").choose(photo)

@@ -59,7 +59,8 @@ export class Stage {
   _draw() {
     const { photo, framing } = this;
     for (const canvas of [this.canvas, ...this.thumbs]) canvas.hidden = !photo;
-    if (!photo || !framing) return;
+    // A page that is being left has no width, and a canvas without one cannot be copied.
+    if (!photo || !framing || !this.pixels) return;
     resize(this.canvas, this.pixels);
     drawSquare(this.canvas, photo, framing);
     for (const preview of this.previews) {
