@@ -65,11 +65,11 @@ class Pacer:
             self._is_busy = self._was_urgent = False
             return
         asyncio.get_running_loop().call_soon(self._go_on)
-        if self._has_come and not is_urgent and self._let_in < self._MOST_LET_IN:
-            self._has_come = False
+        lets_in = self._has_come and not is_urgent and self._let_in < self._MOST_LET_IN
+        self._has_come = False
+        if lets_in:
             self._let_in += 1
             return
-        self._has_come = False
         self._let_in = 0
         self._was_urgent = is_urgent
         party, work = queue.next()
