@@ -52,7 +52,7 @@ def order_of(*works: tuple[str, bool]) -> str:
 
 
 def test_who_has_hundreds_of_connections_has_one_turn() -> None:
-    """Each piece of a photo would else wait for a request of each of them: fourteen seconds beside 300."""
+    """Whoever has one would else wait for a request of each of the others."""
     assert order_of(*[("a", False)] * 5, ("b", False), ("c", False), ("b", False)) == "abcabaaa"
 
 
