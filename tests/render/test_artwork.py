@@ -147,7 +147,7 @@ def test_each_frame_that_we_ship_comes_with_its_picture(frames: FrameLibrary) ->
             assert (picture.mode, picture.size) == ("RGBA", (DEFAULT_SIZE, DEFAULT_SIZE))
 
 
-@pytest.mark.parametrize("name", ["ribbon-loop", "january-31"])
+@pytest.mark.parametrize("name", ["red-ribbons", "ribbon-loop", "january-31"])
 def test_a_shadow_fades_out_without_an_edge(name: str, frames: FrameLibrary) -> None:
     """Neighbouring pixels of a shadow on the photo differ by less than an eye sees."""
     opacity = np.asarray(draw_ground(frames.get(name), DEFAULT_SIZE).getchannel("A"))
