@@ -438,6 +438,22 @@ def test_waiting_can_be_ended(desktop: Page, complaints: Complaints, photo: byte
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("screen", ["desktop", "phone"])
+def test_the_way_out_of_waiting_is_in_the_window(
+    open_page: OpenPage, complaints: Complaints, photo: bytes, screen: str
+) -> None:
+    """On a laptop's low screen, too, where the button that was pressed is the last thing in it."""
+    complaints.expect("429")
+    low = {"viewport": {"width": 1280, "height": 800}} if screen == "desktop" else {}
+    page = open_page(screen, "en", **low)
+    _, answer = busy(9, "30", status=429, json={"code": "too_many_at_once", "detail": "Too many."})
+    page.route(SENDING, answer)
+    editor = framed(page, photo)
+    editor.make.click()
+    expect(editor.sending).to_contain_text("30 seconds")
+    expect(editor.sending.get_by_role("button", name="Cancel")).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("way_on", ["a press", "the connection"])
 def test_offline(
     desktop: Page, complaints: Complaints, screenshot: Callable[..., None], photo: bytes, way_on: str

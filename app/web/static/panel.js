@@ -105,6 +105,8 @@ export class Panel {
       const timer = setInterval(tick, 250);
       this._show("", { cancel: () => decide(false) });
       tick();
+      // It lasts, so the way out of it has to be seen: on a low window, it opens below the edge.
+      this.element.scrollIntoView({ block: "nearest" });
       announce(this.sentence.textContent ?? "");
     });
   }
