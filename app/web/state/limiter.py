@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -14,7 +14,7 @@ from app.errors import Busy
 from app.lanes import Lane, Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from app.turns import Party
 
@@ -48,10 +48,8 @@ class OverlayLimiter:
             Busy: It did not come in time.
             TooManyAtOnce: As :meth:`app.lanes.Slots.take`.
         """
-        with anyio.move_on_after(self._patience) as wait:
+        with _in_time(self._patience):
             await self.slots.take(Lane.PAGE, party)
-        if wait.cancelled_caught:
-            raise Busy
         try:
             yield
         finally:
@@ -82,19 +80,23 @@ class DerivedLimiter:
         Raises:
             Busy: It did not come in time.
         """
-        own = self._own.setdefault(token, Lock())
-        with anyio.move_on_after(self._patience) as wait:
-            # The avatar's own first: a thousand requests for one of them are one of those who wait for all.
-            await own.acquire()
-            try:
+        async with AsyncExitStack() as held:
+            with _in_time(self._patience):
+                # Its own first: a thousand requests for one avatar are one of those who wait for all.
+                await held.enter_async_context(self._own.setdefault(token, Lock()))
                 await self._all.take(Lane.PAGE, party)
-            except BaseException:
-                own.release()
-                raise
-        if wait.cancelled_caught:
-            raise Busy
-        try:
+                held.callback(self._all.give_back, Lane.PAGE, party)
             yield
-        finally:
-            self._all.give_back(Lane.PAGE, party)
-            own.release()
+
+
+@contextmanager
+def _in_time(seconds: float) -> Iterator[None]:
+    """Wait in the block for so long.
+
+    Raises:
+        Busy: What is waited for did not come in time.
+    """
+    with anyio.move_on_after(seconds) as wait:
+        yield
+    if wait.cancelled_caught:
+        raise Busy
