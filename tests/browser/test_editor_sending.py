@@ -363,46 +363,37 @@ def test_a_busy_server_is_waited_for(
     assert first == second
 
 
-def test_a_service_that_is_away_is_not_called_crowded(
-    desktop: Page, complaints: Complaints, photo: bytes
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        pytest.param(
+            {"status": 503, "json": {"code": "unavailable", "detail": "Away."}},
+            r"The service is not available right now\. We try again in \d seconds?\.",
+            id="not called a crowd where the service is away",
+        ),
+        pytest.param(
+            {"status": 429, "body": "<html>Too Many Requests</html>"},
+            r"Many people are making their picture right now\. Yours is sent again in \d seconds?\.",
+            id="not in a proxy's own words",
+        ),
+        pytest.param(
+            {"status": 429, "json": {"code": "too_many_at_once", "detail": "Too many."}},
+            r"Many pictures are being made over your internet connection right now\. "
+            r"Yours is sent again in \d seconds?\. Switching between Wi-Fi and mobile data may help\.",
+            id="with what helps where others share the address",
+        ),
+    ],
+)
+def test_the_countdown_says_why_one_waits(
+    desktop: Page, complaints: Complaints, photo: bytes, refusal: dict[str, Any], said: str
 ) -> None:
-    """Where it is not the crowd that one waits for, the countdown does not say so."""
-    complaints.expect("503")
-    asked, answer = busy(1, "2", status=503, json={"code": "unavailable", "detail": "Away."})
+    """In words of the page's own; then the photo is sent again by itself."""
+    complaints.expect(str(refusal["status"]))
+    asked, answer = busy(1, "2", **refusal)
     desktop.route(SENDING, answer)
     editor = framed(desktop, photo, "en")
     editor.make.click()
-    expect(editor.sending.locator("p").first).to_have_text(
-        re.compile(r"The service is not available right now\. We try again in \d seconds?\.")
-    )
-    desktop.wait_for_url("**/made/*")
-    assert len(asked) == 2
-
-
-def test_a_proxy_that_holds_the_crowd_back_is_waited_for(
-    desktop: Page, complaints: Complaints, photo: bytes
-) -> None:
-    """It answers in its own words, which are not shown."""
-    complaints.expect("429")
-    asked, answer = busy(1, "2", status=429, body="<html>Too Many Requests</html>")
-    desktop.route(SENDING, answer)
-    editor = framed(desktop, photo, "en")
-    editor.make.click()
-    expect(editor.sending).to_contain_text("Many people are making their picture right now.")
-    desktop.wait_for_url("**/made/*")
-    assert len(asked) == 2
-
-
-def test_who_shares_a_crowded_address_hears_what_helps(
-    desktop: Page, complaints: Complaints, photo: bytes
-) -> None:
-    """Another network does, and waiting; the photo is sent again by itself."""
-    complaints.expect("429")
-    asked, answer = busy(1, "1", status=429, json={"code": "too_many_at_once", "detail": "Too many."})
-    desktop.route(SENDING, answer)
-    editor = framed(desktop, photo, "en")
-    editor.make.click()
-    expect(editor.sending).to_contain_text("Switching between Wi-Fi and mobile data may help.")
+    expect(editor.sending.locator("p").first).to_have_text(re.compile(said))
     desktop.wait_for_url("**/made/*")
     assert len(asked) == 2
 
