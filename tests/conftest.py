@@ -14,6 +14,7 @@ import structlog
 from PIL import Image, ImageChops, ImageFilter
 
 from app.frames import FrameLibrary
+from tests.proxies import make_certificate
 from tests.servers import starter
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def portrait() -> bytes:
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Start servers with one worker unless told otherwise."""
     return starter(tmp_path_factory.mktemp("servers"))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate for the documented proxy, and its key."""
+    folder = tmp_path_factory.mktemp("certificates")
+    make_certificate(folder)
+    return folder
 
 
 @pytest.fixture

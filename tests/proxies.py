@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.servers import free_port, wait_until_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 HOST = "ribbons.example"
 
@@ -55,12 +59,7 @@ def placed(certificates: Path, port: int) -> dict[str, str]:
     }
 
 
-def in_front_of(port: int) -> dict[str, str]:
-    """Return the changes that make a server on this port both of the documented ones."""
-    return {"127.0.0.1:8001;": f"127.0.0.1:{port};", "127.0.0.1:8002;": f"127.0.0.1:{port};"}
-
-
-def write(configuration: str, folder: Path, changes: dict[str, str]) -> list[str]:
+def write(configuration: str, folder: Path, changes: Mapping[str, str]) -> list[str]:
     """Write a configuration that keeps to a folder, and return nginx' options for it.
 
     Args:
@@ -78,26 +77,61 @@ def write(configuration: str, folder: Path, changes: dict[str, str]) -> list[str
     return ["-e", "stderr", "-c", str(path), "-p", str(folder), "-g", f"daemon off; pid {folder}/pid;"]
 
 
-@contextmanager
-def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run nginx, which listens on this port, until the block ends."""
-    with subprocess.Popen(command) as process:
-        try:
-            wait_until_listening(port)
-            yield process
-        finally:
-            process.terminate()
+@dataclass(frozen=True)
+class Proxy:
+    """A running nginx.
+
+    Attributes:
+        process: Its own; the workers are its children.
+        port: Where it listens.
+        tls: What trusts its certificate.
+    """
+
+    process: psutil.Process
+    port: int
+    tls: ssl.SSLContext
+
+    def connect(
+        self, protocol: str = "http/1.1", window: int | None = None, source: str = "127.0.0.1"
+    ) -> ssl.SSLSocket:
+        """Open a connection on which a protocol is agreed, and through a narrow window if one is given."""
+        plain = socket.socket()
+        plain.bind((source, 0))
+        if window is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        plain.settimeout(30)
+        plain.connect(("127.0.0.1", self.port))
+        self.tls.set_alpn_protocols([protocol])
+        connection = self.tls.wrap_socket(plain, server_hostname=HOST)
+        assert connection.selected_alpn_protocol() == protocol
+        return connection
+
+    def clients(self) -> int:
+        """Return how many connections it holds for those who ask."""
+        workers = self.process.children()
+        held = [connection for worker in workers for connection in worker.net_connections("tcp")]
+        return sum(each.laddr.port == self.port and each.status == psutil.CONN_ESTABLISHED for each in held)
 
 
 @contextmanager
-def documented_proxy(folder: Path, service_port: int) -> Iterator[tuple[int, ssl.SSLContext]]:
-    """Run nginx as documented, all of it in a folder, in front of a service.
+def documented_proxy(
+    folder: Path, certificates: Path, service_port: int, changes: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Proxy]:
+    """Run nginx as documented, in front of a service, until the block ends.
 
-    Gives the port, and what trusts its certificate.
+    Args:
+        folder: For all that it writes.
+        certificates: What :func:`make_certificate` has made.
+        service_port: Where the service listens, which is both of the documented ones.
+        changes: More of them, as for :func:`write`.
     """
     port = free_port()
-    make_certificate(folder)
-    changes = placed(folder, port) | in_front_of(service_port)
-    tls = ssl.create_default_context(cafile=folder / "ribbons.pem")
-    with running([find_nginx(), *write(documented_configuration(), folder, changes)], port):
-        yield port, tls
+    services = {f"127.0.0.1:{each};": f"127.0.0.1:{service_port};" for each in (8001, 8002)}
+    changes = {**placed(certificates, port), **services, **changes}
+    tls = ssl.create_default_context(cafile=certificates / "ribbons.pem")
+    with subprocess.Popen([find_nginx(), *write(documented_configuration(), folder, changes)]) as process:
+        try:
+            wait_until_listening(port)
+            yield Proxy(psutil.Process(process.pid), port, tls)
+        finally:
+            process.terminate()

@@ -35,6 +35,7 @@ from tests.soak.figures import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tests.crowds import Answer, Attack
     from tests.servers import Serve, Server
@@ -69,10 +70,10 @@ def narrow(serve: Serve) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def proxied(narrow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def proxied(narrow: Server, certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """The way to it through the documented nginx."""
-    with documented_proxy(tmp_path_factory.mktemp("nginx"), narrow.port) as (port, tls):
-        yield Door(port, tls)
+    with documented_proxy(tmp_path_factory.mktemp("nginx"), certificates, narrow.port) as proxy:
+        yield Door(proxy.port, proxy.tls)
 
 
 @pytest.fixture(scope="module")

@@ -6,33 +6,23 @@ import math
 import re
 import select
 import socket
-import ssl
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import psutil
 import pytest
 
-from tests.proxies import (
-    HOST,
-    documented_configuration,
-    find_nginx,
-    in_front_of,
-    make_certificate,
-    placed,
-    running,
-    write,
-)
+from tests.proxies import HOST, documented_configuration, documented_proxy, find_nginx, placed, write
 from tests.servers import free_port, hanging
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.proxies import Proxy
     from tests.servers import Serve, Server
 
 _TIMES = {
@@ -51,32 +41,10 @@ _UPLOAD_SECONDS = 5
 _UPLOADS = 3
 
 
-@pytest.fixture(scope="session")
-def documented() -> str:
-    """The configuration that operators are told to use."""
-    return documented_configuration()
-
-
-@pytest.fixture(scope="session")
-def nginx() -> str:
-    """The program."""
-    return find_nginx()
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate and its key, under the documented names."""
-    folder = tmp_path_factory.mktemp("certificates")
-    make_certificate(folder)
-    return folder
-
-
-def test_the_documented_configuration_is_valid(
-    documented: str, nginx: str, certificates: Path, tmp_path: Path
-) -> None:
+def test_the_documented_configuration_is_valid(certificates: Path, tmp_path: Path) -> None:
     """No error and no word of warning, also where the system's limit of open files is the usual one."""
     changes = {**placed(certificates, free_port()), "error_log /dev/null crit;": "error_log stderr warn;"}
-    command = [nginx, "-t", *write(documented, tmp_path, changes)]
+    command = [find_nginx(), "-t", *write(documented_configuration(), tmp_path, changes)]
     limited = ["sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", *command]
     done = subprocess.run(limited, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -84,41 +52,10 @@ def test_the_documented_configuration_is_valid(
     assert not re.search(r"\[(?!warn.*http2)\w+\]", done.stderr), done.stderr
 
 
-def test_the_documented_times_are_those_that_are_tried(documented: str) -> None:
+def test_the_documented_times_are_those_that_are_tried() -> None:
     """The tests below shorten these, and only these."""
     for name, seconds in _TIMES.items():
-        assert documented.count(f"{name} {seconds};") == 1
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A running nginx, and the server behind it."""
-
-    process: psutil.Process
-    port: int
-    tls: ssl.SSLContext
-    server: Server
-
-    def connect(
-        self, protocol: str = "http/1.1", window: int | None = None, source: str = "127.0.0.1"
-    ) -> ssl.SSLSocket:
-        """Open a connection on which a protocol is agreed, and through a narrow window if one is given."""
-        plain = socket.socket()
-        plain.bind((source, 0))
-        if window is not None:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        plain.settimeout(30)
-        plain.connect(("127.0.0.1", self.port))
-        self.tls.set_alpn_protocols([protocol])
-        connection = self.tls.wrap_socket(plain, server_hostname=HOST)
-        assert connection.selected_alpn_protocol() == protocol
-        return connection
-
-    def clients(self) -> int:
-        """Return how many connections it holds for those who ask."""
-        workers = self.process.children()
-        held = [connection for worker in workers for connection in worker.net_connections("tcp")]
-        return sum(each.laddr.port == self.port and each.status == psutil.CONN_ESTABLISHED for each in held)
+        assert documented_configuration().count(f"{name} {seconds};") == 1
 
 
 @pytest.fixture(scope="module")
@@ -131,25 +68,13 @@ def server(serve: Serve) -> Iterator[Server]:
 
 @pytest.fixture
 def proxy(
-    request: pytest.FixtureRequest,
-    *,
-    documented: str,
-    nginx: str,
-    certificates: Path,
-    tmp_path: Path,
-    server: Server,
+    request: pytest.FixtureRequest, certificates: Path, tmp_path: Path, server: Server
 ) -> Iterator[Proxy]:
     """The documented proxy, but for a patience of a second, or of as many as the test names."""
     patience: int = getattr(request, "param", 1)
-    port = free_port()
-    changes = {
-        **placed(certificates, port),
-        **in_front_of(server.port),
-        **{f"{name} {seconds};": f"{name} {patience}s;" for name, seconds in _TIMES.items()},
-    }
-    tls = ssl.create_default_context(cafile=certificates / "ribbons.pem")
-    with running([nginx, *write(documented, tmp_path, changes)], port) as process:
-        yield Proxy(psutil.Process(process.pid), port, tls, server)
+    changes = {f"{name} {seconds};": f"{name} {patience}s;" for name, seconds in _TIMES.items()}
+    with documented_proxy(tmp_path, certificates, server.port, changes) as proxy:
+        yield proxy
 
 
 # -- HTTP/2, as much of it as it takes to stand still (RFC 9113) --------------
@@ -212,10 +137,10 @@ def test_headers_of_http2_that_do_not_come_are_not_waited_for(proxy: Proxy) -> N
         assert _HEADERS not in {kind for kind, _ in _frames(connection)}
 
 
-def test_an_answer_that_takes_long_is_not_cut_off(proxy: Proxy) -> None:
+def test_an_answer_that_takes_long_is_not_cut_off(server: Server, proxy: Proxy) -> None:
     """Only headers have to hurry: the first request is answered though half of the next has come."""
     with proxy.connect() as connection:
-        with hanging(proxy.server):
+        with hanging(server):
             path = "/v1/frames/red-ribbons/overlay.png?size=65"
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\nGET / HT".encode())
             time.sleep(2)
@@ -231,15 +156,15 @@ def _post(length: int) -> bytes:
     return f"POST /v1/avatars?size=64 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
-def test_a_photo_that_stands_still_is_given_up(proxy: Proxy, photo: bytes) -> None:
+def test_a_photo_that_stands_still_is_given_up(server: Server, proxy: Proxy, photo: bytes) -> None:
     """The service's own time for a photo is not over yet: to it, the client has left."""
     with proxy.connect() as connection:
         connection.sendall(_post(len(photo)) + photo[:-10])
-        proxy.server.until_metric("ribbons_uploads_arriving", 1)
-        proxy.server.until_metric("ribbons_uploads_arriving", 0)
+        server.until_metric("ribbons_uploads_arriving", 1)
+        server.until_metric("ribbons_uploads_arriving", 0)
         assert connection.recv(100) == b""
-    _wait_until(lambda: 'status="499"' in httpx2.get(f"{proxy.server.url}/metrics").text)
-    assert proxy.server.metric("ribbons_upload_held_bytes") == 0
+    _wait_until(lambda: 'status="499"' in httpx2.get(f"{server.url}/metrics").text)
+    assert server.metric("ribbons_upload_held_bytes") == 0
 
 
 @pytest.mark.parametrize("proxy", [2], indirect=True)
@@ -264,14 +189,14 @@ def test_a_photo_that_trickles_is_given_up_by_the_service(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("proxy", [3], indirect=True)
-def test_the_service_knows_whose_place_to_take(proxy: Proxy, photo: bytes) -> None:
+def test_the_service_knows_whose_place_to_take(server: Server, proxy: Proxy, photo: bytes) -> None:
     """Addresses take turns behind the proxy, and whoever claims to be another is not believed."""
     claim = b"X-Forwarded-For: 127.0.0.3\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n"
     with ExitStack() as stack:
         greedy = [stack.enter_context(proxy.connect(source="127.0.0.2")) for _ in range(_UPLOADS + 1)]
         for connection in greedy[:_UPLOADS]:
             connection.sendall(_post(1000) + b"x")
-        proxy.server.until_metric("ribbons_uploads_arriving", _UPLOADS)
+        server.until_metric("ribbons_uploads_arriving", _UPLOADS)
         greedy[_UPLOADS].sendall(_post(len(photo)).removesuffix(b"\r\n") + claim + photo)
         assert greedy[_UPLOADS].recv(100).startswith(b"HTTP/1.1 503"), "it has all places itself"
         other = stack.enter_context(proxy.connect(source="127.0.0.3"))

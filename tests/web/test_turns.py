@@ -66,11 +66,10 @@ def door(server: Server) -> Iterator[Door]:
 
 
 @pytest.fixture
-def proxied(server: Server, door: Door, tmp_path: Path) -> Iterator[Door]:
+def proxied(door: Door, certificates: Path, tmp_path: Path) -> Iterator[Door]:
     """The way through the documented nginx."""
-    assert door.port == server.port
-    with documented_proxy(tmp_path, server.port) as (port, tls):
-        yield Door(port, tls)
+    with documented_proxy(tmp_path, certificates, door.port) as proxy:
+        yield Door(proxy.port, proxy.tls)
 
 
 async def _until(server: Server, name: str, value: float, **labels: str) -> None:
