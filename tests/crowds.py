@@ -18,9 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import httpx2
-from prometheus_client.parser import text_string_to_metric_families
-
 from tests.proxies import HOST
 
 if TYPE_CHECKING:
@@ -264,10 +261,9 @@ def until_nothing_is_held(server: Server) -> None:
 
 
 def _held(server: Server) -> dict[str, float]:
-    page = httpx2.get(f"{server.url}/metrics", timeout=30).text
     return {
         f"{sample.name}{sample.labels}": sample.value
-        for family in text_string_to_metric_families(page)
+        for family in server.metrics()
         if family.type == "gauge" and family.name.startswith("ribbons_") and not _NOT_HELD.search(family.name)
         for sample in family.samples
         if sample.value > _OWN.get(sample.name, 0)

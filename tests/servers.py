@@ -17,8 +17,10 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+
+    from prometheus_client import Metric
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,10 +47,13 @@ class Server:
         """Return its living worker processes."""
         return [child for child in self.process.children() if child.status() != psutil.STATUS_ZOMBIE]
 
+    def metrics(self) -> Iterable[Metric]:
+        """Return what it tells of itself, by families."""
+        return text_string_to_metric_families(httpx2.get(f"{self.url}/metrics", timeout=30).text)
+
     def metric(self, name: str, **labels: str) -> float:
         """Return the value of a metric with these labels and no others."""
-        page = httpx2.get(f"{self.url}/metrics").text
-        samples = (sample for family in text_string_to_metric_families(page) for sample in family.samples)
+        samples = (sample for family in self.metrics() for sample in family.samples)
         return next(sample.value for sample in samples if (sample.name, sample.labels) == (name, labels))
 
     def until_metric(self, name: str, value: float, **labels: str) -> None:
