@@ -42,7 +42,7 @@ class Figures:
 
     def __str__(self) -> str:
         """Return a line of the table; times in seconds."""
-        served = f"{sum(answer.status == 200 for answer in self.attacked)}/{len(self.attacked)}"
+        served = f"{self.served}/{len(self.attacked)}"
         beside, idle = _seconds(self.attacked), _seconds(self.idle)
         medians = f"{median(beside):.2f} ({median(idle):.2f})"
         longest = f"{_p99(beside):.2f} ({_p99(idle):.2f})"
@@ -53,9 +53,14 @@ class Figures:
         )
 
     @property
-    def share(self) -> float:
+    def served(self) -> int:
         """How many of the requests beside the attack were served."""
-        return sum(answer.status == 200 for answer in self.attacked) / len(self.attacked)
+        return sum(answer.status == 200 for answer in self.attacked)
+
+    @property
+    def share(self) -> float:
+        """The same, of all of them."""
+        return self.served / len(self.attacked)
 
     @property
     def longer(self) -> float:
