@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.crowds import Attack
     from tests.servers import Serve, Server
 
 pytestmark = pytest.mark.xdist_group("turns")  # one server for the file
@@ -76,11 +77,11 @@ async def _until(server: Server, name: str, value: float, **labels: str) -> None
     await asyncio.to_thread(server.until_metric, name, value, **labels)
 
 
-def _served_while_places_are_short(server: Server, door: Door, addresses: list[str]) -> None:
-    """Have uploads of a byte a second take all places; supporters are served all the same."""
+def _served_while_places_are_short(server: Server, door: Door, attack: Attack) -> None:
+    """Have an attack take all places; supporters are served all the same."""
 
     async def served() -> Counter[int]:
-        async with under(trickle(addresses, 30 // len(addresses)), door):
+        async with under(attack, door):
             await _until(server, "ribbons_uploads_arriving", _UPLOADS)
             return Counter(answer.status for answer in await ask_all(_SUPPORTERS, door, times=5))
 
@@ -89,29 +90,24 @@ def _served_while_places_are_short(server: Server, door: Door, addresses: list[s
 
 def test_uploads_that_trickle_from_one_address_give_their_places_up(server: Server, door: Door) -> None:
     """To whoever has fewer, at once."""
-    _served_while_places_are_short(server, door, [ATTACKER])
+    _served_while_places_are_short(server, door, trickle([ATTACKER], 30))
 
 
 def test_uploads_that_trickle_from_ten_addresses_give_their_places_up(server: Server, door: Door) -> None:
     """Each has few, and still more than a supporter."""
-    _served_while_places_are_short(server, door, [f"127.0.1.{number}" for number in range(1, 11)])
+    addresses = [f"127.0.1.{number}" for number in range(1, 11)]
+    _served_while_places_are_short(server, door, trickle(addresses, 3))
 
 
 def test_uploads_that_trickle_through_the_proxy_give_their_places_up(server: Server, proxied: Door) -> None:
     """The proxy says whose they are."""
-    _served_while_places_are_short(server, proxied, [ATTACKER])
+    _served_while_places_are_short(server, proxied, trickle([ATTACKER], 30))
 
 
 def test_senders_who_take_long_keep_nobody_out(server: Server, door: Door) -> None:
     """Thirty at once, who give the worker next to nothing to do."""
     parts = in_parts(_SMALL, 4)
-
-    async def served() -> Counter[int]:
-        async with under(at_rate(20, lambda: parts, pause=0.5), door):
-            await _until(server, "ribbons_uploads_arriving", _UPLOADS)
-            return Counter(answer.status for answer in await ask_all(_SUPPORTERS, door, times=5))
-
-    assert uvloop.run(served()) == {200: 10}
+    _served_while_places_are_short(server, door, at_rate(20, lambda: parts, pause=0.5))
 
 
 @pytest.mark.parametrize(
