@@ -11,6 +11,7 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tests.servers import Serve, Server
 
 SMALL = {"size": "64"}
+SHOWN = [*product(("ar", "en"), sorted(PAGE_SIZES), ("red-ribbons", "ribbon-loop", "january-31"))]
 
 
 @pytest.fixture
@@ -208,11 +210,9 @@ def test_an_overlay_waits_for_a_worker_like_an_avatar(serve: Serve, threads: Thr
 
 def get_overlay(server: Server, number: int, timeout: float = 60) -> httpx2.Response:
     """Ask for one of the pictures of frames that pages show, which wait for workers alone."""
-    number, frame = divmod(number, 3)
-    number, size = divmod(number, len(PAGE_SIZES))
-    address = f"{server.url}/v1/frames/{('red-ribbons', 'ribbon-loop', 'january-31')[frame]}/overlay.webp"
-    settings = {"size": sorted(PAGE_SIZES)[size], "lang": ("ar", "en", "fr", "es", "de")[number]}
-    return httpx2.get(address, params=settings, timeout=timeout)
+    lang, size, frame = SHOWN[number]
+    address = f"{server.url}/v1/frames/{frame}/overlay.webp"
+    return httpx2.get(address, params={"size": size, "lang": lang}, timeout=timeout)
 
 
 def test_a_client_that_leaves_frees_its_place_in_the_queue(server: Server, photo: bytes) -> None:
