@@ -79,11 +79,10 @@ def worse(results: Results) -> list[str]:
 
 
 def _below(results: Results, bounds: Mapping[str, float]) -> dict[str, str]:
-    much = {name: results.times_faster(name, LARGE) for name in bounds}
     return {
-        name: f"{_times(found)} {TITLES[name]} at {LARGE.photo}"
-        for name, found in much.items()
-        if found is not None and found < bounds[name]
+        name: f"{_times(much)} {TITLES[name]} at {LARGE.photo}"
+        for name, bound in bounds.items()
+        if (much := results.times_faster(name, LARGE)) is not None and much < bound
     }
 
 
@@ -151,10 +150,10 @@ def _peers(results: Results) -> str:
 def _bound(results: Results) -> str:
     """Say how far ours could be ahead if it did nothing beside decoding and encoding."""
     codec = next((floor.codec for floor in results.floors if floor.photo == LARGE.photo), None)
-    figures = {name: results.figure(name, LARGE) for name in AIMS}
-    ahead = [f"{_times(f.cpu / codec)} {TITLES[name]}" for name, f in figures.items() if f and codec]
-    if codec is None or not ahead:
+    figures = [figure for name in AIMS if (figure := results.figure(name, LARGE))]
+    if codec is None or not figures:
         return ""
+    ahead = [f"{_times(figure.cpu / codec)} {TITLES[figure.server]}" for figure in figures]
     return (
         f" Decoding and encoding alone, without HTTP, take {_ms(codec)} ms: nothing that reads a JPEG as "
         f"fast as libjpeg-turbo can be further ahead in CPU than {_listed(ahead)}."
