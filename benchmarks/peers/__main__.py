@@ -34,7 +34,7 @@ def write(results: Results) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and print; return 1 where ours is further behind than it was."""
+    """Measure and print; return 1 where ours is less far ahead than it was."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="Ours and its peers.")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and README's figures")
     parser.add_argument("--again", action="store_true", help="measure nothing: show what was measured last")

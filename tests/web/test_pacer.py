@@ -52,7 +52,7 @@ def order_of(*works: tuple[str, bool]) -> str:
 
 
 def test_who_has_hundreds_of_connections_has_one_turn() -> None:
-    """Whoever has one would else wait for a request of each of the others."""
+    """A supporter's request would else wait for one of each of them."""
     assert order_of(*[("a", False)] * 5, ("b", False), ("c", False), ("b", False)) == "abcabaaa"
 
 
