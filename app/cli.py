@@ -40,7 +40,7 @@ from app.files import (
 )
 from app.frames import Frame, FrameLibrary, frames_below
 from app.settings import PORTRAIT, PREFIX, InvalidSettings, load_settings
-from app.spec import AvatarSpec, field_choices, field_range, parse_spec
+from app.spec import AvatarSpec, field_choices, field_range, parse_spec, shown_default
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
 from app.texts.marking import mark
 
@@ -119,8 +119,7 @@ def _metavar(name: str) -> str:
 def _help(field: FieldInfo) -> str:
     if field.is_required() or field.default is None:
         return str(field.description)
-    default = f"{field.default:g}" if isinstance(field.default, float) else field.default
-    return f"{field.description}  [default: {default}]"
+    return f"{field.description}  [default: {shown_default(field)}]"
 
 
 def _once(_context: click.Context, _option: click.Parameter, given: tuple[Any, ...]) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.errors import FieldProblemKind
     from app.frames import FrameLibrary
 
+Switch = Literal["on", "off"]
 Shape = Literal["square", "circle"]
 Format = Literal["jpeg", "png", "webp", "avif"]
 
@@ -58,6 +59,10 @@ _NUMBER = re.compile(
     r"(?P<fraction>\.[0-9]*)?"
     r"(?P<power>[eE][+-]?[0-9]+)?"
 )
+
+_BOOLEANS = ("true", "false")
+# What forms, programs and people send for them. A checkbox without a value of its own sends "on".
+_YES, _NO = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
 def _normalise_slogan(value: object) -> object:
@@ -103,20 +108,45 @@ class AvatarSpec(BaseModel):
         Field(description="Image format of the avatar; jpeg unless given, png when the shape is a circle."),
     ] = None
     x: Annotated[
-        float,
-        Field(description="Centre of the crop: fraction of the upright photo's width.", ge=0, le=1),
-    ] = 0.5
+        float | None,
+        Field(
+            description="Centre of the square: fraction of the upright photo's width. Chosen unless given.",
+            ge=0,
+            le=1,
+        ),
+    ] = None
     y: Annotated[
-        float,
-        Field(description="Centre of the crop: fraction of the upright photo's height.", ge=0, le=1),
-    ] = 0.5
-    zoom: Annotated[float, Field(description="1 is the largest square that fits.", ge=1, le=8)] = 1.0
+        float | None,
+        Field(
+            description="Centre of the square: fraction of the upright photo's height. Chosen unless given.",
+            ge=0,
+            le=1,
+        ),
+    ] = None
+    zoom: Annotated[
+        float | None,
+        Field(
+            description="1 is the largest square that fits; below it the photo's own blurred edge fills the "
+            "rest. Chosen unless given.",
+            ge=0.5,
+            le=8,
+        ),
+    ] = None
     rotate: Annotated[float, Field(description="Degrees, clockwise.", ge=-180, le=180)] = 0.0
+    flip: Annotated[bool, Field(description="Whether the photo is mirrored; the frame never is.")] = False
+    faces: Annotated[
+        Switch,
+        Field(description="Whether faces are looked for, where the square is to be chosen."),
+    ] = "on"
 
     @property
     def output_format(self) -> Format:
         """The format that the avatar is written in."""
         return self.format or ("png" if self.shape == "circle" else "jpeg")
+
+    def without_faces(self) -> AvatarSpec:
+        """Return the same, but that no faces are looked for."""
+        return self.model_copy(update={"faces": "off"})
 
 
 def parse_spec(
@@ -170,9 +200,39 @@ def _default_language(frame_id: str, frames: FrameLibrary) -> str:
 
 def _plain(name: str, value: str) -> str:
     field = AvatarSpec.model_fields.get(name)
-    if field is None or not takes_number(field):
+    if field is None:
         return value
-    return plain_number(value, is_whole=int in _parts(field.annotation))
+    if takes_number(field):
+        return plain_number(value, is_whole=int in _parts(field.annotation))
+    words = field_choices(field)
+    return plain_switch(value, *words) if words in {_BOOLEANS, get_args(Switch)} else value
+
+
+def plain_switch(text: str, yes: str, no: str) -> str:
+    """Say yes or no in a field's own words, whichever way people and their programs have written it.
+
+    ``true``, ``yes``, ``on`` and ``1``, or ``false``, ``no``, ``off`` and ``0``: in letters of any case and
+    digits of any script, with spaces and characters that nobody sees around them.
+
+    Args:
+        text: As it was sent.
+        yes: The field's own word.
+        no: The field's own word.
+
+    Returns:
+        One of the words; an empty string, which no field takes, for anything else.
+    """
+    seen = "".join(_seen(text)).strip().casefold()
+    if seen in _YES:
+        return yes
+    return no if seen in _NO else ""
+
+
+def _seen(text: str) -> Iterator[str]:
+    """Yield the characters that somebody sees, digits of any script as ASCII's."""
+    for character in text:
+        if unicodedata.category(character) != "Cf":
+            yield str(unicodedata.decimal(character, character))
 
 
 def plain_number(text: str, *, is_whole: bool) -> str:
@@ -192,12 +252,7 @@ def plain_number(text: str, *, is_whole: bool) -> str:
         The number; an empty string, which is no number to Python either, for anything else (``1_28``,
         ``0x10``, ``1,280.5``), and for what Python takes without a digit (``nan``, ``inf``).
     """
-    seen = "".join(
-        str(unicodedata.decimal(character, character))
-        for character in text.translate(_SIGNS_OF_NUMBERS)
-        if unicodedata.category(character) != "Cf"
-    )
-    seen = " ".join(seen.split())
+    seen = " ".join("".join(_seen(text.translate(_SIGNS_OF_NUMBERS))).split())
     number = _NUMBER.fullmatch(seen)
     if number is None or not any(map(str.isdecimal, seen)):
         return ""
@@ -261,7 +316,7 @@ def _field_problem(error: ErrorDetails) -> FieldProblem:
     match kind:
         case "extra_forbidden":
             return FieldProblem.of(name[:64], "unknown", choices=tuple(AvatarSpec.model_fields))
-        case "literal_error":
+        case "literal_error" | "bool_parsing":
             return FieldProblem.of(name, "not_one_of", choices=field_choices(AvatarSpec.model_fields[name]))
         case "greater_than_equal" | "less_than_equal":
             minimum, maximum = field_range(name)
@@ -290,9 +345,21 @@ def takes_number(field: FieldInfo) -> bool:
 
 def field_choices(field: FieldInfo) -> tuple[str, ...]:
     """Return the words that a field of a few words may hold; none for any other field."""
-    return tuple(
-        word for kind in _parts(field.annotation) if get_origin(kind) is Literal for word in get_args(kind)
-    )
+    kinds = list(_parts(field.annotation))
+    if bool in kinds:
+        return _BOOLEANS
+    return tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
+
+
+def shown_default(field: FieldInfo) -> str:
+    """Return a field's default as whoever gives another value would write it."""
+    match field.default:
+        case bool():
+            return _BOOLEANS[not field.default]
+        case float():
+            return f"{field.default:g}"
+        case _:
+            return str(field.default)
 
 
 def field_range(name: str, fields: Mapping[str, FieldInfo] = AvatarSpec.model_fields) -> tuple[float, float]:

@@ -79,8 +79,11 @@ def test_help_names_every_field_with_its_range() -> None:
     text = " ".join(ribbons("make", "--help").output.split())
     for name in AvatarSpec.model_fields:
         assert f"--{name}" in text
-    for words in ("64..2048", "square|circle", "jpeg|png|webp|avif", "-180..180", "[default: square]"):
+    for words in ("64..2048", "0.5..8", "square|circle", "jpeg|png|webp|avif", "true|false", "on|off"):
         assert words in text
+    for default in ("square", "0", "false", "on"):
+        assert f"[default: {default}]" in text
+    assert text.count("Chosen unless given.") == 3
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,8 @@ def test_a_generated_client_takes_settings_in_either_place(
         "y": 0.6,
         "zoom": 2.0,
         "rotate": -90.0,
+        "flip": True,
+        "faces": models.Faces.OFF,
         "disposition": models.Disposition.INLINE,
     }
     texts = {

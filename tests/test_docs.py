@@ -139,6 +139,7 @@ def _default(name: str, field: FieldInfo, root: Path) -> str:
         "workers": "the CPUs there are",
         "format": "`jpeg`, or `png` for a circle",
         "slogan": "none",
+        **dict.fromkeys(("x", "y", "zoom"), "chosen"),
         "frame": "the library's first",
     }
     if name in special:
@@ -175,6 +176,8 @@ def _spec_table(root: Path) -> str:
 def _values(schema: dict[str, object]) -> str:
     options = [schema, *(option for option in schema.get("anyOf", []) if isinstance(option, dict))]  # type: ignore[attr-defined]
     for option in options:
+        if option.get("type") == "boolean":
+            return "true, false"
         if "enum" in option:
             return ", ".join(str(value) for value in option["enum"])
         if "minimum" in option:

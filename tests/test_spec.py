@@ -26,12 +26,13 @@ def problems(frames: FrameLibrary, **values: str) -> dict[str, str]:
 
 
 def test_nothing_given_is_the_campaigns_picture(frames: FrameLibrary) -> None:
-    """The defaults are those of the design: 1080 px, square, JPEG, the Arabic slogan, the whole photo."""
+    """The defaults are those of the design: 1080 px, square, JPEG, the Arabic slogan, a chosen square."""
     spec = parse_spec([], frames)
     assert spec == AvatarSpec(frame="red-ribbons")
     assert (spec.frame, spec.lang, spec.slogan, spec.size) == ("red-ribbons", "ar", None, 1080)
     assert (spec.shape, spec.output_format) == ("square", "jpeg")
-    assert (spec.x, spec.y, spec.zoom, spec.rotate) == (0.5, 0.5, 1, 0)
+    assert (spec.x, spec.y, spec.zoom) == (None, None, None)
+    assert (spec.rotate, spec.flip, spec.faces) == (0, False, "on")
 
 
 def test_a_circle_is_a_png_unless_told(frames: FrameLibrary) -> None:
@@ -57,12 +58,21 @@ def test_a_circle_as_jpeg_is_refused(frames: FrameLibrary) -> None:
         ("x", "1.01", "out_of_range"),
         ("y", "nan", "not_a_number"),
         ("y", "left", "not_a_number"),
-        ("zoom", "0.99", "out_of_range"),
+        ("zoom", "0.49", "out_of_range"),
         ("zoom", "8.01", "out_of_range"),
         ("zoom", "inf", "not_a_number"),
         ("rotate", "181", "out_of_range"),
         ("rotate", "-180.5", "out_of_range"),
+        ("flip", "left", "not_one_of"),
+        ("flip", "2", "not_one_of"),
+        ("flip", "t", "not_one_of"),
+        ("flip", "truefalse", "not_one_of"),
+        ("flip", "1.0", "not_one_of"),
+        ("flip", " ", "not_one_of"),
+        ("faces", "some", "not_one_of"),
+        ("faces", "auto", "not_one_of"),
         ("shape", "star", "not_one_of"),
+        ("shape", "Circle", "not_one_of"),
         ("format", "bmp", "not_one_of"),
         ("frame", "no-such-frame", "not_one_of"),
         ("frame", "../red-ribbons", "not_one_of"),
@@ -101,6 +111,9 @@ def test_every_bad_field_is_named_at_once(frames: FrameLibrary) -> None:
         ("size", ("500", "٥٠٠", "۵۰۰", "500.0"), 500),
         ("x", ("0.5", "٠٫٥", ".50"), 0.5),
         ("rotate", ("0", "-0"), 0),
+        ("zoom", ("0.5", "", "٫٥"), 0.5),
+        ("flip", ("true", "on", "YES", "١"), True),
+        ("faces", ("off", "false"), "off"),
         ("shape", ("circle", "circle"), "circle"),
         ("slogan", ("غزة في القلب", " غزة  في القلب", "غزة في القلب\ufeff"), "غزة في القلب"),
         ("lang", ("en", "", "en"), "en"),
@@ -121,6 +134,8 @@ def test_a_field_may_say_the_same_again(
         ("size", ("500", "600"), ["repeated"]),
         ("size", ("500", "500", "", "501"), ["repeated"]),
         ("x", ("0.5", "0.51"), ["repeated"]),
+        ("flip", ("true", "false"), ["repeated"]),
+        ("faces", ("on", "off"), ["repeated"]),
         ("shape", ("circle", "square"), ["repeated"]),
         ("frame", ("red-ribbons", "ribbon-loop"), ["repeated"]),
         ("slogan", ("غزة", "القدس"), ["repeated"]),
@@ -364,6 +379,71 @@ def test_a_long_number_is_read_at_once(piece: str) -> None:
     assert time.monotonic() - start < 1  # a few milliseconds, on a machine that does nothing else
 
 
+@pytest.mark.parametrize("field", ["x", "y", "zoom"])
+def test_each_part_of_a_square_may_be_absent_by_itself(frames: FrameLibrary, field: str) -> None:
+    """An empty value is none, as for every field; what is given stays as it was given."""
+    given = {"x": "0.123456", "y": "٠٫٢", "zoom": "0,75"}
+    spec = parse_spec({**given, field: ""}.items(), frames)
+    numbers = {"x": 0.123456, "y": 0.2, "zoom": 0.75, field: None}
+    assert {name: getattr(spec, name) for name in given} == numbers
+
+
+def test_a_zero_is_not_absent(frames: FrameLibrary) -> None:
+    """The left upper corner is a place."""
+    spec = parse_spec([("x", "0"), ("y", "٠")], frames)
+    assert (spec.x, spec.y) == (0, 0)
+
+
+YES = [
+    "true",
+    "True",
+    "TRUE",
+    "on",
+    "On",
+    "yes",
+    "YES",
+    "1",
+    "١",
+    "۱",
+    "१",
+    " true\t",
+    "\u200fon\u200f",
+    "١\ufeff",
+]
+NO = ["false", "False", "FALSE", "off", "oFF", "no", "NO", "0", "٠", "۰", "０", " no\u00a0", "\u200eoff"]
+
+
+@pytest.mark.parametrize("given", [*YES, *NO])
+def test_yes_and_no_are_read_as_forms_programs_and_people_write_them(
+    frames: FrameLibrary, given: str
+) -> None:
+    """A checkbox sends on, Python True, a telephone capitals and an Arabic keyboard its digits."""
+    spec = parse_spec([("flip", given), ("faces", given)], frames)
+    assert (spec.flip, spec.faces) == ((True, "on") if given in YES else (False, "off"))
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize(("field", "words"), [("flip", ("true", "false")), ("faces", ("on", "off"))])
+def test_what_is_neither_yes_nor_no_is_told_the_words(
+    frames: FrameLibrary, field: str, words: tuple[str, str], language: str
+) -> None:
+    """The reader learns in their own language which words there are."""
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec([(field, "perhaps")], frames)
+    (problem,) = caught.value.problems
+    assert problem.choices == words
+    assert all(word in problem.text(language) for word in words)
+
+
+def test_without_faces_all_else_stays(frames: FrameLibrary) -> None:
+    """What the operator forbids changes nothing else of what was asked for."""
+    spec = parse_spec([("x", "0.3"), ("flip", "on"), ("size", "64")], frames)
+    assert spec.without_faces() == parse_spec(
+        [("x", "0.3"), ("flip", "on"), ("size", "64"), ("faces", "off")], frames
+    )
+    assert spec.faces == "on"
+
+
 def test_white_space_in_a_slogan_is_folded(frames: FrameLibrary) -> None:
     """A slogan pasted with line breaks is one line."""
     assert parse_spec([("slogan", "  الحرية\n\t لهم ")], frames).slogan == "الحرية لهم"
@@ -390,7 +470,7 @@ def test_no_words_of_a_stranger_get_past_the_spec(frames: FrameLibrary, values: 
     except InvalidSpec as error:
         named = {problem.field for problem in error.problems}
     assert 64 <= spec.size <= 2048
-    assert 1 <= spec.zoom <= 8
+    assert spec.zoom is None or 0.5 <= spec.zoom <= 8
     assert spec.slogan is None or 1 <= len(spec.slogan) <= 60
     assert named <= {*values, "format"}
 
@@ -421,6 +501,7 @@ class WithOptional(BaseModel):
     side: int | None = None
     fit: Literal["cover", "contain"] | None = None
     words: str | None = None
+    is_round: bool | None = None
 
 
 def test_a_number_that_may_be_absent_is_a_number() -> None:
@@ -431,8 +512,9 @@ def test_a_number_that_may_be_absent_is_a_number() -> None:
 
 
 def test_words_to_choose_from_may_be_absent_too() -> None:
-    """The choices of ``Literal[...] | None`` are those of the ``Literal``."""
+    """The choices of ``Literal[...] | None`` are those of the ``Literal``; a boolean has two."""
     fields = WithOptional.model_fields
+    assert field_choices(fields["is_round"]) == ("true", "false")
     assert field_choices(fields["fit"]) == ("cover", "contain")
     assert field_choices(fields["words"]) == ()
     assert field_choices(AvatarSpec.model_fields["format"]) == ("jpeg", "png", "webp", "avif")

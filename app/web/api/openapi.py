@@ -16,7 +16,7 @@ from app.render import rendition
 from app.render.encode import MEDIA_TYPES
 from app.render.formats import FORMAT_NAMES
 from app.render.limits import Limits
-from app.spec import AvatarSpec, field_range
+from app.spec import AvatarSpec, field_range, shown_default
 from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
 from app.texts.translations import translations_of
 from app.web.http.problems import MEDIA_TYPE, Problem, problem, status_of
@@ -137,7 +137,10 @@ def _image_response(description: str, media_types: Iterable[str], headers: dict[
 def _field_schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON schema of each field of a form or a query: a value or nothing."""
     properties: dict[str, dict[str, Any]] = AvatarSpec.model_json_schema()["properties"]
-    schemas = {name: _default_in_words(_without_null(schema)) for name, schema in properties.items()}
+    schemas = {
+        name: _default_in_words(_without_null(schema), shown_default(AvatarSpec.model_fields[name]))
+        for name, schema in properties.items()
+    }
     schemas["disposition"] = {
         "type": "string",
         "enum": list(DISPOSITIONS),
@@ -163,17 +166,15 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _default_in_words(schema: dict[str, Any]) -> dict[str, Any]:
+def _default_in_words(schema: dict[str, Any], default: str) -> dict[str, Any]:
     """Move a default to the description.
 
     Generated clients send a declared default by themselves: in the query, beside the form that somebody
     filled in, where it contradicts what they chose.
     """
     kept = {**schema}
-    if "default" in kept:
-        default = kept.pop("default")
-        shown = default if isinstance(default, str) else f"{default:g}"
-        kept["description"] = f"{kept['description']} `{shown}` unless given."
+    if kept.pop("default", None) is not None:
+        kept["description"] = f"{kept['description']} `{default}` unless given."
     return kept
 
 

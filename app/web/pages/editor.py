@@ -102,12 +102,13 @@ def _context(request: Request, *, is_deleted: bool, avatars_made: int | None) ->
 
 def _limits(service: Service) -> Mapping[str, int | float]:
     """Return what the editor's scripts go by (static/limits.js), by the name of the form's attribute."""
-    _, largest_zoom = field_range("zoom")
+    smallest_zoom, largest_zoom = field_range("zoom")
     return {
         "max-photo-bytes": service.uploads.max_photo_bytes,
         "signature-bytes": SIGNATURE_BYTES,
         "min-side": service.drawing.studio.smallest_side,
         "picture-side": DEFAULT_SIZE,
+        "min-zoom": smallest_zoom,
         "max-zoom": largest_zoom,
         "lifetime": service.results.lifetime,
         "upload-timeout": service.uploads.timeout,

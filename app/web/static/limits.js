@@ -16,6 +16,7 @@ export const MAX_PHOTO_BYTES = number("maxPhotoBytes");
 export const MIN_SIDE = number("minSide");
 /** Pixels along the side of the finished picture. */
 export const PICTURE_SIDE = number("pictureSide");
+export const MIN_ZOOM = number("minZoom");
 export const MAX_ZOOM = number("maxZoom");
 /** For how long a finished picture is kept, in milliseconds. */
 export const LIFETIME = number("lifetime") * 1000;

@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 from starlette.testclient import TestClient
 
 from app.settings import load_settings
-from app.spec import AvatarSpec, field_range
+from app.spec import AvatarSpec, field_range, shown_default
 from app.web.app import create_app
 from app.web.http.problems import STATUSES
 
@@ -139,9 +139,12 @@ def test_every_field_of_the_spec_is_described_in_both_ways(document: dict[str, A
         assert description == in_form["description"]
         assert description.startswith(str(field.description))
         if not field.is_required() and field.default is not None:
-            default = field.default if isinstance(field.default, str) else f"{field.default:g}"
-            assert description.endswith(f" `{default}` unless given.")
-        assert shown["type"] in {"string", "integer", "number"}
+            assert description.endswith(f" `{shown_default(field)}` unless given.")
+        assert shown["type"] in {"string", "integer", "number", "boolean"}
+        assert parameters[name]["required"] is False
+    assert "anyOf" not in {*keys(operation["parameters"]), *keys(form)}  # absent, never null
+    assert parameters["flip"]["schema"] == {"type": "boolean"}
+    assert parameters["zoom"]["schema"] == {"type": "number", "minimum": 0.5, "maximum": 8}
     for name in ("size", "x", "y", "zoom", "rotate"):
         shown = parameters[name]["schema"]
         assert (shown["minimum"], shown["maximum"]) == field_range(name)

@@ -46,6 +46,7 @@ def test_the_form_says_what_the_operator_set(operators_own: TestClient) -> None:
         "signatureBytes": SIGNATURE_BYTES,
         "minSide": 100,
         "pictureSide": DEFAULT_SIZE,
+        "minZoom": field_range("zoom")[0],
         "maxZoom": field_range("zoom")[1],
         "lifetime": 300,
         "uploadTimeout": 45,
