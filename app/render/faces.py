@@ -1,9 +1,9 @@
 """Upright picture -> where the faces are. A face is looked for, never recognised.
 
-YuNet (W. Wu, H. Peng, S. Yu: YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 20, 2023)
-does it, on numpy. Only who looks for faces pays for loading it. The same picture has the same faces on every
-machine, to the last bit: ``app/render/yunet/network.py`` says how, and ``boxes.py`` what is made of the
-network's answers. The page's script repeats both.
+YuNet does it (W. Wu, H. Peng, S. Yu: YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence
+Research 20, 2023), on numpy. The same pixels have the same faces on every machine, to the last bit:
+``yunet/network.py`` says how, ``yunet/boxes.py`` what is made of the network's answers. The page's script
+repeats both.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FACES_SIDE = 320
-"""Pixels of the longer side of a picture in which faces are looked for. At 320 the main face is found in 97 of
-100 photos; larger ones take longer and find smaller faces."""
+"""Pixels of the longer side of a picture in which faces are looked for."""
 
 
 class Face(NamedTuple):
