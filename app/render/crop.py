@@ -6,13 +6,18 @@ photo at full scale, ``W`` x ``H``, y downwards; angles are clockwise::
     spread = |cos rotate| + |sin rotate|        how much wider a turned square's bounding box is
     side   = min(W, H) / spread / zoom          the square's side; zoom 1: the largest that fits, turned
     reach  = side * spread / 2                  half of the bounding box
-    cx     = clamp(x * W, reach, W - reach)     the centre, moved in until the box lies inside the photo
-    cy     = clamp(y * H, reach, H - reach)
+    cx     = between(x * W, reach, W - reach)   the centre, moved until the box lies inside the photo, or,
+    cy     = between(y * H, reach, H - reach)   where it is the larger one, the photo inside the box
+
+    between(n, a, b) = clamp(n, min(a, b), max(a, b))
 
 A point of the avatar at (u, v) from its centre, in sides (-1/2 to 1/2), shows the photo at::
 
     cx + side * ( u cos rotate + v sin rotate)
     cy + side * (-u sin rotate + v cos rotate)
+
+What lies outside the photo is its edge, blurred: see edge.py. Mirroring comes last: what is at (-u, v) is
+shown at (u, v).
 """
 
 from __future__ import annotations
@@ -23,7 +28,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from app.render.resize import resize
+from app.render.edge import surround
+from app.render.resize import Box, resize
 
 if TYPE_CHECKING:
     from app.render.decode import Photo
@@ -56,6 +62,8 @@ TURNS: dict[Matrix, Image.Transpose | None] = {
 }
 """What makes a picture upright whose points have been moved by the matrix: exact, no pixel is resampled."""
 
+MIRROR: Matrix = (-1, 0, 0, 1)
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -84,23 +92,34 @@ class Framing:
 def scale_needed(size: tuple[int, int], spec: AvatarSpec) -> float:
     """Return how far a photo of that size may be shrunk before the avatar loses by it.
 
-    Which way is up does not matter. Above 1 even the whole photo is smaller than the avatar.
+    Which way is up does not matter. Above 1 even the whole photo is smaller than the avatar. Where the square
+    is larger than the photo, the scale is that of the largest inside it: so the photo need not be decoded
+    anew when such a square is chosen.
     """
-    return spec.size / frame_square(*size, spec).side
+    largest = spec.model_copy(update={"zoom": None})
+    return spec.size / min(frame_square(*size, spec).side, frame_square(*size, largest).side)
 
 
 def frame_square(width: int, height: int, spec: AvatarSpec) -> Framing:
-    """Place the square that a spec asks for in an upright photo of that size, without leaving it."""
-    cos, sin = _direction(spec.rotate)
+    """Place the square that a spec asks for in an upright photo of that size.
+
+    It leaves the photo only where it is larger. What the spec leaves open is the middle of the photo, and
+    the largest square inside it.
+    """
+    cos, sin = direction(spec.rotate)
     spread = abs(cos) + abs(sin)
-    side = min(width, height) / spread / spec.zoom
+    side = min(width, height) / spread / (1 if spec.zoom is None else spec.zoom)
     reach = side * spread / 2
-    cx = min(max(spec.x * width, reach), width - reach)
-    cy = min(max(spec.y * height, reach), height - reach)
+    cx = _between((0.5 if spec.x is None else spec.x) * width, reach, width - reach)
+    cy = _between((0.5 if spec.y is None else spec.y) * height, reach, height - reach)
     return Framing(cx, cy, side, cos, sin)
 
 
-def _direction(degrees: float) -> tuple[float, float]:
+def _between(n: float, a: float, b: float) -> float:
+    return min(max(n, min(a, b)), max(a, b))
+
+
+def direction(degrees: float) -> tuple[float, float]:
     """Return cosine and sine, without the rounding that would blur a quarter turn."""
     quarters, rest = divmod(degrees, 90)
     if rest == 0:
@@ -125,6 +144,8 @@ def crop(photo: Photo, spec: AvatarSpec, margin: int = 0) -> Image.Image:
     size = spec.size - 2 * margin
     framing = replace(framing, side=framing.side * size / spec.size)
     to_stored = _product(STORED[photo.orientation], (framing.cos, framing.sin, -framing.sin, framing.cos))
+    if spec.flip:
+        to_stored = _product(to_stored, MIRROR)
     if to_stored in TURNS:
         square = _cut(photo, framing, size)
         turn = TURNS[to_stored]
@@ -153,7 +174,19 @@ def _cut(photo: Photo, framing: Framing, size: int) -> Image.Image:
     reach_x = framing.side * framing.spread / 2 * across
     reach_y = framing.side * framing.spread / 2 * down
     box = (centre_x - reach_x, centre_y - reach_y, centre_x + reach_x, centre_y + reach_y)
-    return resize(photo.image, (size, size), box)
+    return _cut_around(photo.image, box, size)
+
+
+def _cut_around(image: Image.Image, box: Box, size: int) -> Image.Image:
+    """Return a box of a picture, which may reach over its edges, resized to ``size`` x ``size``."""
+    across, down = size / (box[2] - box[0]), size / (box[3] - box[1])
+    # Where the picture lies in the result. Its edges come between two pixels: half of one would be a line.
+    left, right = max(round(-box[0] * across), 0), min(round((image.width - box[0]) * across), size)
+    top, bottom = max(round(-box[1] * down), 0), min(round((image.height - box[1]) * down), size)
+    piece = resize(image, (right - left, bottom - top), box)
+    if piece.size == (size, size):
+        return piece
+    return surround(piece, (left, top), size, min(image.width * across, image.height * down))
 
 
 def shrink(photo: Photo, side: int) -> Image.Image:

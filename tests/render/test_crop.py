@@ -132,6 +132,79 @@ def test_the_square_never_leaves_the_photo(  # noqa: PLR0917 - hypothesis passes
         assert -1e-6 <= f.cy + f.side * (-u * f.sin + v * f.cos) <= height + 1e-6
 
 
+@given(
+    width=st.integers(16, 20_000),
+    height=st.integers(16, 20_000),
+    x=st.floats(0, 1),
+    y=st.floats(0, 1),
+    zoom=st.floats(0.5, 1),
+    rotate=st.floats(-180, 180),
+)
+def test_where_the_square_is_larger_the_photo_lies_in_it(  # noqa: PLR0917 - hypothesis passes them by name
+    width: int, height: int, x: float, y: float, zoom: float, rotate: float
+) -> None:
+    """Across and down, one of the square's box and the photo lies inside the other."""
+    f = frame_square(width, height, AvatarSpec.model_construct(x=x, y=y, zoom=zoom, rotate=rotate))
+    reach = f.side * f.spread / 2
+    for centre, length in ((f.cx, width), (f.cy, height)):
+        first, last = centre - reach, length - centre - reach  # of the photo outside the box; below 0, none
+        assert (first >= -1e-6) == (last >= -1e-6) or min(abs(first), abs(last)) < 1e-6
+    assert f.side * f.spread == pytest.approx(min(width, height) / zoom)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "corner"),
+    [(0, 0, (24, 24)), (1, 0, (0, 24)), (0, 1, (24, 0)), (1, 1, (0, 0)), (0.5, 0.5, (12, 12))],
+)
+def test_zoomed_out_the_whole_photo_is_in_the_square(x: float, y: float, corner: tuple[int, int]) -> None:
+    """At zoom 1/2 a photo takes a quarter of the square, where it is asked to be, pixel on pixel."""
+    image = photos.detailed((24, 24))
+    square = crop(whole(image), AvatarSpec.model_construct(size=48, x=x, y=y, zoom=0.5))
+    left, top = corner
+    assert square.crop((left, top, left + 24, top + 24)).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("rotate", [0, -90, 17])
+def test_zoomed_out_it_is_the_same_under_every_orientation(orientation: int, rotate: float) -> None:
+    """How a photo is stored cannot be seen in what lies around it either."""
+    image = photos.detailed((90, 60)).resize((360, 240), Image.Resampling.BICUBIC)
+    spec = AvatarSpec.model_construct(size=200, rotate=rotate, x=0.43, y=0.31, zoom=0.6)
+    difference = pixels(crop(whole(photos.stored(image, orientation), orientation), spec)) - pixels(
+        crop(whole(image), spec)
+    )
+    assert np.abs(difference).mean() < 1.5  # an edge may come to lie half a pixel elsewhere
+
+
+def test_zoomed_out_and_turned_there_are_no_corners() -> None:
+    """Around a white photo all is white, at any angle: nothing of the square stays empty."""
+    for degrees in (-135, 0.5, 20, 45, 90):
+        spec = AvatarSpec.model_construct(size=97, rotate=degrees, x=0, y=1, zoom=0.5)
+        assert pixels(crop(whole(Image.new("L", (300, 200), 255)), spec)).min() == 255
+
+
+def test_zoomed_out_a_margin_changes_nothing_to_be_seen() -> None:
+    """What a frame hides is left out around the photo too; the photo lies where it would have lain."""
+    photo = whole(photos.detailed((333, 250)))
+    for zoom, x in ((0.6, 0.3), (0.95, 0)):
+        spec = AvatarSpec.model_construct(size=100, x=x, y=0.6, zoom=zoom)
+        difference = pixels(crop(photo, spec, margin=13)) - pixels(crop(photo, spec).crop((13, 13, 87, 87)))
+        assert np.abs(difference).mean() < 1.5
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("rotate", "tolerance"), [(0, 0), (90, 0), (-90, 0), (180, 0), (33, 3)])
+def test_flip_mirrors_what_would_be_seen(orientation: int, rotate: float, tolerance: int) -> None:
+    """The same part of the photo, turned the same way; then left is right."""
+    photo = whole(photos.detailed((333, 250)), orientation)
+    for zoom in (0.6, 1.3):
+        spec = AvatarSpec.model_construct(size=100, x=0.2, y=0.7, zoom=zoom, rotate=rotate)
+        plain = pixels(crop(photo, spec))
+        mirrored = pixels(crop(photo, spec.model_copy(update={"flip": True})))
+        assert np.abs(mirrored[:, ::-1] - plain).max() <= tolerance
+        assert np.abs(mirrored - plain).mean() > 10
+
+
 @pytest.mark.parametrize("degrees", [0, 45, 90, 30])
 def test_zoom_1_is_the_largest_square_that_fits(degrees: float) -> None:
     """At zoom 1 the bounding box of the turned square touches two opposite sides."""
@@ -145,6 +218,13 @@ def test_the_scale_needed_counts_zoom_and_turn() -> None:
     assert scale_needed((4000, 3000), AvatarSpec(frame="red-ribbons", size=300, zoom=2)) == pytest.approx(0.2)
     assert scale_needed((4000, 3000), AvatarSpec(frame="red-ribbons", size=300, rotate=45)) == pytest.approx(
         0.1 * math.sqrt(2)
+    )
+
+
+def test_zoomed_out_the_scale_needed_is_that_of_the_whole() -> None:
+    """So a photo is decoded at one scale, whether its square stays inside or is found to be larger."""
+    assert scale_needed((4000, 3000), AvatarSpec(frame="red-ribbons", size=300, zoom=0.6)) == pytest.approx(
+        0.1
     )
 
 
