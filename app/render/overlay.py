@@ -23,7 +23,7 @@ from app.spec import DEFAULT_SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from app.frames import FrameLibrary
+    from app.frames import Face, FrameLibrary
     from app.spec import AvatarSpec, Shape
 
 WEBP: Mapping[str, Any] = MappingProxyType({"quality": 80, "alpha_quality": 75, "method": 6, "exact": False})
@@ -64,11 +64,13 @@ class Overlay:
         colour: RGB, ``size`` x ``size``.
         alpha: L, the frame's opacity.
         outside: L, the shape's own mask: 255 inside, 0 outside, anti-aliased. None for a square.
+        face: The circle that the frame keeps free for a face.
     """
 
     colour: Image.Image
     alpha: Image.Image
     outside: Image.Image | None
+    face: Face
 
     @cached_property
     def hidden_margin(self) -> int:
@@ -220,6 +222,7 @@ class Overlays:
             colour=artwork.convert("RGB"),
             alpha=artwork.getchannel("A"),
             outside=draw_circle(spec.size) if spec.shape == "circle" else None,
+            face=frame.face,
         )
 
     def _recall(self, key: _Key, draw: Callable[[], _Picture]) -> _Picture:

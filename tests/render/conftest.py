@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from app.frames import UNITS, Face
 from app.render.avatar import make_avatar
 from app.render.colour import to_srgb
 from app.render.crop import STORED, TURNS
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.frames import FrameLibrary
+
+
+WHOLE = Face(center=(UNITS / 2, UNITS / 2), radius=UNITS / 2)
+"""The circle of a frame that hides nothing."""
 
 
 def on_white(photo: bytes) -> NDArray[Any]:
@@ -39,7 +44,7 @@ class _ClearOverlays:
         if spec.shape == "circle":
             circle = Image.new("L", size)
             ImageDraw.Draw(circle).ellipse((0, 0, spec.size - 1, spec.size - 1), fill=255)
-        return Overlay(colour=Image.new("RGB", size, "red"), alpha=Image.new("L", size), outside=circle)
+        return Overlay(Image.new("RGB", size, "red"), Image.new("L", size), circle, WHOLE)
 
 
 @pytest.fixture

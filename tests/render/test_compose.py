@@ -6,6 +6,7 @@ from PIL import Image
 
 from app.render.compose import compose
 from app.render.overlay import TILE, Overlay
+from tests.render.conftest import WHOLE
 
 SIZE = (8, 8)
 
@@ -13,7 +14,7 @@ SIZE = (8, 8)
 def _overlay(opacity: int, outside: Image.Image | None = None) -> Overlay:
     alpha = Image.new("L", SIZE)
     alpha.paste(opacity, (0, 0, 4, 8))
-    return Overlay(colour=Image.new("RGB", SIZE, (200, 0, 0)), alpha=alpha, outside=outside)
+    return Overlay(colour=Image.new("RGB", SIZE, (200, 0, 0)), alpha=alpha, outside=outside, face=WHOLE)
 
 
 def test_the_frame_covers_the_photo_where_it_is_opaque() -> None:
@@ -69,7 +70,7 @@ def test_only_what_is_seen_is_mixed_and_nothing_is_lost(margin: int) -> None:
         hidden.paste(alpha.crop((margin,) * 2 + (size[0] - margin,) * 2), (margin, margin))
         alpha = hidden
     colour, photo = (Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)) for _ in range(2))
-    overlay = Overlay(colour, alpha, None)
+    overlay = Overlay(colour, alpha, None, WHOLE)
     expected = photo.copy()
     expected.paste(colour, mask=alpha)
     square = photo.crop((margin,) * 2 + (size[0] - margin,) * 2)
@@ -86,14 +87,14 @@ def test_a_margin_is_what_is_hidden_on_all_sides(seen: tuple[int, int, int, int]
     alpha = Image.new("L", SIZE, 255)
     if seen:
         alpha.paste(254, seen)
-    assert Overlay(Image.new("RGB", SIZE), alpha, None).hidden_margin == margin
+    assert Overlay(Image.new("RGB", SIZE), alpha, None, WHOLE).hidden_margin == margin
 
 
 def test_a_square_without_its_margin_stands_in_the_middle() -> None:
     """What was left out on each side is under the frame."""
     alpha = Image.new("L", SIZE, 255)
     alpha.paste(0, (2, 2, 6, 6))
-    overlay = Overlay(Image.new("RGB", SIZE, (200, 0, 0)), alpha, None)
+    overlay = Overlay(Image.new("RGB", SIZE, (200, 0, 0)), alpha, None, WHOLE)
     avatar = compose(Image.new("RGB", (4, 4), (0, 100, 0)), overlay)
     assert avatar.size == SIZE
     assert (avatar.getpixel((1, 4)), avatar.getpixel((2, 4)), avatar.getpixel((6, 4))) == (

@@ -22,6 +22,7 @@ from app.render.avatar import make_avatar
 from app.render.overlay import Overlay
 from app.spec import AvatarSpec
 from tests import photos
+from tests.render.conftest import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class _RimmedOverlays:
         if spec.shape == "circle":
             circle = Image.new("L", size)
             ImageDraw.Draw(circle).ellipse((0, 0, spec.size - 1, spec.size - 1), fill=255)
-        return Overlay(colour=Image.new("RGB", size, photos.RED), alpha=alpha, outside=circle)
+        return Overlay(Image.new("RGB", size, photos.RED), alpha, circle, WHOLE)
 
 
 def wide() -> Image.Image:

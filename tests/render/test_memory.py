@@ -20,6 +20,7 @@ MAKE = """
 import json, sys
 sys.path.insert(0, sys.argv[2])
 from PIL import Image
+from app.frames import Face
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlay
 from app.spec import AvatarSpec
@@ -27,7 +28,8 @@ from app.spec import AvatarSpec
 class Clear:
     def get(self, spec):
         size = (spec.size, spec.size)
-        return Overlay(Image.new("RGB", size), Image.new("L", size), None)
+        face = Face(center=(500, 500), radius=500)
+        return Overlay(Image.new("RGB", size), Image.new("L", size), None, face)
 
 def peak():
     with open("/proc/self/status") as status:  # ru_maxrss would begin with that of whoever started us
