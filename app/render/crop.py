@@ -6,15 +6,17 @@ photo at full scale, ``W`` x ``H``, y downwards; angles are clockwise::
     spread = |cos rotate| + |sin rotate|        how much wider a turned square's bounding box is
     side   = min(W, H) / spread / zoom          the square's side; zoom 1: the largest that fits, turned
     reach  = side * spread / 2                  half of the bounding box
-    cx     = between(x * W, reach, W - reach)   the centre, moved until the box lies inside the photo, or,
-    cy     = between(y * H, reach, H - reach)   where it is the larger one, the photo inside the box
-
-    between(n, a, b) = clamp(n, min(a, b), max(a, b))
+    low    = min(reach, min(W, H) - reach)      how near to the photo's edges the centre may come
+    cx     = clamp(x * W, low, W - low)         the centre, moved in until the box lies inside the photo
+    cy     = clamp(y * H, low, H - low)
 
 A point of the avatar at (u, v) from its centre, in sides (-1/2 to 1/2), shows the photo at::
 
     cx + side * ( u cos rotate + v sin rotate)
     cy + side * (-u sin rotate + v cos rotate)
+
+So a square larger than the photo reaches as far over the edges of the longer side as it must over those of
+the shorter one, if it is asked to: a head at the top of a tall photo needs that as much as one at its side.
 
 What lies outside the photo is its edge, blurred: see edge.py. Mirroring comes last: what is at (-u, v) is
 shown at (u, v).
@@ -110,13 +112,10 @@ def frame_square(width: int, height: int, spec: AvatarSpec) -> Framing:
     spread = abs(cos) + abs(sin)
     side = min(width, height) / spread / (1 if spec.zoom is None else spec.zoom)
     reach = side * spread / 2
-    cx = _between((0.5 if spec.x is None else spec.x) * width, reach, width - reach)
-    cy = _between((0.5 if spec.y is None else spec.y) * height, reach, height - reach)
+    low = min(reach, min(width, height) - reach)
+    cx = min(max((0.5 if spec.x is None else spec.x) * width, low), width - low)
+    cy = min(max((0.5 if spec.y is None else spec.y) * height, low), height - low)
     return Framing(cx, cy, side, cos, sin)
-
-
-def _between(n: float, a: float, b: float) -> float:
-    return min(max(n, min(a, b)), max(a, b))
 
 
 def direction(degrees: float) -> tuple[float, float]:

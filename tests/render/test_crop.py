@@ -140,15 +140,16 @@ def test_the_square_never_leaves_the_photo(  # noqa: PLR0917 - hypothesis passes
     zoom=st.floats(0.5, 1),
     rotate=st.floats(-180, 180),
 )
-def test_where_the_square_is_larger_the_photo_lies_in_it(  # noqa: PLR0917 - hypothesis passes them by name
+def test_the_square_reaches_as_far_over_any_edge_as_it_is_larger(  # noqa: PLR0917 - hypothesis passes by name
     width: int, height: int, x: float, y: float, zoom: float, rotate: float
 ) -> None:
-    """Across and down, one of the square's box and the photo lies inside the other."""
+    """Than the largest inside: so the photo's shorter side lies in it, and the longer one may leave it."""
     f = frame_square(width, height, AvatarSpec.model_construct(x=x, y=y, zoom=zoom, rotate=rotate))
     reach = f.side * f.spread / 2
+    larger = 2 * reach - min(width, height)
     for centre, length in ((f.cx, width), (f.cy, height)):
-        first, last = centre - reach, length - centre - reach  # of the photo outside the box; below 0, none
-        assert (first >= -1e-6) == (last >= -1e-6) or min(abs(first), abs(last)) < 1e-6
+        assert reach - centre <= larger + 1e-6
+        assert centre + reach - length <= larger + 1e-6
     assert f.side * f.spread == pytest.approx(min(width, height) / zoom)
 
 
