@@ -390,6 +390,14 @@ def _draft_divisor(pixels: int, enough: float, limits: Limits) -> int:
     return max(by_quality, by_memory)
 
 
+def decodes_finer(container: Container, enough: float, than: float, limits: Limits) -> bool:
+    """Tell whether :func:`decode` gives more pixels where one scale is enough than where another is."""
+    if container.codec != "jpeg":
+        return False
+    pixels = container.width * container.height
+    return _draft_divisor(pixels, enough, limits) < _draft_divisor(pixels, than, limits)
+
+
 def in_plain_mode(image: Image.Image) -> Image.Image:
     """Return a decoded picture, or a piece of it, as L, RGB, RGBA or CMYK: no palette, no key, no 16 bits."""
     if image.mode.startswith("I"):

@@ -16,7 +16,7 @@ from tests import photos
 if TYPE_CHECKING:
     from app.frames import FrameLibrary
 
-STEPS = ["decode", "overlay", "crop", "colour", "compose", "encode"]
+STEPS = ["decode", "overlay", "framing", "crop", "colour", "compose", "encode"]
 
 
 def test_a_photo_becomes_an_avatar(frames: FrameLibrary, portrait: bytes) -> None:
