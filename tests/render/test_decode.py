@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PICTURE = photos.PICTURE
 LIMITS = Limits()
+MIDDLE = AvatarSpec(frame="red-ribbons", size=64, format="png", x=0.5, y=0.5, zoom=1)
 
 
 def read(photo: bytes, enough: float = 1, limits: Limits = LIMITS) -> Photo:
@@ -202,9 +203,7 @@ SEEN = {
 def test_a_heic_is_turned_once(clear_overlays: Overlays, orientation: int, claimed: int) -> None:
     """A HEIC's own turn is applied exactly once, whatever its EXIF says."""
     photo = photos.heic(*TURNS[orientation], exif=photos.exif(claimed))
-    avatar = read(
-        make_avatar(photo, AvatarSpec(frame="red-ribbons", size=64, format="png"), clear_overlays).content
-    )
+    avatar = read(make_avatar(photo, MIDDLE, clear_overlays).content)
     assert_near(corners(avatar.image), SEEN[orientation])
 
 
@@ -213,9 +212,7 @@ def test_a_heic_is_turned_once(clear_overlays: Overlays, orientation: int, claim
 def test_an_avif_is_turned_once(clear_overlays: Overlays, orientation: int, claimed: int) -> None:
     """The same for AVIF."""
     photo = photos.avif(PICTURE, *TURNS[orientation], exif=photos.exif(claimed))
-    avatar = read(
-        make_avatar(photo, AvatarSpec(frame="red-ribbons", size=64, format="png"), clear_overlays).content
-    )
+    avatar = read(make_avatar(photo, MIDDLE, clear_overlays).content)
     assert_near(corners(avatar.image), SEEN[orientation])
 
 

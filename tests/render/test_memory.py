@@ -83,8 +83,8 @@ CLOSE = {"size": 2048, "zoom": 8}
 """Asks for every pixel that there is, in the largest avatar."""
 
 PEAKS = [
-    ("JPEG", LARGEST, {}, 40, 40),  # baseline: decoded at an eighth
-    ("JPEG", LIMIT, CLOSE, 300, 140),
+    ("JPEG", LARGEST, {}, 60, 60),  # baseline: decoded at an eighth; numpy is half of it
+    ("JPEG", LIMIT, CLOSE, 320, 140),
     ("progressive JPEG", LIMIT, {}, 220, 80),  # 4:2:0: all coefficients
     ("progressive JPEG", LIMIT, CLOSE, 460, 140),
     ("PNG", LIMIT, CLOSE, 350, 140),
