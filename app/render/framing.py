@@ -127,6 +127,16 @@ class Choice(NamedTuple):
     y: float
     zoom: float
 
+    def __str__(self) -> str:
+        """Return it as an item of a structured field (RFC 9651): ``faces; x=0.512; y=0.301; zoom=1.0``."""
+        return f"{self.kind}; x={_decimal(self.x)}; y={_decimal(self.y)}; zoom={_decimal(self.zoom)}"
+
+
+def _decimal(number: float) -> str:
+    """Write a decimal of RFC 9651 (4.1.5): three digits of a fraction at the most, and one at the least."""
+    whole, _, fraction = f"{number:.3f}".partition(".")
+    return f"{whole}.{fraction.rstrip('0') or '0'}"
+
 
 class _Shape(NamedTuple):
     """An ellipse: its middle and its half axes."""
