@@ -56,7 +56,11 @@ class Drawing:
         """
         frames = FrameLibrary(settings.frames_folders, settings.fonts)
         studio = Studio(
-            settings.frames_folders, settings.fonts, settings.overlay_cache_bytes, settings.limits
+            settings.frames_folders,
+            settings.fonts,
+            settings.overlay_cache_bytes,
+            settings.limits,
+            settings.faces,
         )
         frame = next(iter(frames))
         specimen = specimen or AvatarSpec(frame=frame.id, lang=frame.languages[0])

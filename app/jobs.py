@@ -136,12 +136,14 @@ class Studio:
         fonts_folder: As for :class:`~app.frames.FrameLibrary`.
         overlay_cache_bytes: Memory for overlays that are kept.
         limits: What a photo may be.
+        finds_faces: Whether it may look for faces at all, whatever is asked for.
     """
 
     frames_folders: tuple[Path, ...]
     fonts_folder: FontsFolder
     overlay_cache_bytes: int
     limits: Limits
+    finds_faces: bool = True
 
     @property
     def smallest_side(self) -> int:
@@ -151,6 +153,8 @@ class Studio:
 
     def draw_avatar(self, photo: bytes, spec: AvatarSpec) -> Avatar:
         """Make one avatar. Raises as :func:`~app.render.avatar.make_avatar` does."""
+        if not self.finds_faces:
+            spec = spec.without_faces()
         return make_avatar(photo, spec, _overlays(self), self.limits)
 
     def draw_overlay(self, spec: AvatarSpec) -> bytes:

@@ -181,6 +181,9 @@ class Settings(BaseSettings):
     min_photo_side: int = _whole(
         "Fewest pixels on the shorter side of a photo.", least=1, most=1024, default=_LIMITS.min_side
     )
+    faces: bool = _switch(
+        "Look for faces, to choose squares by; false: in nobody's photo, whatever is asked for.", default=True
+    )
     overlay_cache_bytes: int = _whole(
         "Memory that each worker may keep drawn frames in.",
         least=0,

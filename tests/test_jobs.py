@@ -40,6 +40,17 @@ def test_a_worker_keeps_the_overlays_of_each_studio(
     assert len(set(drawn)) == 1
 
 
+def test_the_operators_word_on_faces_wins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A studio that may not look for faces does not, whatever is asked for; any other does as it is told."""
+    asked = []
+    monkeypatch.setattr(jobs, "make_avatar", lambda _photo, spec, *_: asked.append(spec.faces))
+    for finds_faces in (True, False):
+        studio = Studio((root / "frames",), root / "fonts", 1_000_000, Limits(), finds_faces)
+        for faces in ("on", "off"):
+            studio.draw_avatar(b"", AvatarSpec(frame="red-ribbons", faces=faces))
+    assert asked == ["on", "off", "off", "off"]
+
+
 KEEP = """
 import resource, sys
 from PIL import Image

@@ -305,6 +305,15 @@ def test_limits_follow_the_settings(tmp_path: Path) -> None:
     assert (limits.max_bytes, limits.max_pixels, limits.max_decoded_pixels) == (5000, 7, 6)
 
 
+@pytest.mark.parametrize(("value", "is_on"), [("", True), ("true", True), ("false", False), ("0", False)])
+def test_faces_are_looked_for_unless_the_operator_forbids_it(
+    value: str, is_on: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One variable for the service and the command line."""
+    monkeypatch.setenv("RIBBONS_FACES", value)
+    assert load_settings().faces is is_on
+
+
 def test_folders_are_added_as_the_system_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in PATH; an empty part is none. They come after the first folder."""
     one, two = tmp_path / "one", tmp_path / "two"
