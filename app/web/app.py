@@ -16,7 +16,7 @@ from app import __version__
 from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.api import avatars, docs, frames, health, overlays, problem_kinds, renditions, stats
-from app.web.api.openapi import TAGS, describe_api, operation_id, servers
+from app.web.api.openapi import FRAMING, TAGS, describe_api, operation_id, servers
 from app.web.http.problems import language_of, problem_response
 from app.web.middleware import (
     AnswerCrashes,
@@ -95,7 +95,13 @@ def create_app(settings: Settings) -> FastAPI:
                 allow_origins=["*"],
                 allow_methods=["GET", "HEAD", "POST"],
                 allow_headers=["*"],
-                expose_headers=["Content-Disposition", "Content-Language", "ETag", "Retry-After"],
+                expose_headers=[
+                    "Content-Disposition",
+                    "Content-Language",
+                    "ETag",
+                    "Retry-After",
+                    FRAMING,
+                ],
             ),
             Middleware(AnswerCrashes),
         ],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from app.lanes import Lane
+    from app.render.avatar import Avatar
     from app.web.connections import Connections
     from app.web.http.uploads import UploadDesk
     from app.web.state.limiter import OverlayLimiter
@@ -60,6 +61,12 @@ class Metrics:
             ("outcome", "format"),
             registry=self._registry,
         )
+        self._framings = Counter(
+            "ribbons_framings",
+            "Avatars made, by what their square was chosen: faces, head or centre; or given.",
+            ("kind",),
+            registry=self._registry,
+        )
         self._step_seconds = Histogram(
             "ribbons_render_step_duration_seconds",
             "Time in each step of making an avatar.",
@@ -78,10 +85,11 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
-    def avatar_made(self, output_format: str, seconds: Mapping[str, float]) -> None:
-        """Count an avatar, and the seconds of each of its steps."""
+    def avatar_made(self, output_format: str, avatar: Avatar) -> None:
+        """Count an avatar, by what its square was chosen, and the seconds of each of its steps."""
         self._renders.labels("ok", output_format).inc()
-        for step, duration in seconds.items():
+        self._framings.labels(avatar.framing.kind).inc()
+        for step, duration in avatar.seconds.items():
             self._step_seconds.labels(step).observe(duration)
 
     def avatar_refused(self, output_format: str, code: str) -> None:

@@ -56,7 +56,7 @@ class Order:
         avatar = await run_while_connected(
             self._request, partial(service.drawing.pool.run, job, lane=Lane.PHOTO, party=party)
         )
-        service.metrics.avatar_made(spec.output_format, avatar.seconds)
+        service.metrics.avatar_made(spec.output_format, avatar)
         return avatar
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -263,6 +264,34 @@ def test_a_photo_is_forgotten_with_its_answer(large_photo: bytes) -> None:
         gc.enable()
         tracemalloc.stop()
     assert {name: bytes_ for name, bytes_ in kept.items() if bytes_ > len(large_photo) // 10} == {}
+
+
+def test_nothing_but_the_framing_tells_of_a_face(serve: Serve, photo: bytes, portrait: bytes) -> None:
+    """Answers, log and metrics of a photo with a face differ in nothing else from those of one without."""
+    with serve(log_level="debug") as server, httpx2.Client(base_url=server.url, timeout=30) as client:
+        one, other = (client.post("/v1/avatars?size=64", content=sent) for sent in (portrait, photo))
+        for sent in (portrait, photo):
+            client.post("/v1/avatars?size=64", content=sent[: len(sent) // 2])
+            client.post("/v1/avatars?size=1", content=sent)
+            client.post("/en/made", files={"photo": sent})
+        metrics = client.get("/metrics").text.splitlines()
+        server.process.terminate()
+        server.process.wait(20)
+        output = server.output
+    assert [one.status_code, other.status_code] == [200, 200]
+    assert one.headers.keys() == other.headers.keys()
+    differing = {name for name in one.headers if one.headers[name] != other.headers[name]}
+    assert differing <= {"ribbons-framing", "content-length", "date"}
+    requests = [json.loads(line) for line in output.splitlines() if '"event": "request"' in line]
+    assert len({tuple(line) for line in requests}) == 1, "every line has the same keys"
+    assert len(requests) >= 8
+    words = re.compile(r"fac(e|es|ing)\b|framing|head\b|centre|zoom|\b[xy]=", re.IGNORECASE)
+    assert [line for line in output.splitlines() if words.search(line)] == []
+    # How long a step took is no word on what it found.
+    counted = [line for line in metrics if words.search(line) and "step_duration" not in line]
+    assert all(re.match(r"(# (HELP|TYPE) )?ribbons_framings_", line) for line in counted)
+    framings = [line for line in counted if line.startswith("ribbons_framings_total")]
+    assert sum(float(line.rpartition(" ")[2]) for line in framings) == 4
 
 
 def test_the_log_says_nothing_of_who_came_or_what_they_sent(serve: Serve, photo: bytes) -> None:

@@ -30,6 +30,9 @@ async def make_avatar(request: Request) -> Response:
     itself as the body, of any content type, with the settings in the query. What is in both has to say the
     same. The photo is kept in memory while
     the avatar is drawn, and nowhere after that.
+
+    What is not given of `x`, `y` and `zoom` is chosen, so that the head lands in the frame's opening. Unless
+    `faces` is off, a face is looked for; it is never recognised, and nothing of it is kept.
     """
     service = service_of(request)
     async with take_order(request, openapi.AVATAR_FIELDS) as order:
@@ -43,6 +46,7 @@ async def make_avatar(request: Request) -> Response:
         # The name is ours: the photo's own often says who is on it.
         "Content-Disposition": f'{disposition}; filename="{spec.frame}{avatar.extension}"',
         "Cache-Control": "no-store",
+        openapi.FRAMING: str(avatar.framing),
     }
     return Response(avatar.content, headers=headers, media_type=avatar.media_type)
 

@@ -35,6 +35,9 @@ _BINARY = {"type": "string", "format": "binary"}
 DISPOSITIONS = ("attachment", "inline")
 """What an answer with an avatar may be, and by default is: the first."""
 
+FRAMING = "Ribbons-Framing"
+"""The header that says which square of the photo an avatar shows."""
+
 TAGS = [
     {"name": "avatars", "description": "A photo in, a picture out."},
     {"name": "frames", "description": "What there is to choose from, and each frame's own picture."},
@@ -261,7 +264,13 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _image_response(
         "The avatar",
         _IMAGES,
-        {"Content-Disposition": "A file name made of the frame's id.", "Cache-Control": "no-store"},
+        {
+            "Content-Disposition": "A file name made of the frame's id.",
+            "Cache-Control": "no-store",
+            FRAMING: "Which square of the photo it shows (`x`, `y`, `zoom`), and by what it was chosen: "
+            "`faces`, where a `head` mostly is in a tall photo, or the photo's `centre`; `given` where all "
+            "three were. A structured field (RFC 9651): `faces; x=0.512; y=0.301; zoom=1.4`.",
+        },
     ),
     **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
 }

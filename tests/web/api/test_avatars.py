@@ -10,7 +10,7 @@ from PIL import Image
 
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
-from app.spec import AvatarSpec
+from app.spec import AvatarSpec, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.http.uploads import MAX_FIELDS
 
@@ -135,6 +135,66 @@ def test_a_custom_slogan_is_drawn(client: TestClient, photo: bytes) -> None:
     )
     assert plain.content == empty.content
     assert opened(custom).tobytes() != opened(plain).tobytes()
+
+
+# -- which square ----------------------------------------------------------
+
+
+def framing_of(response: httpx2.Response) -> tuple[str, dict[str, float]]:
+    """Return by what the square was chosen, and its numbers."""
+    kind, *numbers = response.headers["ribbons-framing"].split("; ")
+    return kind, {name: float(number) for name, _, number in (part.partition("=") for part in numbers)}
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"x": "0.25"}, {"y": "0.75", "zoom": "2"}, {"faces": "off"}, {"flip": "true", "zoom": ""}]
+)
+def test_the_answer_says_which_square_was_chosen(
+    client: TestClient, portrait: bytes, frames: FrameLibrary, asked: dict[str, str]
+) -> None:
+    """What the core has chosen; what was given is kept."""
+    response = client.post(AVATARS, content=portrait, params={"size": "64", **asked})
+    spec = parse_spec({"size": "64", **asked}.items(), frames)
+    assert response.headers["ribbons-framing"] == str(make_avatar(portrait, spec, Overlays(frames)).framing)
+    kind, square = framing_of(response)
+    assert kind in {"faces", "head", "centre"}
+    assert square.keys() == {"x", "y", "zoom"}
+    given = {name: float(value) for name, value in asked.items() if name in square and value}
+    assert {**square, **given} == square
+
+
+@pytest.mark.parametrize("way", ["params", "data"])
+def test_a_square_that_was_given_is_said_to_be(client: TestClient, portrait: bytes, way: str) -> None:
+    """As it was given, whatever keys it was typed with, and though its edge would move it."""
+    given: dict[str, Any] = {way: {"size": "64", "x": "٠٫١", "y": "1", "zoom": "1,5"}}
+    response = client.post(AVATARS, files={"photo": portrait}, **given)
+    assert response.headers["ribbons-framing"] == "given; x=0.1; y=1.0; zoom=1.5"
+
+
+def test_what_was_chosen_can_be_asked_for(client: TestClient, portrait: bytes) -> None:
+    """The numbers of the answer, sent back, give the same bytes."""
+    settings = {"size": "128", "format": "png"}
+    first = client.post(AVATARS, content=portrait, params=settings)
+    _, square = framing_of(first)
+    again = client.post(AVATARS, content=portrait, params={**settings, **square})
+    assert again.headers["ribbons-framing"].startswith("given; ")
+    assert again.content == first.content
+
+
+def test_no_other_answer_says_anything_of_a_square(client: TestClient, photo: bytes) -> None:
+    """Neither a refusal, nor another picture, nor what the page makes."""
+    answers = [
+        client.post(AVATARS, content=photo[:-500]),
+        client.post(AVATARS, content=photo, params={"size": "1"}),
+        client.post("/v1/renditions", content=photo),
+        client.get("/v1/frames/red-ribbons/overlay.webp"),
+        client.post("/en/made", files={"photo": photo}, headers={"accept": "application/json"}),
+        client.post("/en/made", files={"photo": photo}),
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422, 200, 200, 201, 200]
+    for answer in answers:
+        assert "framing" not in repr([*answer.headers.items(), *answer.history]).lower()
+        assert b"framing" not in answer.content.lower().replace(b"/static/framing", b"")
 
 
 # -- refusing --------------------------------------------------------------
@@ -470,3 +530,5 @@ def test_any_site_may_use_the_api(client: TestClient, photo: bytes) -> None:
     response = client.post(AVATARS, content=photo, params={"size": "64"}, headers=headers)
     assert response.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in response.headers
+    exposed = response.headers["access-control-expose-headers"].lower().split(", ")
+    assert {"ribbons-framing", "retry-after"} <= set(exposed)

@@ -168,6 +168,7 @@ def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> Non
         "image/avif",
         "application/octet-stream",  # for programs that know no image types
     }
+    assert "RFC 9651" in responses["200"]["headers"]["Ribbons-Framing"]["description"]
     problems = {status: answer for status, answer in responses.items() if status != "200"}
     assert problems.keys() == {"400", "408", "413", "415", "422", "429", "500", "503", "504"}
     by_code: dict[str, type[RibbonsError]] = {error.code: error for error in STATUSES}

@@ -105,6 +105,28 @@ def test_avatars_are_counted_by_what_became_of_them(client: TestClient, photo: b
     assert {"decode", "crop", "overlay", "compose", "encode"} <= steps
 
 
+def test_framings_are_counted_by_kind(client: TestClient, photo: bytes) -> None:
+    """Of faces this is all that is counted: by what squares were chosen, the pages' photos among them."""
+
+    def count() -> dict[str, float]:
+        return {
+            dict(labels)["kind"]: value
+            for (name, labels), value in samples(client).items()
+            if name == "ribbons_framings_total"
+        }
+
+    before = count()
+    given = {"x": "0.5", "y": "0.5", "zoom": "1"}
+    client.post("/v1/avatars", content=photo, params={"size": "64", **given})
+    client.post("/en/made", files={"photo": photo}, data=given)
+    client.post("/v1/avatars", content=photo, params={"size": "64", "faces": "off"})
+    client.post("/v1/avatars", content=photo[:-500], params={"size": "64", **given})
+    after = count()
+    more = {kind: after[kind] - before.get(kind, 0) for kind in after}
+    assert (more["given"], more["centre"]) == (2, 1)
+    assert after.keys() <= {"faces", "head", "centre", "given"}
+
+
 def test_what_goes_on_now_is_shown(client: TestClient) -> None:
     """Queue, workers and uploads are there from the start, at rest."""
     found = samples(client)
