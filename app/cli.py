@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from contextlib import nullcontext
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from app.making import Outcome
+    from app.render.avatar import Avatar
     from app.settings import Settings
 
 EXIT_FAILED = 1
@@ -150,6 +152,9 @@ def main() -> None:
     "folder, a name that ends in / and one without an ending are a folder, made where there is none. Several "
     "photos need a folder. - is standard output.",
 )
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Say of each avatar which square of its photo was chosen."
+)
 @folder_options
 @spec_options
 def make(
@@ -157,6 +162,8 @@ def make(
     output: str,
     more_frames_folders: tuple[str, ...],
     more_fonts_folders: tuple[str, ...],
+    *,
+    verbose: bool,
     **options: str | None,
 ) -> None:
     """Make an avatar of each PHOTO (- is standard input).
@@ -177,14 +184,24 @@ def make(
         spec = parse_spec(given.items(), library)
     except RibbonsError as error:
         fail(error)
+    if not settings.faces:
+        spec = spec.without_faces()
     targets = [Path(output)]
     if to_folder:
         targets = name_avatars(photos, Path(output), _extension(spec))
+    deliver = partial(_deliver, is_verbose=verbose)
     with opened_folder(Path(output)) if to_folder else nullcontext():
         if len(photos) == 1:
-            _make_one(photos[0], targets[0], spec, library, settings)
+            deliver(photos[0], targets[0], _make_one(photos[0], spec, library, settings))
         else:
-            _make_several(photos, targets, spec, settings)
+            _make_several(photos, targets, spec, settings, deliver)
+
+
+def _deliver(photo: str, target: Path, avatar: Avatar, *, is_verbose: bool) -> None:
+    """Write an avatar, and say, where that is asked for, which square of its photo it shows."""
+    write(target, avatar.content)
+    if is_verbose:
+        click.echo(f"{shown(photo)} -> {shown(str(target))}: {avatar.framing}", err=True)
 
 
 def _extension(spec: AvatarSpec) -> str:
@@ -193,17 +210,16 @@ def _extension(spec: AvatarSpec) -> str:
     return EXTENSIONS[spec.output_format]
 
 
-def _make_one(photo: str, target: Path, spec: AvatarSpec, library: FrameLibrary, settings: Settings) -> None:
+def _make_one(photo: str, spec: AvatarSpec, library: FrameLibrary, settings: Settings) -> Avatar:
     from app.render.avatar import make_avatar  # noqa: PLC0415
     from app.render.overlay import Overlays  # noqa: PLC0415
 
     overlays = Overlays(library, settings.overlay_cache_bytes)
     try:
         content = _read_one(photo, settings.max_photo_bytes)
-        avatar = make_avatar(content, spec, overlays, settings.limits)
+        return make_avatar(content, spec, overlays, settings.limits)
     except RibbonsError as error:
         fail(error)
-    write(target, avatar.content)
 
 
 def _read_one(photo: str, max_bytes: int) -> bytes:
@@ -215,7 +231,11 @@ def _read_one(photo: str, max_bytes: int) -> bytes:
 
 
 def _make_several(
-    photos: Sequence[str], targets: Sequence[Path], spec: AvatarSpec, settings: Settings
+    photos: Sequence[str],
+    targets: Sequence[Path],
+    spec: AvatarSpec,
+    settings: Settings,
+    deliver: Callable[[str, Path, Avatar], None],
 ) -> None:
     from app.logs import configure_logging  # noqa: PLC0415
     from app.making import make_avatars  # noqa: PLC0415
@@ -233,7 +253,7 @@ def _make_several(
         elif isinstance(outcome, OSError):
             click.echo(f"{shown(photos[index])}: {outcome.strerror}", err=True)
         else:
-            write(targets[index], outcome.content)
+            deliver(photos[index], targets[index], outcome)
             made += 1
 
     try:

@@ -74,6 +74,47 @@ def test_every_field_of_the_spec_is_an_option(
     )
 
 
+@pytest.mark.parametrize("flag", ["-v", "--verbose"])
+def test_verbose_says_which_square_was_chosen(
+    flag: str, photo: Path, portrait: bytes, tmp_path: Path, frames: FrameLibrary
+) -> None:
+    """A line on standard error, in the words of the API; the picture is the same."""
+    out = tmp_path / "avatar.jpg"
+    result = ribbons("make", photo, "-o", out, "--size", "64", flag)
+    avatar = make_avatar(portrait, AvatarSpec(frame="red-ribbons", size=64), Overlays(frames))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{photo} -> {out}: {avatar.framing}\n"
+    assert out.read_bytes() == avatar.content
+
+
+def test_verbose_leaves_standard_output_to_the_picture(portrait: bytes) -> None:
+    """What is said goes beside it, in a pipe too."""
+    words = ["make", "-", "-o", "-", "--size", "64", "--zoom", "2", "--x", "0", "--y", "0.123456", "-v"]
+    done = CliRunner().invoke(main, words, input=portrait)
+    assert done.stderr == "- -> -: given; x=0.0; y=0.123; zoom=2.0\n"
+    with Image.open(io.BytesIO(done.stdout_bytes)) as image:
+        assert image.size == (64, 64)
+
+
+def test_a_photo_that_is_refused_has_no_square(tmp_path: Path) -> None:
+    """Verbose says nothing of what was not made."""
+    (tmp_path / "page.jpg").write_text("<html>", encoding="utf-8")
+    result = ribbons("make", tmp_path / "page.jpg", "-o", tmp_path / "out.jpg", "-v")
+    assert (result.exit_code, "->" in result.output) == (1, False)
+
+
+def test_the_operators_word_on_faces_holds_at_the_terminal(
+    photo: Path, portrait: bytes, frames: FrameLibrary
+) -> None:
+    """RIBBONS_FACES=false looks at nobody's photo, though the option asks for it."""
+    words = ["make", photo, "-o", "-", "--size", "64", "--faces", "on", "-v"]
+    result = ribbons(*words, RIBBONS_FACES="false")
+    spec = AvatarSpec(frame="red-ribbons", size=64, faces="off")
+    avatar = make_avatar(portrait, spec, Overlays(frames))
+    assert result.stderr == f"{photo} -> -: {avatar.framing}\n"
+    assert result.stdout_bytes == avatar.content
+
+
 def test_help_names_every_field_with_its_range() -> None:
     """Whoever asks for help sees what may be asked for."""
     text = " ".join(ribbons("make", "--help").output.split())

@@ -66,6 +66,21 @@ def test_each_photo_gets_its_own_avatar(photos: list[Path], tmp_path: Path, fram
     assert [photo.read_bytes() for photo in photos] == before
 
 
+def test_verbose_says_a_line_of_each(photos: list[Path], tmp_path: Path) -> None:
+    """Of those that were made, on standard error; the summary stays where it is."""
+    bad, out = tmp_path / "page.jpg", tmp_path / "out"
+    bad.write_text("<html>", encoding="utf-8")
+    square = ["--x", "0.5", "--y", "0.25", "--zoom", "2"]
+    result = make(*photos, bad, "--out", out, *square, "--verbose")
+    assert (result.exit_code, result.stdout) == (1, "Pictures made: 3 of 4.\n")
+    lines = sorted(line for line in result.stderr.splitlines() if "->" in line)
+    assert lines == sorted(
+        f"{photo} -> {out / name}: given; x=0.5; y=0.25; zoom=2.0"
+        for photo, name in zip(photos, ("a.jpg", "a-2.jpg", "A-3.jpg"), strict=True)
+    )
+    assert len(result.stderr.splitlines()) == 4
+
+
 def test_a_second_run_replaces_the_first(photos: list[Path], tmp_path: Path, frames: FrameLibrary) -> None:
     """As one photo to one file does: nothing is doubled, and what else lies in the folder is left alone."""
     out = tmp_path / "out"
