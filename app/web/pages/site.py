@@ -66,6 +66,7 @@ class Site:
         public_url: The address that supporters know, or None: then it is the one a request came to.
         shows_counter: Whether the first page says how many avatars were made.
         has_docs: Whether the API's description is served, so that pages may lead there.
+        finds_faces: Whether faces are looked for, so that pages say so.
         templates: Jinja's; a template finds its language in what it is rendered with.
     """
 
@@ -74,6 +75,7 @@ class Site:
     public_url: str | None
     shows_counter: bool
     has_docs: bool
+    finds_faces: bool
     templates: Environment
     _rendered: LRUCache[Hashable, bytes] = field(default_factory=lambda: LRUCache(_KEPT_BYTES, getsizeof=len))
 
@@ -87,6 +89,7 @@ class Site:
             public_url=settings.public_url,
             shows_counter=settings.show_counter,
             has_docs=settings.docs,
+            finds_faces=settings.faces,
             templates=_load_templates(assets),
         )
 
@@ -147,6 +150,7 @@ class Site:
             "language": self.translations[code].language,
             "languages": PAGE_LANGUAGES.values(),
             "has_docs": self.has_docs,
+            "finds_faces": self.finds_faces,
             # Where the language switch leads: the same page under another language, or the first page.
             "switch_path": "",
         }

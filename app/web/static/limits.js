@@ -18,6 +18,8 @@ export const MIN_SIDE = number("minSide");
 export const PICTURE_SIDE = number("pictureSide");
 export const MIN_ZOOM = number("minZoom");
 export const MAX_ZOOM = number("maxZoom");
+/** Unless the operator forbids it. */
+export const FINDS_FACES = "findsFaces" in dataset;
 /** For how long a finished picture is kept, in milliseconds. */
 export const LIFETIME = number("lifetime") * 1000;
 /** In what time a photo has to arrive, in milliseconds. */

@@ -59,6 +59,16 @@ def test_the_scripts_read_what_the_form_says(client: TestClient) -> None:
     assert sorted(asked) == sorted(handed_over(client))
 
 
+def test_the_operators_word_on_faces_is_handed_over(client: TestClient) -> None:
+    """Where none may be looked for, the editor's script may not either, and no page speaks of it."""
+    forbidden = TestClient(create_app(load_settings(workers=1, faces=False)))
+    assert '"findsFaces" in dataset' in (STATIC_FOLDER / "limits.js").read_text()
+    for service, is_said in ((client, True), (forbidden, False)):
+        page = service.get("/en").text
+        assert ("data-finds-faces" in page) is is_said
+        assert ("A face is looked for" in page) is is_said
+
+
 def test_the_formats_that_are_read_are_handed_over(client: TestClient) -> None:
     """The form offers and the script looks for what the server reads; so does the share sheet."""
     form = html.unescape(client.get("/en").text)
