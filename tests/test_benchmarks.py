@@ -28,7 +28,7 @@ from benchmarks.peers.pictures import FRAME, NotTheAvatar, exact_avatar, fidelit
 from benchmarks.peers.plot import draw
 from benchmarks.peers.report import BUSY, MADE_OF, missed, sections, summary, write_between
 from benchmarks.peers.results import MEASURED, Figure, Machine, Missing, Picture, Results
-from benchmarks.peers.serving import TITLES, Server, request_for
+from benchmarks.peers.serving import FACES, TITLES, Server, request_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -293,8 +293,34 @@ def test_every_server_is_asked_for_the_same(server: str) -> None:
     assert (b"/12-MP.jpg HTTP/1.1" in request) is (server == "thumbor")
 
 
+def test_ours_looks_for_faces_in_a_line_of_its_own() -> None:
+    """Beside peers, which look for none, the middle is given; what faces cost is compared with nobody."""
+    ours, faces = (request_for(name, LARGE.photo, b"", 64).partition(b"\r")[0] for name in ("ours", FACES))
+    assert b"&x=0.5&y=0.5&zoom=1 " in ours
+    assert ours.replace(b"&x=0.5&y=0.5&zoom=1", b"") == faces
+    table = sections(results())["peers"].splitlines()
+    assert f"| 12 MP | {TITLES[FACES]} | 20 |  | 25.0 |  | 40 | 42.0 | 250 |" in table
+    assert TITLES[FACES] not in sections(results(without=FACES))["peers"]
+    assert TITLES[FACES] not in flowing(summary(results()))
+    assert TITLES[FACES] not in sections(results())["growth"]
+
+
+def test_faces_are_looked_for_in_large_photos_alone(
+    answering: Callable[[bytes], int], tmp_path: Path, frames: FrameLibrary, portrait: bytes
+) -> None:
+    """The page's square has been chosen; and what shows another square is not held against the exact one."""
+    servers = {FACES: Server(psutil.Process(), answering(b"HTTP/1.1 200 OK\r\n\r\navatar"))}
+    missing: list[Missing] = []
+    bench = _Bench(servers, {"12 MP": b"", SMALL.photo: b""}, missing)
+    figures = [figure for point in (*HEADLINE, *SIZES) for figure in bench.measure(point, Effort(1, 0))]
+    assert {(figure.server, figure.point) for figure in figures} == {(FACES, LARGE)}
+    (tmp_path / overlay_file(LARGE.size)).write_bytes(Overlays(frames).png(AvatarSpec(frame=FRAME)))
+    assert list(_Bench(servers, {"12 MP": portrait}, missing).look(LARGE, tmp_path)) == []
+    assert missing == []
+
+
 def test_nobody_else_can_be_asked() -> None:
-    """A name that is not of the five is refused."""
+    """A name that is not of those is refused."""
     with pytest.raises(ValueError, match="imgproxy"):
         request_for("imgproxy", LARGE.photo, b"", 64)
 

@@ -17,7 +17,7 @@ from benchmarks.peers.measuring import (
     SIZES,
     SMALL,
 )
-from benchmarks.peers.serving import TITLES
+from benchmarks.peers.serving import FACES, TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +32,9 @@ LEAST = {"sharp": 2.8, "thumbor": 3.3}
 
 BUSY = " **The machine was busy with other things: the rates are worth little.**"
 """Of a run that should be made again: who has more threads then gets more of the machine."""
+
+OURS = {"ours", FACES}
+"""Who is no peer."""
 
 MADE_OF = {
     "sharp": ("sharp", "fastify"),
@@ -56,7 +59,7 @@ def summary(results: Results) -> str:
     ours, small = results.figure("ours", LARGE), results.figure("ours", SMALL)
     if ours is None or small is None:
         raise ValueError("ours was not measured")
-    times = {name: results.times_faster(name, LARGE) for name in TITLES if name != "ours"}
+    times = {name: results.times_faster(name, LARGE) for name in TITLES if name not in OURS}
     beside = [f"{_times(much)} {TITLES[name]}" for name, much in times.items() if much is not None]
     return textwrap.fill(
         f"On {results.machine.cores} cores it makes {_rate(ours.rate)} avatars of 1080 px in a second out of "
@@ -138,7 +141,12 @@ def _floors(results: Results) -> str:
 def _peers(results: Results) -> str:
     table = _table(
         ("photo", "server", "CPU ms", "CPU, ours is 1", "avatars/s", "ours makes", "wait ms", "dB", "KB"),
-        (_peer(results, name, point) for point in HEADLINE for name in TITLES),
+        (
+            _peer(results, name, point)
+            for point in HEADLINE
+            for name in TITLES
+            if name != FACES or results.figure(FACES, point)
+        ),
         words=2,
     )
     aims = _listed([f"{_times(much)} {TITLES[name]}" for name, much in AIMS.items()])
@@ -162,19 +170,19 @@ def _bound(results: Results) -> str:
 
 def _peer(results: Results, name: str, point: Point) -> Sequence[str]:
     figure, picture = results.figure(name, point), results.picture(name, point.photo)
-    if figure is None or picture is None:
+    if figure is None or (picture is None and name != FACES):
         return point.photo, TITLES[name], *["–"] * 7
     much, ours = results.times_faster(name, point), results.figure("ours", point)
+    likeness = (f"{picture.fidelity:.1f}", f"{picture.nbytes / 1e3:.0f}") if picture else ("", "")
     return (
         point.photo,
         TITLES[name],
         _ms(figure.cpu),
-        "" if name == "ours" or ours is None else f"{figure.cpu / ours.cpu:.1f}",
+        "" if name in OURS or ours is None else f"{figure.cpu / ours.cpu:.1f}",
         _rate(figure.rate),
-        "" if name == "ours" or much is None else _times(much),
+        "" if name in OURS or much is None else _times(much),
         _ms(figure.wait),
-        f"{picture.fidelity:.1f}",
-        f"{picture.nbytes / 1e3:.0f}",
+        *likeness,
     )
 
 
