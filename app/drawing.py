@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Whatever else decides which bytes a picture has: each of them may draw differently in its next version.
 _LIBRARIES = ("arabic-reshaper", "cykooz-resizer", "pillow", "resvg-py", "uharfbuzz")
+# Our code, and the face detector's weights: they move the crop. (Any version of numpy finds the same faces.)
+_DRAWING_FILES = {".py", ".int8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def drawing_revision() -> str:
     for library in _LIBRARIES:
         digest.update(f"\0{library} {_version(library)}".encode())
     for folder in map(Path, render.__path__):
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in _DRAWING_FILES):
             digest.update(f"\0{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

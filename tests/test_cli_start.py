@@ -28,6 +28,7 @@ SERVICE = {
 # What no font that we ship needs; arabic_reshaper loads fontTools where it is installed.
 OLD_FONTS = {"arabic_reshaper", "fontTools"}
 DRAWING = {"PIL", "pi_heif", "resvg_py", "uharfbuzz"}
+DETECTOR = {"numpy"}
 
 
 def loaded(root: Path, *words: object) -> set[str]:
@@ -57,7 +58,7 @@ def test_one_avatar_loads_what_draws_and_no_more(root: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["make", "--help"], ["frames", "list"]])
 def test_what_draws_nothing_loads_nothing_that_draws(words: list[str], root: Path) -> None:
     """Help and lists come at once."""
-    assert not loaded(root, *words) & (SERVICE | OLD_FONTS | DRAWING)
+    assert not loaded(root, *words) & (SERVICE | OLD_FONTS | DRAWING | DETECTOR)
 
 
 def test_the_first_avatar_draws_no_frame(root: Path, tmp_path: Path) -> None:

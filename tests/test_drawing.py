@@ -32,7 +32,7 @@ def test_it_draws_without_the_web() -> None:
 def test_the_revision_is_that_of_every_file_that_draws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A file in a folder below counts, and so does its place: one name may stand in two folders."""
+    """A file in a folder below counts, weights too, and its place: one name may stand in two folders."""
     monkeypatch.setattr(render, "__path__", [str(tmp_path)])
     revisions = {drawing_revision()}
     (tmp_path / "text").mkdir()
@@ -43,6 +43,8 @@ def test_the_revision_is_that_of_every_file_that_draws(
     revisions.add(drawing_revision())
     (tmp_path / "derived" / "line.py").write_text("x = 1\n")
     revisions.add(drawing_revision())
+    (tmp_path / "derived" / "weights.int8").write_bytes(b"1")
+    revisions.add(drawing_revision())
     monkeypatch.setattr(drawing, "version", lambda _: "another")
     revisions.add(drawing_revision())
-    assert len(revisions) == 5
+    assert len(revisions) == 6

@@ -89,6 +89,22 @@ def test_only_the_settings_read_the_environment() -> None:
     assert readers <= {"app/settings.py", "app/cli.py"}
 
 
+def test_only_who_looks_for_faces_pays_for_numpy() -> None:
+    """It stays in the face detector's folder, of which nothing is loaded before a face is looked for."""
+    detector = {path for path in MODULES if path.parent == Path("app/render/yunet")}
+    users = {
+        path
+        for path in MODULES
+        if any(re.match(r"numpy|app\.render\.yunet\.", name) for name in imported(path))
+    }
+    assert users <= detector | {Path("app/render/faces.py")}
+    script = "import sys, app.web.app, app.jobs, app.render.faces; print('numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_the_api_and_the_pages_never_import_each_other(path: Path) -> None:
     """What both need stands beside them, or in ``web/http`` and ``web/state``."""

@@ -288,7 +288,7 @@ class Network:
 
     def _first_layer(self, picture: Image.Image) -> Map:
         inputs = gathered(picture)
-        sums = self._first @ inputs.values
+        sums = np.matmul(self._first, inputs.values)
         sums *= self._first_scale
         sums += self._first_offset
         return _activated(inputs._replace(values=sums))
