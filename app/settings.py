@@ -28,8 +28,9 @@ MB = 1_000_000
 
 _LIMITS = Limits()
 
-# What a worker needs beside the photo: itself and its libraries (80 MB), and to resize, compose and encode.
-_WORKER_BYTES = 150 * MB
+# What a worker needs beside the photo: itself and its libraries (150 MB, half of which OpenBLAS asks for at the
+# first face, and hardly touches), and to resize, compose and encode.
+_WORKER_BYTES = 220 * MB
 
 # What WebP, the hungriest kind, takes while it is unpacked (tests/render/test_memory.py).
 _BYTES_PER_DECODED_PIXEL = 16
@@ -164,7 +165,7 @@ class Settings(BaseSettings):
         "Seconds that drawing one avatar may take, and that it may wait.", most=300, default=10.0
     )
     worker_memory_bytes: int = _whole(
-        "Memory that one worker may take for its data.", least=256 * MB, most=64_000 * MB, default=1500 * MB
+        "Memory that one worker may take for its data.", least=320 * MB, most=64_000 * MB, default=1500 * MB
     )
     max_photo_bytes: int = _whole(
         "Largest photo, in bytes.", least=1000, most=1000 * MB, default=_LIMITS.max_bytes

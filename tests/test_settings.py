@@ -68,7 +68,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("RIBBONS_LOG_FORMAT", "xml", "one of auto, json, console"),
         ("RIBBONS_FRAMES_FOLDER", "/no/such/folder", "not a folder"),
         ("RIBBONS_UPLOAD_MEMORY_BYTES", "2000", "smaller than one photo"),
-        ("RIBBONS_WORKER_MEMORY_BYTES", "1000000000", "too little for the largest photo. Give 1318000000"),
+        ("RIBBONS_WORKER_MEMORY_BYTES", "1000000000", "too little for the largest photo. Give 1388000000"),
         ("RIBBONS_RESULT_LIFETIME", "0", "a number above 0, at most 86400"),
         ("RIBBONS_RESULT_LIFETIME", "86401", "a number above 0, at most 86400"),
         ("RIBBONS_RESULT_MEMORY_BYTES", "1000", "a whole number from 4000000 to 64000000000"),
@@ -235,12 +235,12 @@ def test_a_counter_is_shown_where_it_is_kept() -> None:
 def test_a_small_machine_takes_smaller_photos() -> None:
     """The least memory a worker may be given is enough for a service that takes 4 million pixels."""
     settings = load_settings(
-        worker_memory_bytes=256_000_000,
+        worker_memory_bytes=320_000_000,
         max_decoded_pixels=4_000_000,
         max_photo_bytes=8_000_000,
         overlay_cache_bytes=16_000_000,
     )
-    assert settings.worker_memory_bytes == 256_000_000
+    assert settings.worker_memory_bytes == 320_000_000
 
 
 def test_it_names_every_fault_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
