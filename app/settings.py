@@ -28,8 +28,8 @@ MB = 1_000_000
 
 _LIMITS = Limits()
 
-# What a worker needs beside the photo: itself and its libraries (150 MB, half of which OpenBLAS asks for at the
-# first face, and hardly touches), and to resize, compose and encode.
+# What a worker needs beside the photo: itself and its libraries (150 MB, half of which OpenBLAS asks for
+# at the first face, and hardly touches), and to resize, compose and encode.
 _WORKER_BYTES = 220 * MB
 
 # What WebP, the hungriest kind, takes while it is unpacked (tests/render/test_memory.py).
