@@ -58,6 +58,9 @@ def test_make_writes_the_avatar(photo: Path, portrait: bytes, tmp_path: Path, fr
         ("--zoom 2 --x 0.1", {"zoom": 2, "x": 0.1}),
         ("--zoom 2 --y 0.9", {"zoom": 2, "y": 0.9}),
         ("--rotate -90", {"rotate": -90}),
+        ("--flip ON", {"flip": True}),
+        ("--faces off", {"faces": "off"}),
+        ("--zoom ٠٫٥", {"zoom": 0.5}),
     ],
 )
 def test_every_field_of_the_spec_is_an_option(
@@ -113,6 +116,7 @@ def test_the_operators_word_on_faces_holds_at_the_terminal(
     avatar = make_avatar(portrait, spec, Overlays(frames))
     assert result.stderr == f"{photo} -> -: {avatar.framing}\n"
     assert result.stdout_bytes == avatar.content
+    assert ribbons(*words).stderr.startswith(f"{photo} -> -: faces; ")
 
 
 def test_help_names_every_field_with_its_range() -> None:

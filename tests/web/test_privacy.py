@@ -279,6 +279,7 @@ def test_nothing_but_the_framing_tells_of_a_face(serve: Serve, photo: bytes, por
         server.process.wait(20)
         output = server.output
     assert [one.status_code, other.status_code] == [200, 200]
+    assert one.headers["ribbons-framing"].startswith("faces; ")
     assert one.headers.keys() == other.headers.keys()
     differing = {name for name in one.headers if one.headers[name] != other.headers[name]}
     assert differing <= {"ribbons-framing", "content-length", "date"}

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
+from app.settings import load_settings
 from app.spec import AvatarSpec, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
+from app.web.app import create_app
 from app.web.http.uploads import MAX_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx2
-    from starlette.testclient import TestClient
 
     from app.frames import FrameLibrary
 
@@ -169,6 +171,35 @@ def test_a_square_that_was_given_is_said_to_be(client: TestClient, portrait: byt
     given: dict[str, Any] = {way: {"size": "64", "x": "٠٫١", "y": "1", "zoom": "1,5"}}
     response = client.post(AVATARS, files={"photo": portrait}, **given)
     assert response.headers["ribbons-framing"] == "given; x=0.1; y=1.0; zoom=1.5"
+
+
+def test_faces_are_looked_for_unless_that_is_off(client: TestClient, portrait: bytes) -> None:
+    """By default, and in any word for yes; without them the middle of this square photo is taken."""
+    kinds = {
+        faces: framing_of(client.post(AVATARS, content=portrait, params={"size": "64", "faces": faces}))[0]
+        for faces in ("", "on", "true", "OFF", "0")
+    }
+    assert kinds == {"": "faces", "on": "faces", "true": "faces", "OFF": "centre", "0": "centre"}
+
+
+def test_the_operators_word_on_faces_wins(portrait: bytes) -> None:
+    """With RIBBONS_FACES=false no request has its photo looked at, whatever it says; what is given stays."""
+    with TestClient(create_app(load_settings(workers=1, deadline=30, faces=False))) as client:
+        for asked in ({}, {"faces": "on"}):
+            response = client.post(AVATARS, content=portrait, params={"size": "64", "zoom": "1.5", **asked})
+            kind, square = framing_of(response)
+            assert (kind, square["zoom"]) == ("centre", 1.5)
+        assert 'ribbons_framings_total{kind="centre"} 2.0' in client.get("/metrics").text
+
+
+def test_a_mirrored_photo_is_another_picture(client: TestClient, portrait: bytes) -> None:
+    """The same square of it: where it is given, mirrored it is the same colours."""
+    given = {"size": "64", "format": "png", "x": "0.4", "y": "0.6", "zoom": "1.2"}
+    plain, mirrored = (
+        client.post(AVATARS, content=portrait, params={**given, "flip": flip}) for flip in ("no", "yes")
+    )
+    assert plain.headers["ribbons-framing"] == mirrored.headers["ribbons-framing"]
+    assert opened(plain).tobytes() != opened(mirrored).tobytes()
 
 
 def test_what_was_chosen_can_be_asked_for(client: TestClient, portrait: bytes) -> None:

@@ -9,7 +9,7 @@ from app.errors import Busy
 from app.lanes import Lane
 from app.render.avatar import make_avatar
 from app.render.overlay import Overlays
-from app.spec import AvatarSpec
+from app.spec import AvatarSpec, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
 from tests.web.pages.visitors import BROWSER, SCRIPT, made
 
@@ -63,6 +63,27 @@ def test_the_picture_is_what_the_core_makes(client: TestClient, photo: bytes, fr
     answer = client.get(page.removeprefix("/ar") + "/avatar.jpg")
     spec = AvatarSpec(frame="ribbon-loop", lang="en", x=0.4, y=0.6, zoom=1.5, rotate=30)
     assert answer.content == make_avatar(photo, spec, Overlays(frames)).content
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, "faces"),
+        ({"x": "", "y": "", "zoom": ""}, "faces"),
+        ({"faces": "off", "flip": "on"}, "centre"),
+        ({"x": "0.5", "y": "0.5", "zoom": "1"}, "given"),
+    ],
+)
+def test_without_a_script_the_square_is_chosen(
+    client: TestClient, portrait: bytes, frames: FrameLibrary, fields: dict[str, str], kind: str
+) -> None:
+    """The head lands in the opening of who could not place it; the page's script says where its square is."""
+    page = made(client, portrait, **fields, frame="january-31")
+    answer = client.get(page.removeprefix("/ar") + "/avatar.jpg")
+    spec = parse_spec([*fields.items(), ("frame", "january-31")], frames)
+    avatar = make_avatar(portrait, spec, Overlays(frames))
+    assert avatar.framing.kind == kind
+    assert answer.content == avatar.content
 
 
 @pytest.mark.parametrize(
