@@ -109,7 +109,7 @@ def _set(words: _Words, width: int) -> str:
 
 def _draw_avatar() -> Image.Image:
     overlays = Overlays(FrameLibrary([ROOT / "frames"], ROOT / "fonts"))
-    spec = AvatarSpec(frame="red-ribbons", lang="ar", shape="circle", size=_AVATAR)
+    spec = AvatarSpec(frame="red-ribbons", lang="ar", shape="circle", size=_AVATAR, x=0.5, y=0.5, zoom=1)
     # Nobody's face: who can be recognised there would seem to speak for the campaign.
     nobody = _as_png(_raster((STATIC / "silhouette.svg").read_text(encoding="utf-8"), 1080))
     avatar = make_avatar(nobody, spec, overlays)

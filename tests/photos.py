@@ -18,6 +18,8 @@ CANARY = b"CANARY-5f1c9e27"
 """Stands for whatever a supporter would not want to publish."""
 
 RED, GREEN, BLUE, WHITE = (220, 20, 20), (20, 180, 20), (20, 20, 220), (255, 255, 255)
+MIDDLE: Mapping[str, Any] = {"x": 0.5, "y": 0.5, "zoom": 1}
+"""Asks for the largest square from the middle, where a test means that one and no choice."""
 QUADRANTS_HEIC = Path(__file__).parent / "data" / "quadrants.heic"
 
 TO_STORED = {

@@ -29,6 +29,7 @@ from benchmarks.peers.plot import draw
 from benchmarks.peers.report import BUSY, MADE_OF, missed, sections, summary, write_between
 from benchmarks.peers.results import MEASURED, Figure, Machine, Missing, Picture, Results
 from benchmarks.peers.serving import FACES, TITLES, Server, request_for
+from tests.photos import MIDDLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,7 +170,7 @@ def test_what_cannot_be_fetched_is_no_crash(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def avatar(frames: FrameLibrary, portrait: bytes) -> tuple[Image.Image, Image.Image]:
     """Return an avatar of ours, decoded, and the exact one, both of 1080 px."""
-    overlays, spec = Overlays(frames), AvatarSpec(frame=FRAME)
+    overlays, spec = Overlays(frames), AvatarSpec(frame=FRAME, **MIDDLE)
     with Image.open(io.BytesIO(portrait)) as file:
         photo = encoded(file.convert("RGB").resize((1300, 1100)))
     with Image.open(io.BytesIO(make_avatar(photo, spec, overlays).content)) as file:

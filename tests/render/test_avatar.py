@@ -25,7 +25,7 @@ STEPS = ["decode", "overlay", "framing", "crop", "colour", "compose", "encode"]
 
 def test_a_photo_becomes_an_avatar(frames: FrameLibrary, portrait: bytes) -> None:
     """The whole way with the real frame: the face is the photo's, the ring is the ribbon's red."""
-    avatar = make_avatar(portrait, AvatarSpec(frame="red-ribbons"), Overlays(frames))
+    avatar = make_avatar(portrait, AvatarSpec(frame="red-ribbons", **photos.MIDDLE), Overlays(frames))
     assert (avatar.media_type, avatar.extension) == ("image/jpeg", ".jpg")
     assert list(avatar.seconds) == STEPS
     with Image.open(io.BytesIO(avatar.content)) as image:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PICTURE = photos.PICTURE
 LIMITS = Limits()
-MIDDLE = AvatarSpec(frame="red-ribbons", size=64, format="png", x=0.5, y=0.5, zoom=1)
+MIDDLE = AvatarSpec(frame="red-ribbons", size=64, format="png", **photos.MIDDLE)
 
 
 def read(photo: bytes, enough: float = 1, limits: Limits = LIMITS) -> Photo:

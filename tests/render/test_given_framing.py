@@ -25,7 +25,7 @@ from tests import photos
 from tests.render.conftest import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from app.render.overlay import Overlays
 
@@ -87,27 +87,26 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
 """Photos of every kind that is stored in a way of its own."""
 
 
-CENTRE = {"x": 0.5, "y": 0.5, "zoom": 1}
 CORNER = {"x": 0.0, "y": 1.0, "zoom": 2.5}
 ASIDE = {"x": 0.37, "y": 0.61, "zoom": 1.3}
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "portrait": ("portrait", CENTRE),
+CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "portrait": ("portrait", photos.MIDDLE),
     "portrait, aside, small": ("portrait", {**ASIDE, "size": 96}),
     "portrait, turned a little": ("portrait", {**ASIDE, "rotate": 17}),
-    "portrait, as a circle": ("portrait", {**CENTRE, "shape": "circle", "size": 333}),
-    "jpeg": ("jpeg", CENTRE),
+    "portrait, as a circle": ("portrait", {**photos.MIDDLE, "shape": "circle", "size": 333}),
+    "jpeg": ("jpeg", photos.MIDDLE),
     "jpeg, in a corner": ("jpeg", CORNER),
     "jpeg, at zoom 8": ("jpeg", {"x": 0.9, "y": 0.2, "zoom": 8, "size": 500}),
     "jpeg, a quarter turn": ("jpeg", {**ASIDE, "rotate": -90}),
-    "large jpeg": ("large jpeg", {**CENTRE, "size": 256}),
+    "large jpeg": ("large jpeg", {**photos.MIDDLE, "size": 256}),
     "large jpeg, aside": ("large jpeg", {**ASIDE, "size": 512}),
     "large jpeg, turned": ("large jpeg", {**ASIDE, "size": 200, "rotate": 133.5}),
     "tall jpeg in Display P3": ("tall jpeg", {"x": 0.5, "y": 0.3, "zoom": 1}),
     "transparent png": ("transparent png", ASIDE),
     "transparent png, as a circle": ("transparent png", {**CORNER, "shape": "circle"}),
-    "palette png": ("palette png", CENTRE),
+    "palette png": ("palette png", photos.MIDDLE),
     "cmyk": ("cmyk", ASIDE),
-    "cmyk, turned": ("cmyk", {**CENTRE, "rotate": 45}),
+    "cmyk, turned": ("cmyk", {**photos.MIDDLE, "rotate": 45}),
     "grey": ("grey", CORNER),
     **{f"orientation {number}": (f"orientation {number}", ASIDE) for number in range(2, 9)},
     "orientation 6, turned": ("orientation 6", {**ASIDE, "rotate": 30}),

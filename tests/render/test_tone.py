@@ -253,7 +253,7 @@ HIGH_RANGE_PHOTOS = {
 def test_every_way_to_say_pq(name: str, clear_overlays: Overlays) -> None:
     """Whichever way a file says PQ, the avatar has the colours that the formulas give."""
     photo = HIGH_RANGE_PHOTOS[name]
-    spec = AvatarSpec(frame="red-ribbons", size=64, format="png")
+    spec = AvatarSpec(frame="red-ribbons", size=64, format="png", **photos.MIDDLE)
     with Image.open(io.BytesIO(make_avatar(photo, spec, clear_overlays).content)) as file:
         found = np.asarray(file.convert("RGB")).astype(float)[[16, 16, 48, 48], [16, 48, 16, 48]]
     signals = np.array([photos.RED, photos.GREEN, photos.BLUE, photos.WHITE]) / 255
@@ -268,7 +268,7 @@ def test_a_crop_does_not_change_the_exposure(clear_overlays: Overlays) -> None:
     photo = photos.with_png_chunks(photos.save(lamp, "PNG"), NAMED)
     greys = set()
     for x in (0.0, 1.0):
-        spec = AvatarSpec(frame="red-ribbons", size=64, x=x, format="png")
+        spec = AvatarSpec(frame="red-ribbons", size=64, x=x, y=0.5, zoom=1, format="png")
         with Image.open(io.BytesIO(make_avatar(photo, spec, clear_overlays).content)) as file:
             greys.add(file.convert("RGB").getpixel((60, 32)))
     assert len(greys) == 1
