@@ -2,7 +2,7 @@
 
 ``base.css`` is served as ``/static/base.1a2b3c4d5e6f.css``. Where a script imports ``"./crop.js"`` or a style
 sheet refers to ``url("./cairo.woff2")``, the hashed name is
-written in; a hash covers what its file refers to.
+written in; a hash covers what its file refers to. Some of that lies elsewhere: :data:`ELSEWHERE`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from app.errors import NotFound
+from app.render import yunet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,15 +24,25 @@ STATIC_FOLDER = Path(__file__).parents[1] / "static"
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
+    ".int8": "application/octet-stream",
     ".ico": "image/vnd.microsoft.icon",
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
 """The kinds of file that there are."""
+
+_YUNET_FOLDER = Path(yunet.__file__).parent
+
+ELSEWHERE: Mapping[str, Path] = {
+    "yunet.int8": _YUNET_FOLDER / "weights.int8",
+    "yunet.txt": _YUNET_FOLDER / "LICENSE.txt",
+}
+"""What is not the pages' alone: the weights that find faces, and their licence, which goes where they go."""
 
 _REFERRING = {".css", ".js"}
 _REFERENCE = re.compile(r"""(?P<before>["'(])\./(?P<name>[a-z0-9./-]+\.[a-z0-9]+)(?P<after>["')])""")
@@ -42,7 +53,8 @@ class Assets:
     """The files of a folder, read once.
 
     Args:
-        folder: Holds the files; those below folders of their own are not served here.
+        folder: Holds the files; those below folders of their own are not served here, and those of
+            :data:`ELSEWHERE` only where one refers to them.
 
     Raises:
         ValueError: A file refers to one that is not there, or two files refer to each other.
@@ -85,7 +97,7 @@ class Assets:
         """Read a file and what it refers to; return its hashed name."""
         if name in self._hashed:
             return self._hashed[name]
-        path = self._folder / name
+        path = ELSEWHERE.get(name, self._folder / name)
         if name in self._being_read:
             raise ValueError(f"{' -> '.join([*self._being_read, name])}: a circle of references has no hash")
         if not path.is_file():
@@ -97,7 +109,7 @@ class Assets:
             self._being_read.pop()
         digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
         self._contents[name] = content
-        self._hashed[name] = f"{path.stem}.{digest}{path.suffix}"
+        self._hashed[name] = f"{Path(name).stem}.{digest}{path.suffix}"
         return self._hashed[name]
 
     def _with_hashed_name(self, reference: re.Match[str]) -> str:
