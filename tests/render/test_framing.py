@@ -12,7 +12,7 @@ from app.frames import UNITS, FrameLibrary
 from app.frames import Face as Opening
 from app.render.crop import frame_square
 from app.render.faces import Face
-from app.render.framing import AIR, LEAST_ZOOM, SEEN, SHARE, Choice, choose
+from app.render.framing import AIR, CROWD, LEAST_ZOOM, SEEN, SHARE, Choice, choose
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
@@ -179,12 +179,15 @@ def test_flip_chooses_as_for_the_mirrored_photo(
 
 @pytest.mark.parametrize("count", [5, 60, 100])
 def test_a_crowd_takes_no_longer(count: int) -> None:
-    """However many faces are scattered over a photo, and wherever: it is a matter of milliseconds."""
+    """However many faces are scattered over a photo: the surest are looked at, in some milliseconds."""
     faces = [face(97 * n % 4000, 61 * n % 3000, 120) for n in range(count)]
     start = time.process_time()
     choice = choose((4000, 3000), faces, MIDDLE, spec(size=64))
     assert time.process_time() - start < 0.1
     assert choice.kind == "faces"
+    assert choice == choose((4000, 3000), faces[:CROWD], MIDDLE, spec(size=64))
+    larger = [*faces, face(2000, 1500, 400)]
+    assert (choose((4000, 3000), larger, MIDDLE, spec(size=64)) == choice) is (count >= CROWD)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
