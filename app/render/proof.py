@@ -275,7 +275,10 @@ def draw_sheet(overlays: Overlays, portrait: bytes) -> Image.Image:
     height = _GAP + (largest + _GAP) * len(overlays.frames)
     sheet = Image.new("RGB", (width, height), "#ffffff")
     for row, frame in enumerate(overlays.frames):
-        spec = AvatarSpec(frame=frame.id, lang=frame.languages[0], shape="circle", size=largest)
+        # The same square under every frame: they are compared, and the portrait is not.
+        spec = AvatarSpec(
+            frame=frame.id, lang=frame.languages[0], shape="circle", size=largest, x=0.5, y=0.5, zoom=1
+        )
         avatar = Image.open(io.BytesIO(make_avatar(portrait, spec, overlays).content), formats=["PNG"])
         top = _GAP + row * (largest + _GAP)
         sheet.paste(avatar, (_GAP, top), avatar)
