@@ -151,11 +151,14 @@ def test_an_overlay_with_a_supporters_words_is_not_shared(client: TestClient, ad
 def test_an_overlay_takes_only_what_shapes_it(client: TestClient, address: str) -> None:
     """Fields of an avatar that a frame does not have are unknown here, and named with the bad ones."""
     settings = {"zoom": "2", "size": "1", "format": "avif", "v": "x" * 65, "colour": "red"}
+    settings |= {"flip": "true", "faces": "off"}
     problem = assert_problem(client.get(address, params=settings), 422, "invalid_spec", "en")
     assert [(f["field"], f["code"]) for f in problem["fields"]] == [
         ("size", "out_of_range"),
         ("format", "unknown"),
         ("zoom", "unknown"),
+        ("flip", "unknown"),
+        ("faces", "unknown"),
         ("colour", "unknown"),
         ("v", "too_long"),
     ]
