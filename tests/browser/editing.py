@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -75,19 +76,24 @@ class Editor:
         """What the page says of the picture's way out."""
         return self.page.locator("#sending")
 
-    def open(self, language: str = "ar") -> Editor:
+    def open(self, language: str = "ar", site: str = "") -> Editor:
         """Open it and wait for its script."""
-        self.page.goto(f"/{language}")
+        self.page.goto(f"{site}/{language}")
         expect(self.page.locator("#editor")).to_have_class("editor is-live")
         return self
 
     def choose(self, photo: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> Editor:
-        """Choose a photo, and wait until the stage shows it in its frame."""
+        """Choose a photo, and wait until the stage shows it in its frame, laid by itself."""
         with self.page.expect_response("**/overlay.webp?*"):
             self.give(photo, name, kind)
             expect(self.page.locator("#editor")).to_have_class("editor is-live has-photo")
+        self.wait_until_laid()
         self.settle()
         return self
+
+    def wait_until_laid(self) -> None:
+        """Wait until faces were looked for."""
+        expect(self.stage).to_have_attribute("data-framing", re.compile("faces|head|centre"))
 
     def give(self, photo: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
         """Choose a file, whatever comes of it."""

@@ -562,14 +562,17 @@ def test_words_are_refused_in_the_readers_language(
     expect(editor.sending).to_contain_text(re.compile("[\u0600-\u06ff]"))
 
 
-def test_a_heic_without_a_connection(desktop: Page) -> None:
+def test_a_heic_without_a_connection(desktop: Page, complaints: Complaints) -> None:
     """Nothing was placed yet, and no message says that it was; it is read when the connection is back."""
+    complaints.expect("ERR_INTERNET_DISCONNECTED")  # what lays photos is asked for, too
     editor = Editor(desktop).open("en")
     desktop.context.set_offline(True)
     editor.give(photos.heic(), "a.heic", "")
     expect(editor.reading).to_contain_text("There is no connection. We open your photo when it is back.")
     desktop.context.set_offline(False)
     expect(desktop.locator("#editor")).to_have_class(re.compile("has-photo"))
+    editor.wait_until_laid()
+    expect(desktop.locator("#zoom")).to_have_attribute("min", "-1")  # it has come as well
 
 
 def test_a_heic_on_a_busy_server(desktop: Page, complaints: Complaints) -> None:

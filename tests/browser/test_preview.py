@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from app.render.crop import frame_square
-from app.spec import AvatarSpec
+from app.render.faces import Face
+from app.render.framing import choose
+from app.spec import DEFAULT_SIZE, AvatarSpec
 from app.web.pages.assets import STATIC_FOLDER, Assets
 from tests import photos
 from tests.browser.editing import Difference, Editor, jpeg, pixels, scene
@@ -18,6 +21,7 @@ from tests.browser.editing import Difference, Editor, jpeg, pixels, scene
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+    from app.frames import FrameLibrary
     from tests.browser.conftest import OpenPage
     from tests.servers import Server
 
@@ -105,7 +109,7 @@ def test_the_arithmetic_is_the_servers(desktop: Page) -> None:
     for _ in range(300):
         width, height = chance.randint(16, 6000), chance.randint(16, 6000)
         rotate = chance.choice([chance.uniform(-180, 180), *range(-180, 181, 45)])
-        zoom = chance.choice([1, 8, chance.uniform(1, 8)])
+        zoom = chance.choice([0.5, 1, 8, chance.uniform(0.5, 1), chance.uniform(1, 8)])
         x, y = chance.choice([(0, 0), (1, 1), (0.5, 0.5), (chance.random(), chance.random())])
         cases.append({"width": width, "height": height, "x": x, "y": y, "zoom": zoom, "rotate": rotate})
     squares = desktop.evaluate(
@@ -119,3 +123,47 @@ def test_the_arithmetic_is_the_servers(desktop: Page) -> None:
         seen = [square[name] for name in ("cx", "cy", "side", "cos", "sin")]
         wanted = [expected.cx, expected.cy, expected.side, expected.cos, expected.sin]
         assert seen == pytest.approx(wanted, abs=1e-6), case
+
+
+def some_faces(chance: random.Random, width: int, height: int) -> list[Face]:
+    """Return what a detector may say of a photo: none, one of any size, a group, at the edges and beyond."""
+    faces = []
+    for _ in range(chance.choice([0, 1, 1, 1, 2, 3, 8, 60])):
+        side = min(width, height) * chance.choice([chance.uniform(0.02, 0.3), chance.uniform(0.2, 1.3)])
+        tall = side * chance.uniform(1, 1.4)
+        x, y = chance.uniform(-0.2, 1) * width, chance.uniform(-0.2, 1) * height
+        faces.append(Face(x, y, side, tall, chance.uniform(0.6, 0.95)))
+    return sorted(faces, key=lambda face: -face.score)
+
+
+def test_the_framing_is_the_servers(desktop: Page, frames: FrameLibrary) -> None:
+    """choosing.js chooses the square that app/render/framing.py does, for any faces, in every frame."""
+    desktop.goto("/en")
+    chance = random.Random(11)  # noqa: S311 - photos, not secrets
+    cases = []
+    for frame in list(frames) * 300:
+        size = chance.choice([(16, 6000), (6000, 16), (500, 500), *[(0, 0)] * 9])
+        if size == (0, 0):
+            size = (chance.randint(16, 6000), chance.randint(16, 6000))
+        cases.append((frame, size, some_faces(chance, *size)))
+    chosen = desktop.evaluate(
+        """async ([address, cases]) => {
+            const {choose} = await import(address);
+            const openingIn = (frame) => document.querySelector(`input[value="${frame}"]`).dataset.opening;
+            return cases.map(([frame, [width, height], faces, pixels]) =>
+                choose({width, height}, faces, openingIn(frame).split(" ").map(Number), pixels));
+        }""",
+        [
+            Assets(STATIC_FOLDER).address("choosing.js"),
+            [
+                (frame.id, size, [face._asdict() for face in faces], DEFAULT_SIZE)
+                for frame, size, faces in cases
+            ],
+        ],
+    )
+    kinds: Counter[str] = Counter()
+    for (frame, size, faces), framing in zip(cases, chosen, strict=True):
+        expected = choose(size, faces, frame.face, AvatarSpec(frame=frame.id))
+        assert framing == {**expected._asdict(), "rotate": 0}, (frame.id, size, faces)
+        kinds[expected.kind] += 1
+    assert min(kinds[kind] for kind in ("faces", "head", "centre")) > 40

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app import errors
 from app.errors import FieldProblem, RibbonsError
+from app.frames import UNITS
 from app.render.formats import FORMAT_NAMES, PHOTO_SIGNATURE, PICKED_FILES, SIGNATURE_BYTES
 from app.spec import DEFAULT_SIZE, SLOGAN_CHARACTERS, AvatarSpec, field_range, parse_spec
 from app.texts.languages import PAGE_LANGUAGES
@@ -25,7 +26,7 @@ from app.web.state.results import Result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.frames import FrameLibrary
+    from app.frames import Frame, FrameLibrary
     from app.web.http.uploads import Fields
     from app.web.service import Service
 
@@ -82,6 +83,7 @@ def _context(request: Request, *, is_deleted: bool, avatars_made: int | None) ->
     service = service_of(request)
     return {
         "frames": list(service.drawing.frames),
+        "opening_of": _opening,
         "overlay_address": partial(overlay_address, service.drawing.revision),
         "slogan_languages": list(
             dict.fromkeys(lang for frame in service.drawing.frames for lang in frame.languages)
@@ -98,6 +100,11 @@ def _context(request: Request, *, is_deleted: bool, avatars_made: int | None) ->
         "picked_files": ",".join(PICKED_FILES),
         "avatars_made": avatars_made,
     }
+
+
+def _opening(frame: Frame) -> str:
+    """Return the circle that a frame keeps free for a face, as static/editor.js reads it: in sides."""
+    return " ".join(f"{length / UNITS:g}" for length in (*frame.face.center, frame.face.radius))
 
 
 def _limits(service: Service) -> Mapping[str, int | float]:

@@ -4,7 +4,7 @@
 import { announce } from "./announce.js";
 import { WHOLE, partsOf, reframe } from "./framing.js";
 import { listenTo } from "./gestures.js";
-import { LIFETIME, MAX_PHOTO_BYTES, MAX_ZOOM } from "./limits.js";
+import { FINDS_FACES, LIFETIME, MAX_PHOTO_BYTES, MAX_ZOOM, MIN_ZOOM, PICTURE_SIDE } from "./limits.js";
 import { load, sizeFor } from "./overlays.js";
 import { Panel } from "./panel.js";
 import { LIGHT_BYTES, MAX_BYTES, decode, encodeSquare, forget, looksLikePhoto } from "./photo.js";
@@ -27,6 +27,9 @@ const ANSWER = 4000;
 
 // A press of the button while the next page is on its way would make the same picture again.
 const NEXT_PAGE = 8000;
+
+// A photo is not shown before the faces in it are found, lest it jump before anyone's eyes; but no later than this.
+const CALM = 300;
 
 const TYPING_PAUSE = 400;
 const SHIFT = 0.05; // of a side, for a press of a button
@@ -67,6 +70,12 @@ const sending = new Panel(byId("sending"));
 let photo = null;
 /** @type {Framing} */
 let framing = WHOLE;
+/** Where the photo was laid by itself, and starts over. @type {Framing & {kind?: string}} */
+let start = WHOLE;
+/** Who has moved the photo keeps it so, in any frame. */
+let isMoved = false;
+/** Who has a finger on it does not have it pulled away by faces that are found late. */
+let isTouched = false;
 let isBusy = false;
 /** The newest file wins over one that is still being read. */
 let newest = 0;
@@ -84,14 +93,37 @@ async function take(file) {
   endOrder(); // whoever chooses another photo does not want the picture of this one
   reading.cancel();
   reading.showWorking(text("reading"));
+  delete stage.element.dataset.framing;
+  const coming = fetchHelp();
   let next = await decode(file);
   if (!next && isCurrent()) next = await readElsewhere(file, isCurrent);
+  const looked = next && isCurrent() && look(next, coming);
+  if (looked) await Promise.race([looked, new Promise((resolve) => setTimeout(resolve, CALM))]);
   if (!isCurrent()) {
     if (next) forget(next);
   } else if (next) {
     reading.clear();
     hold(next);
+    await looked;
+    if (photo !== next) return;
+    lay(isTouched || isBusy);
+    stage.element.dataset.framing = start.kind ?? "centre";
   }
+}
+
+/** What only a photo needs. Without it, where the network fails, a photo is laid in its middle. */
+function fetchHelp() {
+  const finding = FINDS_FACES ? import("./finding.js") : null;
+  return Promise.all([import("./choosing.js"), import("./edge.js"), finding]).catch(() => null);
+}
+
+/** @param {Photo} next @param {ReturnType<typeof fetchHelp>} coming */
+async function look(next, coming) {
+  const help = (await coming) ?? (await fetchHelp()); // the connection may have come back since
+  if (!help) return;
+  const [{ choose }, { surround }, finding] = help;
+  Object.assign(next, { choose, surround, leastZoom: MIN_ZOOM });
+  if (finding) next.faces = await finding.findFaces(next);
 }
 
 /**
@@ -136,13 +168,13 @@ function hold(next) {
   endOrder(); // it may have begun while this photo was being read, and needs the pixels of the one before
   if (photo) forget(photo);
   photo = next;
-  framing = WHOLE;
+  isMoved = isTouched = false;
   form.classList.add("has-photo");
   stage.element.tabIndex = 0;
   stage.element.setAttribute("role", "application"); // or screen readers keep the arrow keys to themselves
   stage.element.setAttribute("aria-label", text("stage"));
   stage.element.setAttribute("aria-describedby", "keys");
-  showFraming();
+  lay();
   refreshOverlay();
   stage.element.focus({ preventScroll: true });
   announce(text("photoIn"));
@@ -150,12 +182,26 @@ function hold(next) {
 
 // -- moving it ---------------------------------------------------------------
 
+/** Find where the photo belongs in the chosen frame, and lay it there unless it was moved. @param {boolean} [stays] */
+function lay(stays = isMoved) {
+  if (!photo) return;
+  start = framingIn(chosenFrame());
+  if (!isMoved && !stays) framing = start;
+  showFraming();
+}
+
+/** @param {HTMLInputElement} frame @returns {typeof start} */
+function framingIn({ dataset: { opening = "" } }) {
+  return photo?.choose?.(photo, photo.faces, opening.split(" ").map(Number), PICTURE_SIDE) ?? WHOLE;
+}
+
 /** @param {Change} change */
 function apply({ from, to, times, degrees, reset }) {
   if (!photo) return;
   const before = framing;
+  isMoved = !reset;
   framing = reset
-    ? WHOLE
+    ? start
     : reframe(photo, before, {
         // A step without a beginning starts at the centre.
         from: from ?? (to && [0, 0]),
@@ -181,6 +227,7 @@ function describe(before, now, { reset, to }) {
 }
 
 function showFraming() {
+  zoomSlider.min = String(Math.log2(photo?.leastZoom ?? 1));
   const { tilt } = partsOf(framing.rotate);
   zoomSlider.value = String(Math.log2(framing.zoom));
   turnSlider.value = String(tilt);
@@ -190,7 +237,7 @@ function showFraming() {
   turnSlider.setAttribute("aria-valuetext", measure(framing.rotate, "degree"));
   byId("zoom-value").textContent = zoom;
   byId("turn-value").textContent = turned;
-  stage.show(photo, framing);
+  stage.show(photo, framing, isMoved ? [] : frameInputs.map(framingIn));
 }
 
 zoomSlider.max = String(Math.log2(MAX_ZOOM));
@@ -209,10 +256,13 @@ tools.addEventListener("click", ({ target }) => {
   if (reset !== undefined) apply({ reset: true });
 });
 listenTo(stage.element, { isActive: () => photo !== null, canZoom, onChange: apply });
+stage.element.addEventListener("pointerdown", () => {
+  isTouched = true;
+});
 
 /** @param {number} times */
 function canZoom(times) {
-  return times > 1 ? framing.zoom < MAX_ZOOM : times < 1 && framing.zoom > 1;
+  return times > 1 ? framing.zoom < MAX_ZOOM : times < 1 && framing.zoom > (photo?.leastZoom ?? 1);
 }
 
 // -- where photos come from --------------------------------------------------
@@ -288,9 +338,9 @@ const languages = [...langSelect.options];
 /** The language that was last chosen by hand: a frame without it must not make anyone choose again. */
 let wish = langSelect.value;
 
-/** @returns {HTMLInputElement} */
-const chosenFrame = () =>
-  /** @type {HTMLInputElement} */ (form.querySelector('input[name="frame"]:checked'));
+/** @type {HTMLInputElement[]} */
+const frameInputs = [...form.querySelectorAll('input[name="frame"]')];
+const chosenFrame = () => frameInputs.find((frame) => frame.checked) ?? frameInputs[0];
 
 const slogan = () => (sloganInput.disabled ? "" : sloganInput.value.trim());
 
@@ -358,6 +408,7 @@ form.addEventListener("change", ({ target }) => {
     refreshOverlay();
   } else if (target instanceof HTMLInputElement && target.name === "frame") {
     showFrame();
+    lay();
   }
 });
 let typing = 0;
@@ -439,6 +490,8 @@ function leaveFor(address, isCurrent) {
 async function describeOrder(chosen) {
   const body = new FormData();
   body.append("photo", await encodeSquare(chosen, framing, maxBytes), "photo.jpg");
+  // The square is the one that was chosen here.
+  for (const name of /** @type {const} */ (["x", "y", "zoom"])) body.append(name, String(WHOLE[name]));
   body.append("frame", chosenFrame().value);
   body.append("lang", langSelect.value);
   body.append("slogan", slogan());

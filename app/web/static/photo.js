@@ -12,6 +12,16 @@ import { MIN_SIDE, PHOTO_SIGNATURE, PICTURE_SIDE, SIGNATURE_BYTES } from "./limi
  * @property {number} height
  * @property {HTMLCanvasElement} copy what previews are drawn from
  * @property {HTMLImageElement} image all of it; the browser lets go of its pixels where memory is short
+ * @property {number} leastZoom below 1 where what lies around it can be drawn
+ * @property {typeof import("./choosing.js").choose} [choose]
+ * @property {import("./choosing.js").Face[]} faces
+ * @property {(copy: HTMLCanvasElement) => Surroundings} [surround]
+ * @property {Surroundings} [surroundings] from when they were first seen
+ */
+
+/**
+ * The photo and what lies around it, so far beyond each edge, in widths and heights of the photo.
+ * @typedef {{canvas: HTMLCanvasElement, across: number, down: number}} Surroundings
  */
 
 // Twice the result's side, and a third of what iOS lets a canvas have (16.7 million pixels).
@@ -37,8 +47,10 @@ export async function decode(file) {
     const { naturalWidth: width, naturalHeight: height } = image;
     const scale = Math.min(1, MAX_COPY_SIDE / Math.max(width, height));
     const copy = canvasOf(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
-    contextOf(copy).drawImage(image, 0, 0, copy.width, copy.height);
-    return { width, height, copy, image };
+    const context = contextOf(copy);
+    whiten(context); // as the server does, under what is transparent
+    context.drawImage(image, 0, 0, copy.width, copy.height);
+    return { width, height, copy, image, leastZoom: 1, faces: [] };
   } catch {
     URL.revokeObjectURL(image.src);
     return null;
@@ -49,8 +61,9 @@ export async function decode(file) {
  * Let go of a photo's memory now, not when the browser next looks for what is unused.
  * @param {Photo} photo
  */
-export function forget({ copy, image }) {
+export function forget({ copy, image, surroundings }) {
   copy.width = copy.height = 0;
+  if (surroundings) surroundings.canvas.width = surroundings.canvas.height = 0;
   URL.revokeObjectURL(image.src);
   image.src = "";
 }
@@ -74,14 +87,30 @@ export async function looksLikePhoto(file) {
  */
 export function drawSquare(canvas, photo, framing, source = photo.copy) {
   const { cx, cy, side, cos, sin } = squareOf(photo, framing);
+  const { width, height, copy, surround } = photo;
   const context = contextOf(canvas);
   const half = canvas.width / 2;
   const scale = canvas.width / side;
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.fillStyle = "#fff"; // as the server does, under what is transparent
-  context.fillRect(0, 0, canvas.width, canvas.height);
+  whiten(context);
   context.setTransform(cos * scale, sin * scale, -sin * scale, cos * scale, half, half);
-  context.drawImage(source, -cx, -cy, photo.width, photo.height);
+  if (surround && framing.zoom < 1) {
+    photo.surroundings ??= surround(copy);
+    const { canvas: around, across, down } = photo.surroundings;
+    const [x, y] = [across * width, down * height];
+    context.imageSmoothingQuality = "low"; // good enough for what is blurred, in a sixth of the time
+    context.drawImage(around, -cx - x, -cy - y, width + 2 * x, height + 2 * y);
+    context.imageSmoothingQuality = "high";
+    // Under what is transparent lies the photo itself, not what is around it.
+    if (source !== copy) context.drawImage(copy, -cx, -cy, width, height);
+  }
+  context.drawImage(source, -cx, -cy, width, height);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+}
+
+/** @param {CanvasRenderingContext2D} context */
+function whiten(context) {
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
 }
 
 /**

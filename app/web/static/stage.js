@@ -24,6 +24,8 @@ export class Stage {
     this.photo = null;
     /** @type {Framing | null} */
     this.framing = null;
+    /** @type {Framing[]} */
+    this.framings = [];
     this.request = 0;
     this.rest = 0;
     new ResizeObserver(() => this.draw()).observe(this.element);
@@ -34,10 +36,11 @@ export class Stage {
     return Math.min(PICTURE_SIDE, Math.round(this.element.clientWidth * devicePixelRatio));
   }
 
-  /** @param {Photo | null} photo @param {Framing} framing */
-  show(photo, framing) {
+  /** @param {Photo | null} photo @param {Framing} framing @param {Framing[]} framings in each frame, where that is not the same */
+  show(photo, framing, framings) {
     this.photo = photo;
     this.framing = framing;
+    this.framings = framings;
     this.draw();
   }
 
@@ -68,13 +71,16 @@ export class Stage {
       contextOf(preview).drawImage(this.overlay, 0, 0, preview.width, preview.height);
     }
     clearTimeout(this.rest);
-    this.rest = setTimeout(() => this.thumbs.forEach((thumb) => this._copyTo(thumb)), REST);
+    this.rest = setTimeout(() => {
+      this.thumbs.forEach((thumb, n) => this._copyTo(thumb, this.framings[n]));
+    }, REST);
   }
 
-  /** @param {HTMLCanvasElement} small */
-  _copyTo(small) {
+  /** @param {HTMLCanvasElement} small @param {Framing} [framing] of its own */
+  _copyTo(small, framing) {
     resize(small, Math.round(small.clientWidth * devicePixelRatio));
-    contextOf(small).drawImage(this.canvas, 0, 0, small.width, small.height);
+    if (framing && this.photo) drawSquare(small, this.photo, framing);
+    else contextOf(small).drawImage(this.canvas, 0, 0, small.width, small.height);
   }
 }
 

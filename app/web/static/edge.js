@@ -1,0 +1,120 @@
+// @ts-check
+// What lies around a photo that is smaller than its square: its own edge, enlarged and blurred, as app/render/edge.py
+// says. It depends on the photo alone, so it is made once and costs nothing while the photo is moved. All by drawing:
+// Safari's canvas has no filters, and what is read from a canvas is noise in browsers that hide who reads.
+
+import { MIN_ZOOM } from "./limits.js";
+import { canvasOf, contextOf } from "./photo.js";
+
+const ENLARGED = 4;
+
+// As there, in shares of the photo's shorter side, of which so many pixels are enough for what is blurred.
+const BLURS = [
+  { sigma: 0.014, reach: 0.02, side: 96 },
+  { sigma: 0.12, reach: 0.12, side: 24 },
+];
+const SIDE = 240;
+
+/**
+ * @param {HTMLCanvasElement} photo
+ * @returns {import("./photo.js").Surroundings} all that the largest square can show
+ */
+export function surround(photo) {
+  const scale = Math.min(1, SIDE / Math.min(photo.width, photo.height));
+  const width = Math.max(1, Math.round(photo.width * scale));
+  const height = Math.max(1, Math.round(photo.height * scale));
+  const shorter = Math.min(width, height);
+  const gap = Math.ceil(shorter / MIN_ZOOM - shorter);
+  let canvas = canvasOf(width + 2 * gap, height + 2 * gap);
+  const context = contextOf(canvas);
+  context.drawImage(photo, gap, gap, width, height);
+  stretch(context, gap, width, true);
+  stretch(context, gap, height, false);
+  let small = canvas;
+  for (const { sigma, reach, side } of BLURS) {
+    small = reduce(small, Math.min(1, side / shorter) * (canvas.width / small.width));
+    const blurred = canvasOf(canvas.width, canvas.height);
+    const onBlurred = contextOf(blurred);
+    onBlurred.imageSmoothingQuality = "medium";
+    onBlurred.drawImage(blur(small, (sigma * shorter * small.width) / canvas.width), 0, 0, canvas.width, canvas.height);
+    fade(canvas, { x: gap, y: gap, width, height }, reach * shorter);
+    onBlurred.drawImage(canvas, 0, 0);
+    canvas = blurred;
+  }
+  return { canvas, across: gap / width, down: gap / height };
+}
+
+/**
+ * Mirror what lies at both ends of a length, enlarged away from it.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} gap
+ * @param {number} length
+ * @param {boolean} isAcross
+ */
+function stretch(context, gap, length, isAcross) {
+  const { canvas } = context;
+  const depth = Math.min(Math.ceil(gap / ENLARGED), length);
+  const times = gap / depth;
+  for (const [end, from] of depth ? [[gap, gap], [gap + length, gap + length - depth]] : []) {
+    const back = end * (1 + times);
+    if (isAcross) context.setTransform(-times, 0, 0, 1, back, 0);
+    else context.setTransform(1, 0, 0, -times, 0, back);
+    const [left, top, width, height] = isAcross ? [from, 0, depth, canvas.height] : [0, from, canvas.width, depth];
+    context.drawImage(canvas, left, top, width, height, left, top, width, height);
+  }
+}
+
+/** @param {HTMLCanvasElement} canvas @param {number} scale */
+function reduce(canvas, scale) {
+  const small = canvasOf(Math.max(1, Math.round(canvas.width * scale)), Math.max(1, Math.round(canvas.height * scale)));
+  contextOf(small).drawImage(canvas, 0, 0, small.width, small.height);
+  return small;
+}
+
+/**
+ * Blur as Gauss does, by drawing a small canvas over itself again and again.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} sigma in its pixels
+ */
+function blur(canvas, sigma) {
+  for (const [x, y] of [[1, 0], [0, 1]]) {
+    const blurred = reduce(canvas, 1);
+    const context = contextOf(blurred);
+    let total = 1;
+    for (let n = 1; n <= 3 * sigma; n++) {
+      const weight = Math.exp(-((n / sigma) ** 2) / 2);
+      for (const step of [n, -n]) {
+        total += weight;
+        context.globalAlpha = weight / total; // so that in the end each has its own share
+        context.drawImage(canvas, step * x, step * y);
+      }
+    }
+    canvas = blurred;
+  }
+  return canvas;
+}
+
+/**
+ * Let a canvas end softly outside of a box.
+ * @param {HTMLCanvasElement} canvas
+ * @param {{x: number, y: number, width: number, height: number}} box
+ * @param {number} reach
+ */
+function fade(canvas, { x, y, width, height }, reach) {
+  const context = contextOf(canvas);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.globalCompositeOperation = "destination-in";
+  const right = x + width + reach;
+  const bottom = y + height + reach;
+  for (const [gradient, share] of /** @type {[CanvasGradient, number][]} */ ([
+    [context.createLinearGradient(x - reach, 0, right, 0), reach / (width + 2 * reach)],
+    [context.createLinearGradient(0, y - reach, 0, bottom), reach / (height + 2 * reach)],
+  ])) {
+    gradient.addColorStop(0, "transparent");
+    gradient.addColorStop(share, "#000");
+    gradient.addColorStop(1 - share, "#000");
+    gradient.addColorStop(1, "transparent");
+    context.fillStyle = gradient;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
+}
