@@ -24,6 +24,7 @@ const LANGUAGE = `(?<language>${SHELL.languages.join("|")})`;
 const SHELL_PAGE = new RegExp(`^/(?:${LANGUAGE}(?:/ios)?)?$`);
 const OWN_LANGUAGE = new RegExp(`^/${LANGUAGE}(?:/|$)`);
 const SHARE = new RegExp(`^/${LANGUAGE}/share$`);
+const WEIGHTS = /^\/static\/[^/]+\.int8$/; // of what finds faces
 const FONT = /^\/static\/[^/]+\.woff2$/;
 const OVERLAY = /^\/v1\/frames\/[^/]+\/overlay\.webp$/;
 
@@ -49,6 +50,7 @@ function answerTo(event) {
   if (request.method === "POST") return SHARE.test(url.pathname) ? receiveShared(event, url) : undefined;
   if (request.method !== "GET") return undefined;
   if (KEPT_FILES.has(url.pathname) || FONT.test(url.pathname)) return keptFile(request);
+  if (WEIGHTS.test(url.pathname)) return usedFile(event);
   if (isKeepableOverlay(url)) return overlay(event);
   if (request.mode !== "navigate") return undefined;
   if (SHELL_PAGE.test(url.pathname)) return shellPage(event, url);
@@ -104,6 +106,15 @@ async function keepPage(address, answer) {
 async function keptFile(request) {
   const cache = await caches.open(SHELL_CACHE);
   return (await cache.match(request, { ignoreVary: true })) ?? fetch(request);
+}
+
+/** A file that not everyone needs, kept from when it was used first. */
+async function usedFile(event) {
+  const cache = await caches.open(SHELL_CACHE);
+  const kept = await cache.match(event.request, { ignoreVary: true });
+  const answer = kept ?? (await fetch(event.request));
+  if (!kept && answer.ok) event.waitUntil(cache.put(event.request, answer.clone()));
+  return answer;
 }
 
 /** The editor and its neighbours: from the network, and where that gives nothing of use in time, as they were kept. */

@@ -88,6 +88,20 @@ def test_five_megabytes_become_less_than_half_a_megabyte(phone: Page) -> None:
     assert photo_in(body).size == (1080, 1080)
 
 
+def test_the_square_that_is_sent_is_the_one_to_draw(desktop: Page, photo: bytes) -> None:
+    """Whatever was chosen, it is cut here: the server is told to take all of it, and looks for no face."""
+    body = sent_by(framed(desktop, photo))
+    said = dict(re.findall(rb'name="([a-z]+)"\r\n\r\n([^\r]*)\r\n', body))
+    assert said == {
+        b"frame": b"red-ribbons",
+        b"lang": b"en",
+        b"slogan": b"",
+        b"x": b"0.5",
+        b"y": b"0.5",
+        b"zoom": b"1",
+    }
+
+
 def test_pure_noise_is_small_enough_too(desktop: Page) -> None:
     """A photo that no JPEG can compress gives up quality until it fits."""
     noise = Image.fromarray(np.random.default_rng(4).integers(0, 256, (1600, 1600, 3), dtype=np.uint8))

@@ -124,9 +124,13 @@ def shows_photo(page: Page) -> None:
 
 
 def test_the_editor_opens_without_a_network(
-    installed: Callable[..., Page], direction_language: str, screenshot: Callable[..., None]
+    installed: Callable[..., Page],
+    complaints: Complaints,
+    direction_language: str,
+    screenshot: Callable[..., None],
 ) -> None:
     """After one visit the editor opens offline in its language and frames a photo, which is made later."""
+    complaints.expect(r"ERR_FAILED .*\.int8")  # no photo was chosen before
     page = installed(direction_language)
     page.context.set_offline(offline=True)
     page.reload()
@@ -147,6 +151,18 @@ def test_the_editor_opens_without_a_network(
     screenshot(page, "offline-editor", full_page=True)
     page.context.set_offline(offline=False)
     page.wait_for_url(re.compile(f"/{direction_language}/made/"))
+
+
+def test_faces_are_found_without_a_network(installed: Callable[..., Page], portrait: bytes) -> None:
+    """What finds faces is kept from the first photo on, not from the first visit."""
+    page = installed()
+    assert not [address for address in kept(page) if ".int8" in address]
+    for is_offline in (False, True):
+        page.context.set_offline(offline=is_offline)
+        page.reload()
+        page.locator("#photo").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": portrait})
+        expect(page.locator(".stage")).to_have_attribute("data-framing", "faces")
+        until_kept(page, ".int8")
 
 
 def test_the_first_address_opens_without_a_network(installed: Callable[..., Page]) -> None:
@@ -276,6 +292,7 @@ def assert_no_photo_kept(page: Page) -> None:
           for (const name of await caches.keys()) {
             const cache = await caches.open(name);
             for (const request of await cache.keys()) {
+              if (request.url.endsWith(".int8")) continue; // weights of ours
               const answer = await cache.match(request, { ignoreVary: true });
               types.push(answer.headers.get("Content-Type").split(";")[0]);
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from base64 import b64decode, b64encode
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.render.crop import frame_square
+from app.render.crop import crop, frame_square
+from app.render.decode import Photo
 from app.render.faces import Face
 from app.render.framing import choose
 from app.spec import DEFAULT_SIZE, AvatarSpec
@@ -44,12 +46,16 @@ MOVES = {
     "zoomed and moved": [*["+"] * 7, *["Shift+ArrowLeft"] * 2, *["ArrowUp"] * 7],
     "turned a little and zoomed": [*["]"] * 12, *["+"] * 4, *["ArrowLeft"] * 9],
     "turned by a quarter and more": [*["Shift+["] * 20, *["+"] * 3, *["ArrowDown"] * 6],
+    "smaller than its square": [*["-"] * 5, *["ArrowUp"] * 4],
+    "smaller than its square, and turned": [*["-"] * 3, *["["] * 20, *["ArrowRight"] * 6],
 }
 CASES = [
     ("phone of 12 megapixels", "moved", "desktop"),
     ("phone of 12 megapixels", "turned a little and zoomed", "phone"),
     ("portrait", "zoomed and moved", "phone"),
     ("portrait", "turned by a quarter and more", "desktop"),
+    ("portrait", "smaller than its square", "phone"),
+    ("phone of 12 megapixels", "smaller than its square, and turned", "desktop"),
     ("turned by its EXIF", "untouched", "phone"),
     ("turned by its EXIF", "turned a little and zoomed", "desktop"),
     ("smaller than the result", "zoomed and moved", "phone"),
@@ -99,6 +105,46 @@ def test_the_photo_is_read_in_srgb(open_page: OpenPage, server: Server) -> None:
     avatar = httpx2.post(f"{server.url}/v1/avatars?lang=ar", content=photo).content
     preview = Editor(open_page("desktop")).open().choose(photo).preview_pixels()
     assert Difference.of(preview, pixels(avatar, preview.shape[0])).within(CLOSE)
+
+
+AROUND = [
+    {"x": 0.5, "y": 0.5, "zoom": 0.6, "rotate": 0},
+    {"x": 0, "y": 0, "zoom": 0.5, "rotate": 0},
+    {"x": 1, "y": 0.4, "zoom": 0.8, "rotate": 20},
+]
+
+
+@pytest.mark.parametrize("framing", AROUND, ids=lambda framing: f"zoom {framing['zoom']}")
+@pytest.mark.parametrize("size", [(512, 512), (900, 600), (480, 1200)])
+def test_what_lies_around_a_photo_is_the_servers(
+    desktop: Page, size: tuple[int, int], framing: dict[str, float]
+) -> None:
+    """A photo that is smaller than its square lies on the same edge in the page as in app/render/edge.py."""
+    desktop.goto("/en")
+    photo, side = scene(size), 540
+    address: str = desktop.evaluate(
+        """async ([photos, edge, content, framing, side]) => {
+            const [{decode, drawSquare, canvasOf}, {surround}] = [await import(photos), await import(edge)];
+            const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+            const photo = await decode(new Blob([bytes]));
+            const square = canvasOf(side, side);
+            drawSquare(square, {...photo, surround}, framing);
+            return square.toDataURL();
+        }""",
+        [
+            *map(Assets(STATIC_FOLDER).address, ("photo.js", "edge.js")),
+            b64encode(photos.save(photo, "PNG")).decode(),
+            framing,
+            side,
+        ],
+    )
+    drawn = pixels(b64decode(address.partition(",")[2]))
+    spec = AvatarSpec.model_construct(size=side, **framing)
+    expected = np.asarray(crop(Photo(photo, *size, 1, None), spec), dtype=np.int16)
+    difference = Difference.of(drawn, expected)
+    # Measured: 3.3 and 30 at most; the colours of a canvas that is drawn over and over darken by a few.
+    assert difference.within(Difference(mean=5, worst=45)), difference
+    assert not Difference.of(drawn[:, ::-1], expected).within(Difference(mean=10, worst=60))
 
 
 def test_the_arithmetic_is_the_servers(desktop: Page) -> None:

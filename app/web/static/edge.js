@@ -8,10 +8,11 @@ import { canvasOf, contextOf } from "./photo.js";
 
 const ENLARGED = 4;
 
-// As there, in shares of the photo's shorter side, of which so many pixels are enough for what is blurred.
+// Sigma and reach as there, in shares of the photo's shorter side. Of that, so many pixels are enough for what is
+// blurred so; with more, each would be drawn over more often, and the colours darken.
 const BLURS = [
-  { sigma: 0.014, reach: 0.02, side: 96 },
-  { sigma: 0.12, reach: 0.12, side: 24 },
+  { sigma: 0.014, reach: 0.02, side: 48 },
+  { sigma: 0.12, reach: 0.12, side: 12 },
 ];
 const SIDE = 240;
 
@@ -80,12 +81,13 @@ function blur(canvas, sigma) {
   for (const [x, y] of [[1, 0], [0, 1]]) {
     const blurred = reduce(canvas, 1);
     const context = contextOf(blurred);
-    let total = 1;
-    for (let n = 1; n <= 3 * sigma; n++) {
+    let total = 0;
+    // The lightest first: of what is drawn later more than one in 255 must be seen, and each has its share in the end.
+    for (let n = Math.floor(3 * sigma); n >= 0; n--) {
       const weight = Math.exp(-((n / sigma) ** 2) / 2);
-      for (const step of [n, -n]) {
+      for (const step of n ? [n, -n] : [0]) {
         total += weight;
-        context.globalAlpha = weight / total; // so that in the end each has its own share
+        context.globalAlpha = weight / total;
         context.drawImage(canvas, step * x, step * y);
       }
     }

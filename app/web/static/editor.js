@@ -220,9 +220,9 @@ function apply({ from, to, times, degrees, reset }) {
  */
 function describe(before, now, { reset, to }) {
   if (reset) return text("wasReset");
-  if (now.zoom !== before.zoom) return text("zoomed", { percent: percent(now.zoom) });
   if (now.rotate !== before.rotate) return text("turned", { degrees: measure(now.rotate, "degree") });
-  if (to && now.x === before.x && now.y === before.y) return text("edge");
+  if (now.zoom !== before.zoom || !to) return text("zoomed", { percent: percent(now.zoom) });
+  if (now.x === before.x && now.y === before.y) return text("edge");
   return text("moved", { x: percent(now.x), y: percent(now.y) });
 }
 
