@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from base64 import b64decode, b64encode
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import numpy as np
@@ -117,7 +117,7 @@ AROUND = [
 @pytest.mark.parametrize("framing", AROUND, ids=lambda framing: f"zoom {framing['zoom']}")
 @pytest.mark.parametrize("size", [(512, 512), (900, 600), (480, 1200)])
 def test_what_lies_around_a_photo_is_the_servers(
-    desktop: Page, size: tuple[int, int], framing: dict[str, float]
+    desktop: Page, size: tuple[int, int], framing: dict[str, Any]
 ) -> None:
     """A photo that is smaller than its square lies on the same edge in the page as in app/render/edge.py."""
     desktop.goto("/en")

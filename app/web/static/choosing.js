@@ -169,17 +169,27 @@ class Stage {
       const middle = { x: cx + (this.u - 0.5) * each, y: cy + (this.v - 0.5) * each };
       return shapes.every((shape) => isInside(shape, middle, radius * each));
     });
-    return side && [side, p, q];
+    return side === undefined ? undefined : [side, p, q];
   }
 
-  /** The square's centre where a point is in the circle's middle, or as near as may be. @param {number} side @param {number} p @param {number} q */
+  /**
+   * The centre of a square in which a point is in the circle's middle, or as near as may be.
+   * @param {number} side
+   * @param {number} p
+   * @param {number} q
+   */
   placed(side, p, q) {
     const { width, height } = this.size;
     const low = lowOf(this.size, side / 2);
     return [clamp(p - (this.u - 0.5) * side, low, width - low), clamp(q - (this.v - 0.5) * side, low, height - low)];
   }
 
-  /** @param {Kind} kind @param {number} wanted @param {number} p @param {number} q */
+  /**
+   * @param {Kind} kind
+   * @param {number} wanted the side, before zoom is rounded
+   * @param {number} p
+   * @param {number} q
+   */
   framing(kind, wanted, p, q) {
     const zoom = rounded(this.largest / wanted);
     const side = this.largest / zoom;
@@ -202,7 +212,12 @@ function isInside(shape, middle, radius) {
 /** @param {number} value */
 const rounded = (value) => Math.floor(value * 1000 + 0.5) / 1000;
 
-/** A centre as a share of a length, in thousandths, from which it is not moved. @param {number} centre @param {number} length @param {number} low */
+/**
+ * A centre as a share of a length, in thousandths, from which it is not moved.
+ * @param {number} centre
+ * @param {number} length
+ * @param {number} low
+ */
 function thousandth(centre, length, low) {
   const share = rounded(centre / length);
   if (share * length < low - ROUNDING * length) return rounded(share + 0.001);

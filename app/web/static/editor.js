@@ -182,8 +182,11 @@ function hold(next) {
 
 // -- moving it ---------------------------------------------------------------
 
-/** Find where the photo belongs in the chosen frame, and lay it there unless it was moved. @param {boolean} [stays] */
-function lay(stays = isMoved) {
+/**
+ * Find where the photo belongs in the chosen frame, and lay it there unless it was moved.
+ * @param {boolean} [stays] in any case
+ */
+function lay(stays = false) {
   if (!photo) return;
   start = framingIn(chosenFrame());
   if (!isMoved && !stays) framing = start;

@@ -48,6 +48,7 @@ export async function findFaces({ copy, width, height }) {
 function start() {
   try {
     const worker = new Worker(new URL("./faces.js", import.meta.url));
+    /** @type {Promise<never>} */
     const broken = new Promise((_, reject) => {
       worker.onerror = (event) => {
         event.preventDefault(); // it is no fault of the page's
@@ -83,7 +84,11 @@ function pictureOf(copy) {
   return context.getImageData(0, 0, small.width, small.height);
 }
 
-/** @param {Worker} worker @param {{weights: ArrayBuffer, picture: ImageData}} question @returns {Promise<Face[]>} */
+/**
+ * @param {Worker} worker
+ * @param {{weights: ArrayBuffer, picture: ImageData}} question
+ * @returns {Promise<Face[]>}
+ */
 function ask(worker, question) {
   return new Promise((resolve) => {
     worker.onmessage = ({ data }) => resolve(data);
@@ -91,7 +96,13 @@ function ask(worker, question) {
   });
 }
 
-/** The first of these, if it comes in time. @template T @param {number} time @param {Promise<T>[]} promises @returns {Promise<T>} */
+/**
+ * The first of these, if it comes in time.
+ * @template T
+ * @param {number} time
+ * @param {Promise<T>[]} promises
+ * @returns {Promise<T>}
+ */
 function soon(time, ...promises) {
   return Promise.race([...promises, new Promise((_, reject) => setTimeout(reject, time))]);
 }

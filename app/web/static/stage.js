@@ -36,7 +36,11 @@ export class Stage {
     return Math.min(PICTURE_SIDE, Math.round(this.element.clientWidth * devicePixelRatio));
   }
 
-  /** @param {Photo | null} photo @param {Framing} framing @param {Framing[]} framings in each frame, where that is not the same */
+  /**
+   * @param {Photo | null} photo
+   * @param {Framing} framing
+   * @param {Framing[]} framings of its own for each frame's picture, or none
+   */
   show(photo, framing, framings) {
     this.photo = photo;
     this.framing = framing;
