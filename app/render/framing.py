@@ -133,8 +133,11 @@ class Choice(NamedTuple):
 
 
 def _decimal(number: float) -> str:
-    """Write a decimal of RFC 9651 (4.1.5): three digits of a fraction at the most, and one at the least."""
-    whole, _, fraction = f"{number:.3f}".partition(".")
+    """Write a decimal of RFC 9651 (4.1.5): three digits of a fraction at the most, and one at the least.
+
+    Zero has no sign, though somebody may have typed one.
+    """
+    whole, _, fraction = f"{number:z.3f}".partition(".")
     return f"{whole}.{fraction.rstrip('0') or '0'}"
 
 

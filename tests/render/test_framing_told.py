@@ -22,6 +22,7 @@ STRUCTURED_FIELD = re.compile(f"[a-z]+; *x={DECIMAL}; *y={DECIMAL}; *zoom={DECIM
         (Choice("given", 1 / 3, 2 / 3, 8.0), "given; x=0.333; y=0.667; zoom=8.0"),
         (Choice("given", 1e-7, 0.9999, 0.5), "given; x=0.0; y=1.0; zoom=0.5"),
         (Choice("given", 0.1, 0.30000000000000004, 1.1), "given; x=0.1; y=0.3; zoom=1.1"),
+        (Choice("given", -0.0, -1e-300, 1.0), "given; x=0.0; y=0.0; zoom=1.0"),
     ],
 )
 def test_a_framing_is_told_as_a_structured_field(choice: Choice, told: str) -> None:
