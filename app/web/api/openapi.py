@@ -269,7 +269,8 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
             "Cache-Control": "no-store",
             FRAMING: "Which square of the photo it shows (`x`, `y`, `zoom`), and by what it was chosen: "
             "`faces`, where a `head` mostly is in a tall photo, or the photo's `centre`; `given` where all "
-            "three were. A structured field (RFC 9651): `faces; x=0.512; y=0.301; zoom=1.4`.",
+            "three were. A structured field (RFC 9651): `faces; x=0.512; y=0.301; zoom=1.4`. What was chosen "
+            "is told whole; what was given, to three decimals.",
         },
     ),
     **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),

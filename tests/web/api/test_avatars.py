@@ -212,6 +212,20 @@ def test_what_was_chosen_can_be_asked_for(client: TestClient, portrait: bytes) -
     assert again.content == first.content
 
 
+def test_what_was_chosen_beside_a_finer_number_can_be_asked_for_with_it(
+    client: TestClient, portrait: bytes
+) -> None:
+    """The header has three decimals: what is chosen has no more, what was given is sent as it was."""
+    settings = {"size": "128", "format": "png", "zoom": "1.23456"}
+    first = client.post(AVATARS, content=portrait, params=settings)
+    _, square = framing_of(first)
+    assert square["zoom"] == 1.235
+    again = client.post(AVATARS, content=portrait, params={**square, **settings})
+    assert again.content == first.content
+    told = client.post(AVATARS, content=portrait, params={**settings, **square})
+    assert told.content != first.content
+
+
 def test_no_other_answer_says_anything_of_a_square(client: TestClient, photo: bytes) -> None:
     """Neither a refusal, nor another picture, nor what the page makes."""
     answers = [
