@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field, TypeAdapter
 
+from app.errors import PhotoError
 from app.frames import UNITS, FrameLibrary
 from app.render.colour import to_srgb
 from app.render.compose import compose
@@ -393,7 +394,12 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     bench = Bench(faces=not options.no_faces)
-    framed = [one for labelled in photos for one in bench.measure(labelled)]
+    framed: list[Framed] = []
+    for labelled in photos:
+        try:
+            framed += bench.measure(labelled)
+        except PhotoError as error:
+            parser.error(f"{labelled.path}: {error}")
     if not framed:
         parser.error("labels.json names no photo")
     aims = f"at least {LEAST_WHOLE} whole (aim {AIM_WHOLE}), {LEAST_QUARTER} 1/4, at most {MOST_FALSE} false"

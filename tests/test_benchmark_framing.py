@@ -210,6 +210,17 @@ def test_a_folder_that_is_not_as_it_should_be_is_refused(
     assert told in capsys.readouterr().err
 
 
+def test_a_photo_that_cannot_be_read_is_named(
+    tmp_path: Path, portrait: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Among hundreds, whoever put it there has to find it."""
+    path = folder(tmp_path, portrait, [FACE])
+    (path / "photos" / "nobody.png").write_text("a page")
+    with pytest.raises(SystemExit, match="2"):
+        command.main([str(path)])
+    assert f"{path / 'photos' / 'nobody.png'}: This file is not a photo" in capsys.readouterr().err
+
+
 def test_the_worst_need_a_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No folder is guessed."""
     with pytest.raises(SystemExit, match="2"):
