@@ -90,7 +90,9 @@ def fail(error: RibbonsError) -> NoReturn:
 def spec_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for every field of the spec, as the spec itself declares them."""
     for name, field in reversed(AvatarSpec.model_fields.items()):
-        command = click.option(f"--{name}", metavar=_metavar(name), help=_help(field))(command)
+        # Without a value a switch says yes, as people write it, if another option or nothing follows.
+        alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if field.annotation is bool else {}
+        command = click.option(f"--{name}", metavar=_metavar(name), help=_help(field), **alone)(command)
     return command
 
 

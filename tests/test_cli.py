@@ -59,6 +59,8 @@ def test_make_writes_the_avatar(photo: Path, portrait: bytes, tmp_path: Path, fr
         ("--zoom 2 --y 0.9", {"zoom": 2, "y": 0.9}),
         ("--rotate -90", {"rotate": -90}),
         ("--flip ON", {"flip": True}),
+        ("--flip", {"flip": True}),
+        ("--flip --lang en", {"flip": True, "lang": "en"}),
         ("--faces off", {"faces": "off"}),
         ("--zoom ٠٫٥", {"zoom": 0.5}),
     ],
