@@ -67,6 +67,7 @@ def test_the_operators_word_on_faces_is_handed_over(client: TestClient) -> None:
         page = service.get("/en").text
         assert ("data-finds-faces" in page) is is_said
         assert ("A face is looked for" in page) is is_said
+        assert ("Sometimes a face is not found" in service.get("/en/ios").text) is is_said
 
 
 def test_the_formats_that_are_read_are_handed_over(client: TestClient) -> None:
