@@ -6,7 +6,7 @@ second forehead above one that is cut off; a quarter of it is still hair. The fa
 it is blurred, so that nobody takes it for a part of the photo.
 
 All of it depends on the photo alone, not on the square, so that nothing changes while a square is moved. The
-page's photo.js does the same. Lengths are in shares of the photo's shorter side.
+page's edge.js does the same. Lengths are in shares of the photo's shorter side.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter
 
+from app.render.colour import WHITE
 from app.render.resize import resize
 
 ENLARGED = 4
@@ -37,8 +38,6 @@ class _Blur(NamedTuple):
 
 BLURS = (_Blur(sigma=0.014, reach=0.02, side=96), _Blur(sigma=0.12, reach=0.12, side=24))
 """Near the photo, and farther off."""
-
-WHITE = (255, 255, 255)
 
 
 def surround(photo: Image.Image, place: tuple[int, int], size: int, shorter: float) -> Image.Image:

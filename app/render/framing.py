@@ -1,6 +1,6 @@
 """(photo, faces, frame's opening) -> the square. What a spec leaves open of x, y and zoom is chosen here.
 
-The page's framing.js repeats this arithmetic, so here it is whole. Lengths are in pixels of the photo at
+The page's choosing.js repeats this arithmetic, so here it is whole. Lengths are in pixels of the photo at
 full scale; ``W`` x ``H`` is the upright photo, and ``side``, ``spread``, ``cos``, ``sin`` are crop.py's::
 
     S    = min(W, H) / spread                           the side at zoom 1
@@ -56,6 +56,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.frames import UNITS
 from app.render.crop import direction
+from app.spec import field_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,8 +90,7 @@ STEP = 0.97
 """Between one side that is tried and the next."""
 LEAST_ZOOM = 0.6
 """With it the face of nearly every selfie fits; below it more is blurred edge than photo."""
-MOST_ZOOM = 8.0
-"""As the spec's."""
+_, MOST_ZOOM = field_range("zoom")
 ENLARGED = 1.5
 """How many pixels of the avatar one of the photo may become at most, for the sake of a small face."""
 TALL = 1.1

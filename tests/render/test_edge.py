@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from app.render.edge import ENLARGED, WHITE, surround
+from app.render.colour import WHITE
+from app.render.edge import ENLARGED, surround
 from tests import photos
 
 MIDDLE = (60, 60)
