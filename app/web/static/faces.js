@@ -2,6 +2,10 @@
 
 const { floor, fround, max, min, sqrt } = Math;
 const TOP = 4095;
+const LEAST_SCORE = 0.6;
+const MOST_SHARED = 0.45;
+const MOST_FACES = 100;
+const FARTHEST = 16;
 
 onmessage = ({ data: { weights, picture } }) => postMessage(boxes(answers(reader(weights), picture)));
 
@@ -153,7 +157,7 @@ function boxes([kinds, places, objects]) {
   kinds.forEach(({ values, columns }, n) => {
     for (let i = 0; i < values.length; i += 4) {
       const score = sqrt(sigmoid(values[i]) * sigmoid(objects[n].values[i]));
-      if (!(score >= 0.6)) continue;
+      if (!(score >= LEAST_SCORE)) continue;
       const stride = 8 << n;
       const [across, down, ...sides] = places[n].values.slice(i, i + 4).map(within);
       const [width, height] = sides.map((side) => exp(side) * stride);
@@ -164,12 +168,12 @@ function boxes([kinds, places, objects]) {
   });
   const kept = [];
   for (const face of found.sort((one, other) => other.score - one.score)) {
-    if (kept.every((other) => shared(other, face) <= 0.45)) kept.push(face);
+    if (kept.every((other) => shared(other, face) <= MOST_SHARED)) kept.push(face);
   }
-  return kept.slice(0, 100);
+  return kept.slice(0, MOST_FACES);
 }
 
-const within = (value) => min(max(value, -16), 16);
+const within = (value) => min(max(value, -FARTHEST), FARTHEST);
 const sigmoid = (value) => 1 / (1 + exp(-within(value)));
 
 function exp(value) {
