@@ -63,7 +63,8 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
     with steps("decode"):
         container = identify(photo, limits)
         size = (container.width, container.height)
-        picture = decode(container, scale_needed(size, spec), limits)
+        scale = scale_needed(size, spec)
+        picture = decode(container, scale, limits)
     with steps("overlay"):
         overlay = overlays.get(spec)
     with steps("framing"):
@@ -71,9 +72,10 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
         framed = spec.model_copy(update={"x": framing.x, "y": framing.y, "zoom": framing.zoom})
     with steps("decode"):
         # A small face is brought nearer, and then the photo holds more than was decoded.
-        if decodes_finer(container, scale_needed(size, framed), scale_needed(size, spec), limits):
-            del picture
-            picture = decode(container, scale_needed(size, framed), limits)
+        scale, coarse = scale_needed(size, framed), scale
+        if decodes_finer(container, scale, coarse, limits):
+            del picture  # or both would be in memory
+            picture = decode(container, scale, limits)
     with steps("crop"):
         square = crop(picture, framed, overlay.hidden_margin)
     with steps("colour"):
