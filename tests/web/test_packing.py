@@ -10,6 +10,7 @@ import brotli
 import pytest
 
 from app.web import packing
+from app.web.pages.assets import STATIC_FOLDER, Assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,11 @@ def raw(client: TestClient, path: str, encoding: str, **headers: str) -> tuple[b
 UNPACK: dict[str, Callable[[bytes], bytes]] = {"br": brotli.decompress, "gzip": gzip.decompress}
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/static/docs/rapidoc-min.js"])
+ASSETS = Assets(STATIC_FOLDER)
+KEPT_FOR_EVER = [ASSETS.address("editor.js"), ASSETS.address("yunet.int8")]
+
+
+@pytest.mark.parametrize("path", [*PATHS, *KEPT_FOR_EVER, "/static/docs/rapidoc-min.js"])
 def test_packed_is_the_same(client: TestClient, path: str) -> None:
     """Whatever a client takes, first or again, it gets the same bytes and headers, but for the packing."""
     plain, plain_headers = raw(client, path, "identity")
@@ -77,6 +82,17 @@ def test_what_many_ask_for_is_packed_once(client: TestClient, monkeypatch: pytes
             # Of addresses that no other test asks for.
             raw(client, path, "br", host="packed.example")
     assert set(packed.values()) == {1}
+
+
+@pytest.mark.parametrize("path", ["/ar", *KEPT_FOR_EVER])
+def test_what_browsers_keep_for_ever_is_as_small_as_it_can_be(client: TestClient, path: str) -> None:
+    """A page, which is packed anew for each address and after each change, is not waited for so long."""
+    plain, headers = raw(client, path, "identity")
+    packed, _ = raw(client, path, "br")
+    is_for_ever = "immutable" in headers["cache-control"]
+    assert is_for_ever is (path in KEPT_FOR_EVER)
+    quality = packing.BEST_BROTLI_QUALITY if is_for_ever else packing.BROTLI_QUALITY
+    assert packed == brotli.compress(plain, quality=quality)
 
 
 @pytest.mark.parametrize(
