@@ -191,7 +191,11 @@ class Studio:
         return draw_collection(avatar, spec, address, _overlays(self).frames.get(spec.frame))
 
     def draw_specimen(self, spec: AvatarSpec) -> Avatar:
-        """Make an avatar of a plain photo, to prove that this process can, or to warm it up."""
+        """Make an avatar of a plain photo, to prove that this process can, or to warm it up.
+
+        No square is given, so a face is looked for: OpenBLAS takes its memory at the first one, and ends the
+        process where a large photo has left too little.
+        """
         file = io.BytesIO()
         Image.new("RGB", (spec.size, spec.size), "white").save(file, "JPEG")
         return self.draw_avatar(file.getvalue(), spec)

@@ -51,6 +51,40 @@ def test_the_operators_word_on_faces_wins(root: Path, monkeypatch: pytest.Monkey
     assert asked == ["on", "off", "off", "off"]
 
 
+LOOK = """
+import sys
+from pathlib import Path
+from PIL import Image
+from app.jobs import Allowance, Studio, perform
+from app.render.faces import find_faces
+from app.render.limits import Limits
+from app.spec import AvatarSpec
+
+studio = Studio((Path("frames"),), Path("fonts"), 1_000_000, Limits(), sys.argv[1] == "looks")
+studio.draw_specimen(AvatarSpec(frame="red-ribbons", size=64))
+print("numpy" in sys.modules)
+if studio.finds_faces:
+    status = dict(line.split(":") for line in open("/proc/self/status"))
+    taken = int(status["VmData"].split()[0]) << 10
+    picture = Image.new("RGB", (1000, 1000))
+    try:
+        perform(lambda: find_faces(picture), Allowance(20, taken + (20 << 20)))
+    except Exception as error:
+        print(type(error).__name__)
+"""
+"""Warms a process up, and prints whether it can look for faces then; and what comes of it without memory."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
+@pytest.mark.parametrize(("how", "said"), [("looks", ["True", "PhotoDamaged"]), ("does not", ["False"])])
+def test_a_warm_worker_has_what_looks_for_faces(how: str, said: list[str], root: Path) -> None:
+    """OpenBLAS ends a process that has too little memory left for it; numpy alone raises an error."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, how], cwd=root, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == said
+
+
 KEEP = """
 import resource, sys
 from PIL import Image
