@@ -29,7 +29,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field, TypeAdapter
@@ -49,11 +49,13 @@ from app.spec import DEFAULT_SIZE, AvatarSpec
 from benchmarks.avatar import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from app.frames import Frame
     from app.render.decode import Photo
     from app.render.faces import Face
+
+T = TypeVar("T")
 
 WHOLE = 0.98
 """Of a face's ellipse: with so much of it seen it is whole."""
@@ -290,7 +292,7 @@ def _square(photo: Photo, spec: AvatarSpec) -> tuple[float, float, float]:
     return framing.cx - framing.side / 2, framing.cy - framing.side / 2, framing.side
 
 
-def _timed(work: Any) -> tuple[Any, float]:
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
     start = time.process_time()
     result = work()
     return result, time.process_time() - start
