@@ -83,7 +83,7 @@ QUARTER = 0.25
 only as far as its largest face has that much."""
 SEEN = 1.06
 """Of the circle's radius: how far faces may reach before a larger square is needed. Frames keep a little more
-free than their circle; of a disc of this radius ours show 99.5 % at least."""
+free than their circle; of a disc of this radius ours show 99.4 % at least."""
 AIR = 1.05
 """How much room a face has that needs a square larger than the photo. Boxes are a few in a hundred off."""
 STEP = 0.97

@@ -4,6 +4,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from app.frames import Face as Opening
 from app.render.crop import frame_square
 from app.render.faces import Face
 from app.render.framing import AIR, CROWD, LEAST_ZOOM, SEEN, SHARE, Choice, choose
+from app.render.overlay import Overlays
 from app.spec import AvatarSpec
 
 if TYPE_CHECKING:
@@ -246,6 +248,16 @@ def test_a_face_at_the_top_of_a_tall_photo_gets_a_band_above_it() -> None:
     side = 1000 / choice.zoom
     assert choice.y * 2000 - side / 2 == pytest.approx(1000 - side, abs=2)
     assert reach(size, choice, MIDDLE, spec(), one) <= 1.01
+
+
+def test_our_frames_keep_more_free_than_their_circle(frames: FrameLibrary) -> None:
+    """So a large face may reach a little past it: what is then under the ribbon is no loss to the eye."""
+    overlays = Overlays(frames)
+    for frame in frames:
+        alpha = np.asarray(overlays.get(AvatarSpec(frame=frame.id, size=500)).alpha) / 255
+        y, x = (np.indices(alpha.shape) + 0.5) / 500 * UNITS
+        distance = np.hypot(x - frame.face.center[0], y - frame.face.center[1])
+        assert 1 - alpha[distance <= SEEN * frame.face.radius].mean() >= 0.994
 
 
 def test_a_face_without_room_for_hair_is_enough() -> None:
