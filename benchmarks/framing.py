@@ -402,8 +402,8 @@ def main(arguments: list[str]) -> int:
             framed += bench.measure(labelled)
         except PhotoError as error:
             parser.error(f"{labelled.path}: {error}")
-    if not framed:
-        parser.error("labels.json names no photo")
+    if not any(one.labelled.faces for one in framed):
+        parser.error("labels.json names no photo with a face")
     aims = f"at least {LEAST_WHOLE} whole (aim {AIM_WHOLE}), {LEAST_QUARTER} 1/4, at most {MOST_FALSE} false"
     print(f"In 100 photos, {DEFAULT_SIZE} px; {aims}\n")
     print(table(framed))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from app.render.colour import to_srgb
 from app.render.compose import compose
 from app.render.crop import crop, scale_needed
-from app.render.decode import decode, decodes_finer, identify
+from app.render.decode import decode, decodes_otherwise, identify
 from app.render.encode import EXTENSIONS, MEDIA_TYPES, encode
-from app.render.faces import find_faces
+from app.render.faces import FACES_SIDE, find_faces
 from app.render.framing import Choice, choose
 from app.render.limits import Limits
 from app.render.thumbnail import Thumbnail
@@ -64,6 +64,8 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
         container = identify(photo, limits)
         size = (container.width, container.height)
         scale = scale_needed(size, spec)
+        if _looks_for_faces(spec):
+            scale = max(scale, FACES_SIDE / max(size))  # more than a small avatar needs
         picture = decode(container, scale, limits)
     with steps("overlay"):
         overlay = overlays.get(spec)
@@ -71,9 +73,10 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
         framing = _frame(picture, spec, overlay.face)
         framed = spec.model_copy(update={"x": framing.x, "y": framing.y, "zoom": framing.zoom})
     with steps("decode"):
-        # A small face is brought nearer, and then the photo holds more than was decoded.
-        scale, coarse = scale_needed(size, framed), scale
-        if decodes_finer(container, scale, coarse, limits):
+        # As for a square that was given. A small face is brought nearer, and then the photo holds more than
+        # was decoded; or the search took more than a small avatar does.
+        scale, before = scale_needed(size, framed), scale
+        if decodes_otherwise(container, scale, before, limits):
             del picture  # or both would be in memory
             picture = decode(container, scale, limits)
     with steps("crop"):
@@ -91,10 +94,14 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
 def _frame(photo: Photo, spec: AvatarSpec, opening: Face) -> Choice:
     """Choose the square, after a look for faces where one is of use."""
     faces = []
-    if spec.faces == "on" and None in {spec.x, spec.y, spec.zoom}:
+    if _looks_for_faces(spec):
         thumbnail = Thumbnail.of(photo, spec.rotate)
         faces = [thumbnail.in_photo(face) for face in find_faces(thumbnail.image)]
     return choose(photo.upright_size, faces, opening, spec)
+
+
+def _looks_for_faces(spec: AvatarSpec) -> bool:
+    return spec.faces == "on" and None in {spec.x, spec.y, spec.zoom}
 
 
 class _Stopwatch:

@@ -390,12 +390,12 @@ def _draft_divisor(pixels: int, enough: float, limits: Limits) -> int:
     return max(by_quality, by_memory)
 
 
-def decodes_finer(container: Container, enough: float, than: float, limits: Limits) -> bool:
-    """Tell whether :func:`decode` gives more pixels where one scale is enough than where another is."""
+def decodes_otherwise(container: Container, enough: float, than: float, limits: Limits) -> bool:
+    """Tell whether :func:`decode` gives other pixels where one scale is enough than where another is."""
     if container.codec != "jpeg":
         return False
     pixels = container.width * container.height
-    return _draft_divisor(pixels, enough, limits) < _draft_divisor(pixels, than, limits)
+    return _draft_divisor(pixels, enough, limits) != _draft_divisor(pixels, than, limits)
 
 
 def in_plain_mode(image: Image.Image) -> Image.Image:

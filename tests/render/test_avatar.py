@@ -138,6 +138,20 @@ def test_a_small_face_is_as_sharp_as_the_photo_has_it(overlays: Overlays, astron
     assert np.abs(found - expected).mean() < 1
 
 
+@pytest.mark.parametrize("size", [64, 96, 1080])
+def test_a_small_avatar_is_framed_as_a_large_one(
+    overlays: Overlays, astronaut: Image.Image, size: int
+) -> None:
+    """Faces are looked for in as many pixels, though few are drawn: in an eighth of them nobody is found."""
+    photo = photos.save(crowd(astronaut, (900, 600), (350, 60, 300)), "JPEG", quality=90)
+    spec = AvatarSpec(frame="red-ribbons", size=size, zoom=1)
+    found, expected = (
+        make_avatar(photo, one, overlays).framing for one in (spec, spec.model_copy(update={"size": 900}))
+    )
+    assert found == expected
+    assert found.kind == "faces"
+
+
 @pytest.mark.parametrize("spec", [{"faces": "off"}, {"x": 0.2, "y": 0.3, "zoom": 2}], ids=str)
 def test_nobody_looks_for_faces_where_it_is_of_no_use(
     overlays: Overlays, portrait: bytes, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]
