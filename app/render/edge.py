@@ -51,10 +51,10 @@ def surround(photo: Image.Image, place: tuple[int, int], size: int, shorter: flo
     """
     square = _continued(_opaque(photo), place, size)
     outside = _Distances((*place, place[0] + photo.width, place[1] + photo.height), size)
-    continued = square
-    for blur in BLURS:
-        blurred = _blurred(continued, blur.sigma * blur.side, shorter / blur.side)
-        square = Image.composite(blurred, square, outside.ramp(blur.reach * shorter))
+    # Both are made before the first is laid on: of what they are made there is then no second copy.
+    layers = [_blurred(square, blur.sigma * blur.side, shorter / blur.side) for blur in BLURS]
+    for blur, layer in zip(BLURS, layers, strict=True):
+        square.paste(resize(layer, square.size), mask=outside.ramp(blur.reach * shorter))
     return square
 
 
@@ -95,10 +95,9 @@ def _depth(gap: int, available: int) -> int:
 
 
 def _blurred(image: Image.Image, sigma: float, reduction: float) -> Image.Image:
-    """Blur a picture at a reduced scale, to which ``sigma`` belongs."""
+    """Return a square picture at a reduced scale, to which ``sigma`` belongs, blurred."""
     side = max(round(image.width / reduction), 1)
-    small = resize(image, (side, side)).filter(ImageFilter.GaussianBlur(sigma))
-    return resize(small, image.size)
+    return resize(image, (side, side)).filter(ImageFilter.GaussianBlur(sigma))
 
 
 class _Distances:

@@ -21,7 +21,7 @@ class Thumbnail:
 
     Attributes:
         image: RGB in sRGB; its longer side has :data:`~app.render.faces.FACES_SIDE` pixels, or as few as the
-            photo has. Turned by an angle, it has black corners.
+            photo has. Turned by an angle, it has black corners, and up to two pixels more.
         turned_size: Width and height of the same at the photo's full scale.
         scale: Pixels of the photo at full scale to one of ``image``.
     """

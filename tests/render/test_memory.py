@@ -12,6 +12,7 @@ import pytest
 from tests import heif_files, photos
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
@@ -106,7 +107,7 @@ SHOWN = [
 """The same for a whole photo that is shown."""
 
 
-def _peak(photo: Path, root: Path, spec: dict[str, int], work: str = MAKE) -> float:
+def _peak(photo: Path, root: Path, spec: Mapping[str, float], work: str = MAKE) -> float:
     """Return how many MiB an avatar of the photo takes at its peak."""
     command = [sys.executable, "-c", work, str(photo), str(root), json.dumps(spec)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -122,6 +123,12 @@ def _written(photo: Path, kind: str, side: int) -> Path:
         item = heif_files.taken_from(photo.read_bytes(), size, heif_files.pixi(), crop)
         photo.write_bytes(heif_files.build({1: item}))
     return photo
+
+
+def test_the_peak_of_a_square_larger_than_the_photo(root: Path, tmp_path: Path) -> None:
+    """What lies around the largest one, turned by 45 degrees, is made in two of it: 135 MiB with the rest."""
+    spec = {"size": 2048, "zoom": 0.5, "rotate": 45}
+    assert _peak(_written(tmp_path / "photo", "PNG", 500), root, spec) < 160
 
 
 @pytest.mark.soak
