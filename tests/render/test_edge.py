@@ -83,6 +83,24 @@ def test_the_farther_off_the_less_is_made_out() -> None:
     assert far < 6
 
 
+def test_lines_that_end_at_the_edge_are_not_drawn_out_into_streaks() -> None:
+    """Stripes of one pixel are a grey within a hundredth of the photo's side."""
+    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (200, 100)))
+    outside = pixels(surround(stripes, (50, 0), 300, 200))[202:, 70:230]
+    assert np.ptp(outside, axis=1).max() < 20
+
+
+def test_no_line_is_seen_where_a_blur_takes_over_from_another() -> None:
+    """Away from a dark corner the light comes evenly: no slope bends at once, which eyes see as a line."""
+    photo = Image.new("L", (600, 600), 230)
+    photo.paste(20, (200, 500, 400, 600))
+    light = pixels(surround(photo, (150, 0), 900, 600))[600:, 450]
+    slopes = np.convolve(np.diff(light), np.ones(8) / 8, "valid")
+    assert np.abs(slopes[8:] - slopes[:-8]).max() < 0.01 * (
+        light[-1] - light[0]
+    )  # 0.014 where it rises evenly
+
+
 def test_what_is_transparent_lies_on_white() -> None:
     """A logo on nothing is surrounded by white, whatever colour its transparent pixels hide."""
     logo = Image.new("RGBA", (180, 180), (255, 0, 0, 0))

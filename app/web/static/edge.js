@@ -11,10 +11,14 @@ const ENLARGED = 4;
 // Sigma and reach as there, in shares of the photo's shorter side. Of that, so many pixels are enough for what is
 // blurred so; with more, each would be drawn over more often, and the colours darken.
 const BLURS = [
-  { sigma: 0.014, reach: 0.02, side: 48 },
-  { sigma: 0.12, reach: 0.12, side: 12 },
+  { sigma: 0.01, reach: 0.012, side: 64 },
+  { sigma: 0.04, reach: 0.05, side: 24 },
+  { sigma: 0.2, reach: 0.2, side: 12 },
 ];
 const SIDE = 240;
+
+// A gradient is made of straight pieces; of so many it looks as smooth as the ramp of edge.py.
+const PIECES = 8;
 
 /**
  * @param {HTMLCanvasElement} photo
@@ -26,23 +30,41 @@ export function surround(photo) {
   const height = Math.max(1, Math.round(photo.height * scale));
   const shorter = Math.min(width, height);
   const gap = Math.ceil(shorter / MIN_ZOOM - shorter);
-  let canvas = canvasOf(width + 2 * gap, height + 2 * gap);
+  const canvas = canvasOf(width + 2 * gap, height + 2 * gap);
   const context = contextOf(canvas);
   context.drawImage(photo, gap, gap, width, height);
   stretch(context, gap, width, true);
   stretch(context, gap, height, false);
-  let small = canvas;
-  for (const { sigma, reach, side } of BLURS) {
-    small = reduce(small, Math.min(1, side / shorter) * (canvas.width / small.width));
-    const blurred = canvasOf(canvas.width, canvas.height);
-    const onBlurred = contextOf(blurred);
-    onBlurred.imageSmoothingQuality = "medium";
-    onBlurred.drawImage(blur(small, (sigma * shorter * small.width) / canvas.width), 0, 0, canvas.width, canvas.height);
-    fade(canvas, { x: gap, y: gap, width, height }, reach * shorter);
-    onBlurred.drawImage(canvas, 0, 0);
-    canvas = blurred;
+  const box = { x: gap, y: gap, width, height };
+  const [near, ...farther] = BLURS;
+  // All but what touches the photo is put together from few pixels.
+  const small = reduce(canvas, Math.min(1, near.side / shorter));
+  const times = small.width / canvas.width;
+  let backdrop = blur(small, near.sigma * shorter * times);
+  for (const { sigma, reach, side } of farther) {
+    const smaller = reduce(small, Math.min(1, side / (shorter * times)));
+    const blurred = blur(smaller, (sigma * shorter * smaller.width) / canvas.width);
+    backdrop = lay(backdrop, blurred, box, reach * shorter, times);
   }
-  return { canvas, across: gap / width, down: gap / height };
+  return { canvas: lay(canvas, backdrop, box, near.reach * shorter, 1), across: gap / width, down: gap / height };
+}
+
+/**
+ * Lay a canvas that ends softly outside of a box over another, which is brought to its size.
+ * @param {HTMLCanvasElement} upper
+ * @param {HTMLCanvasElement} lower
+ * @param {{x: number, y: number, width: number, height: number}} box
+ * @param {number} reach
+ * @param {number} times how much smaller both are than where box and reach are told
+ */
+function lay(upper, lower, box, reach, times) {
+  const canvas = canvasOf(upper.width, upper.height);
+  const context = contextOf(canvas);
+  context.imageSmoothingQuality = "medium";
+  context.drawImage(lower, 0, 0, canvas.width, canvas.height);
+  fade(upper, box, reach, times);
+  context.drawImage(upper, 0, 0);
+  return canvas;
 }
 
 /**
@@ -101,10 +123,11 @@ function blur(canvas, sigma) {
  * @param {HTMLCanvasElement} canvas
  * @param {{x: number, y: number, width: number, height: number}} box
  * @param {number} reach
+ * @param {number} times
  */
-function fade(canvas, { x, y, width, height }, reach) {
+function fade(canvas, { x, y, width, height }, reach, times) {
   const context = contextOf(canvas);
-  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.setTransform(times, 0, 0, times, 0, 0);
   context.globalCompositeOperation = "destination-in";
   const right = x + width + reach;
   const bottom = y + height + reach;
@@ -112,11 +135,13 @@ function fade(canvas, { x, y, width, height }, reach) {
     [context.createLinearGradient(x - reach, 0, right, 0), reach / (width + 2 * reach)],
     [context.createLinearGradient(0, y - reach, 0, bottom), reach / (height + 2 * reach)],
   ])) {
-    gradient.addColorStop(0, "transparent");
-    gradient.addColorStop(share, "#000");
-    gradient.addColorStop(1 - share, "#000");
-    gradient.addColorStop(1, "transparent");
+    for (let n = 0; n <= PIECES; n++) {
+      const part = n / PIECES;
+      const colour = `rgb(0 0 0 / ${part * part * (3 - 2 * part)})`;
+      gradient.addColorStop(share * part, colour);
+      gradient.addColorStop(1 - share * part, colour);
+    }
     context.fillStyle = gradient;
-    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.fillRect(0, 0, canvas.width / times, canvas.height / times);
   }
 }
