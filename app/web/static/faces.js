@@ -1,4 +1,4 @@
-// A worker: weights ("./yunet.txt" is their licence) and a picture -> faces. app/render/yunet/ explains it.
+// Weights ("./yunet.txt": licence), picture -> faces: app/render/yunet/.
 
 const { floor, fround, max, min, sqrt } = Math;
 const TOP = 4095;
@@ -25,7 +25,7 @@ function reader(buffer) {
   };
 }
 
-/** A row of products, two pixels and four filters at once: that keeps a processor busy. */
+/** A row of products: two pixels and four filters at once. */
 function multiply(values, from, columns, channels, weights, result, to, filters) {
   for (let f = 0; f < filters; f += 4) {
     for (let x = 0; x < columns; x += 2) {
@@ -45,7 +45,7 @@ function multiply(values, from, columns, channels, weights, result, to, filters)
   }
 }
 
-/** A row of one channel's sums, rounded step by step. */
+/** A row of one channel's sums. */
 function slide(product, i, row, filters, columns, [t0, t1, t2, t3, t4, t5, t6, t7, t8], offset, top, result, o) {
   let l0 = product[i], l1 = product[i + row], l2 = product[i + 2 * row];
   i += filters;
@@ -135,7 +135,7 @@ function added({ rows, columns, channels, values }, coarse) {
 function answers(layer, picture) {
   const pairs = (...channels) => channels.slice(1).map((filters, n) => [layer(filters, channels[n]), layer(filters, 9)]);
   const run = (map, those) => those.reduce((from, one) => pair(from, one), map);
-  // The first layer stands alone: what follows changes nothing.
+  // The first layer stands alone.
   const first = layer(16, 27);
   const whole = new Int8Array(144).map((_, n) => n % 9 === 4);
   const none = { whole, scale: first.scale.map(() => 256), bias: first.bias.map((bias) => -255 * bias) };

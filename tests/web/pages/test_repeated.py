@@ -33,7 +33,7 @@ def numbers(script: str) -> dict[str, Any]:
     ("script", "modules", "its_own"),
     [
         ("choosing.js", (framing,), set()),
-        ("edge.js", (edge,), {"SIDE"}),
+        ("edge.js", (edge,), {"SIDE", "PIECES"}),
         ("faces.js", (network, boxes), set()),
     ],
 )
