@@ -29,7 +29,8 @@ const ANSWER = 4000;
 const NEXT_PAGE = 8000;
 
 // A photo is not shown before the faces in it are found, lest it jump before anyone's eyes; but no later than this.
-const CALM = 300;
+// On a slow phone drawing it twice takes as long as waiting.
+const CALM = 800;
 
 const TYPING_PAUSE = 400;
 const SHIFT = 0.05; // of a side, for a press of a button
