@@ -16,10 +16,12 @@ import pytest
 from PIL import Image
 
 import app
+from app.render import framing
 from app.render.formats import FORMAT_NAMES
 from app.settings import PREFIX, Settings, allowed
 from app.spec import AvatarSpec
 from app.texts.translations import translations_of
+from benchmarks import framing as measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,6 +208,25 @@ def test_readmes_tables_say_what_the_code_says(
 def test_readme_names_the_formats_that_are_read(root: Path) -> None:
     """All of them, in the order in which people are told of them."""
     assert translations_of("en").either(FORMAT_NAMES) in (root / "README.md").read_text()
+
+
+def test_how_a_square_is_chosen_is_told_as_it_is(root: Path) -> None:
+    """The numbers in docs/framing.md are those of the rules, and its table meets the aims."""
+    text = " ".join((root / "docs" / "framing.md").read_text(encoding="utf-8").split())
+    assert (framing.ENLARGED, framing.GROUP) == (1.5, 0.25)
+    for words in (
+        f"fills {framing.SHARE:g} of it",
+        "more than one and a half of the avatar's",
+        "less than a quarter of the largest one's area",
+        f"to zoom {framing.LEAST_ZOOM:g}.",
+        f"a tall photo shows {framing.HEAD:.2f} of its height",
+        f"{measure.WHOLE:.0%}".replace("%", " %") + " of its ellipse",
+    ):
+        assert words in text
+    row = next(line for line in text.split("| by faces |")[1:])
+    whole, quarter = ([float(n) for n in cell.split("/")] for cell in row.split("|")[:2])
+    assert min(whole) >= measure.LEAST_WHOLE
+    assert min(quarter) >= measure.LEAST_QUARTER
 
 
 def test_links_in_the_documents_lead_somewhere(root: Path) -> None:
