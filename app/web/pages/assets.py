@@ -36,11 +36,9 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 """The kinds of file that there are."""
 
-_YUNET_FOLDER = Path(yunet.__file__).parent
-
 ELSEWHERE: Mapping[str, Path] = {
-    "yunet.int8": _YUNET_FOLDER / "weights.int8",
-    "yunet.txt": _YUNET_FOLDER / "LICENSE.txt",
+    "yunet.int8": yunet.WEIGHTS,
+    "yunet.txt": yunet.LICENCE,
 }
 """What is not the pages' alone: the weights that find faces, and their licence, which goes where they go."""
 
