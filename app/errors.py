@@ -31,13 +31,34 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     |  |- UploadTimedOut          the photo did not arrive in time
     |  |- NotFound                nothing lives at this address
     |  |- ResultGone              a finished avatar that is no longer kept
-    |  `- MethodNotAllowed        this address does not take that method
+    |  |- MethodNotAllowed        this address does not take that method
+    |  |- KeyMissing              an address of partners, asked without a key
+    |  |- KeyNotKnown             a key that is not ours, or was revoked
+    |  `- MalformedIdempotencyKey an Idempotency-Key that is none
+    |- BulkError                  a batch of a partner, or the command line's
+    |  |- BatchNotFound           no batch of this partner has that address
+    |  |- BatchPhotoNotFound      no photo of that name is in the batch
+    |  |- BatchNotOpen            what is sent comes after the batch was started
+    |  |- BatchNotDone            what is asked for is there when the batch is done
+    |  |- BatchIncomplete         started before all that it names was sent
+    |  |- BatchFull               more photos than a batch may have
+    |  |- InvalidName             a name that no photo of a batch may have
+    |  |- ArchiveNotSupported     no ZIP
+    |  |- ArchiveDamaged          a ZIP that is broken, or built to do harm
+    |  |- ArchiveTooLarge         a ZIP that is larger, or unpacks to more, than is taken
+    |  |- TableNotReadable        a table that cannot be read at all
+    |  |- TableTooLarge           a table of more rows or bytes than is read
+    |  |- IdempotencyKeyInUse     the first request with this key is not answered yet
+    |  |- IdempotencyKeyReused    the key came before, with another request
+    |  `- QuotaUsedUp             the key's photos of the day, or its batches at once
     |- CapacityError              the service, not the photo; carries retry_after in seconds
     |  |- Busy                    the queue is full
     |  |- TooManyAtOnce           the queue is full, and much of it is of the sender's own address
     |  |- WorkerDied              the process that drew this avatar ended
     |  |- ShuttingDown            the service is stopping
     |  |- StoreUnavailable        what keeps finished avatars is full or out of reach
+    |  |- StorageUnavailable      what keeps batches is out of reach
+    |  |- StorageFull             what keeps batches is full
     |  `- DeadlineExceeded        drawing took longer than is allowed
     `- InternalError              a fault of ours; the only one that is a bug
 """
@@ -505,6 +526,186 @@ class MethodNotAllowed(RequestError):
     hint = mark("This address takes only: {allowed}.")
 
 
+class KeyMissing(RequestError):
+    """An address of partners was asked without a key."""
+
+    code = "key_missing"
+    title = mark("Key missing")
+    detail = mark("This address is for partners. Send your key with the request.")
+    hint = mark("Send it in the header Authorization: Bearer, followed by the key.")
+
+
+class KeyNotKnown(RequestError):
+    """A key that is not ours, or that was revoked: nobody is told which."""
+
+    code = "key_not_known"
+    title = mark("Key not known")
+    detail = mark("This key is not known here, or no longer. Check it, or ask for a new one.")
+
+
+class MalformedIdempotencyKey(RequestError):
+    """An ``Idempotency-Key`` that is empty, too long or not in quotation marks."""
+
+    code = "malformed_idempotency_key"
+    title = mark("Malformed Idempotency-Key")
+    detail = mark("The header Idempotency-Key could not be read.")
+    hint = mark("It has to be 1 to 255 characters of ASCII in quotation marks.")
+
+
+# -- batches ---------------------------------------------------------------
+
+
+class BulkError(RibbonsError):
+    """A batch, or what was sent for it, cannot be taken."""
+
+
+class BatchNotFound(BulkError):
+    """There is none, it was erased, or it is another partner's: nobody is told which."""
+
+    code = "batch_not_found"
+    title = mark("No such batch")
+    detail = mark("There is no such batch. Batches are erased when their time is over.")
+
+
+class BatchPhotoNotFound(BulkError):
+    """No photo of that name is in the batch, or it has no avatar (yet)."""
+
+    code = "batch_photo_not_found"
+    title = mark("No such photo")
+    detail = mark("There is no such photo in this batch, or no picture was made of it.")
+
+
+class BatchNotOpen(BulkError):
+    """The batch was started: its photos and its table are what they are."""
+
+    code = "batch_not_open"
+    title = mark("Batch already started")
+    detail = mark("This batch was started already. Make another batch for what is missing in it.")
+
+
+class BatchNotDone(BulkError):
+    """Params: ``waiting`` (photos that are not drawn yet)."""
+
+    code = "batch_not_done"
+    retry_after = 10
+    title = mark("Batch not done")
+    detail = mark("This batch is not done yet. Photos still to be drawn: {waiting}.")
+
+
+class BatchIncomplete(BulkError):
+    """Params: ``missing`` (how many photos), ``names`` (of the first ones that are named)."""
+
+    code = "batch_incomplete"
+    title = mark("Photos missing")
+    detail = mark("Some photos of this batch have not been sent. Missing: {missing}. {names}")
+    hint = mark("Send them, or start with ?without_missing=true.")
+
+
+class BatchFull(BulkError):
+    """Params: ``limit``."""
+
+    code = "batch_full"
+    title = mark("Too many photos")
+    detail = mark("A batch may have at most {limit} photos. Make another batch for the rest.")
+
+
+class InvalidName(BulkError):
+    """A name that leads out of its folder, is empty or too long, or holds what no system can keep."""
+
+    code = "invalid_name"
+    title = mark("Name not allowed")
+    detail = mark("A photo may not have this name. Rename it.")
+
+
+class ArchiveNotSupported(BulkError):
+    """What was sent is no ZIP."""
+
+    code = "archive_not_supported"
+    title = mark("Not a ZIP")
+    detail = mark("This file is not a ZIP. Send the photos in a ZIP, or one by one.")
+
+
+class ArchiveDamaged(BulkError):
+    """A ZIP whose directory cannot be read, or contradicts itself."""
+
+    code = "archive_damaged"
+    title = mark("Damaged ZIP")
+    detail = mark("This ZIP is damaged or incomplete. Make it again.")
+
+
+class ArchiveTooLarge(BulkError):
+    """Params: ``limit_mb`` (of the ZIP, or of all that is in it)."""
+
+    code = "archive_too_large"
+    title = mark("ZIP too large")
+    detail = mark(
+        "This ZIP is larger than {limit_mb} MB, or holds more than is taken. Divide it into several."
+    )
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return the error for more than ``limit`` bytes."""
+        return cls(limit_mb=limit / 1_000_000)
+
+
+class TableNotReadable(BulkError):
+    """Params: ``reason`` (a marked text, of :mod:`app.bulk.table`)."""
+
+    code = "table_not_readable"
+    title = mark("Table not readable")
+    detail = mark("This table could not be read. Save it as CSV (UTF-8) or XLSX.")
+
+
+class TableTooLarge(BulkError):
+    """Params: ``limit`` (rows)."""
+
+    code = "table_too_large"
+    title = mark("Table too large")
+    detail = mark("This table is too large. It may have at most {limit} rows.")
+
+
+class IdempotencyKeyInUse(BulkError):
+    """The first request with this key is still being answered."""
+
+    code = "idempotency_key_in_use"
+    retry_after = 1
+    title = mark("Request already on its way")
+    detail = mark("A request with the same Idempotency-Key has not been answered yet. Try again.")
+
+
+class IdempotencyKeyReused(BulkError):
+    """The key came before, with a request that asked for something else."""
+
+    code = "idempotency_key_reused"
+    title = mark("Idempotency-Key used twice")
+    detail = mark("This Idempotency-Key came before with another request. Use a new one.")
+
+
+class QuotaUsedUp(BulkError):
+    """Params: ``quota`` (``photos-a-day`` or ``batches-at-once``), ``limit``.
+
+    Args:
+        seconds: After which the same request may succeed.
+    """
+
+    code = "quota_used_up"
+    title = mark("Quota used up")
+    detail = mark(
+        "Your key has used up what it may for now ({quota}: {limit}). Go on later, or ask for more."
+    )
+
+    def __init__(self, seconds: int, **params: Param) -> None:
+        super().__init__(**params)
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_quota, (self.seconds, self.params)
+
+
+def _rebuild_quota(seconds: int, params: dict[str, Param]) -> QuotaUsedUp:
+    return QuotaUsedUp(seconds, **params)
+
+
 # -- the service -----------------------------------------------------------
 
 
@@ -559,6 +760,26 @@ class StoreUnavailable(CapacityError):
     retry_after = 5
     title = mark("Store unavailable")
     detail = mark("Finished pictures cannot be reached right now. Try again in a few seconds.")
+
+
+class StorageUnavailable(CapacityError):
+    """What keeps batches is out of reach: the object store, or the database."""
+
+    code = "storage_unavailable"
+    retry_after = 10
+    title = mark("Storage unavailable")
+    detail = mark(
+        "What keeps the batches cannot be reached right now. Nothing is lost; try again in a moment."
+    )
+
+
+class StorageFull(CapacityError):
+    """What keeps batches is full."""
+
+    code = "storage_full"
+    retry_after = 60
+    title = mark("Storage full")
+    detail = mark("There is no room for more right now. Nothing is lost; tell whoever runs this service.")
 
 
 class DeadlineExceeded(CapacityError):

@@ -82,6 +82,28 @@ def _parse_public_url(value: str) -> str:
     return value.lower().removesuffix("/")
 
 
+def _parse_jobs_url(value: SecretStr) -> SecretStr:
+    """Take the address of a PostgreSQL database."""
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/") or parts.fragment:
+        raise ValueError
+    return SecretStr(value.get_secret_value().replace(f"{parts.scheme}://", "postgresql://", 1))
+
+
+def _parse_store_url(value: str) -> str:
+    """Take the address of a bucket, perhaps with a folder in it."""
+    parts = urlsplit(value)
+    if parts.scheme != "s3" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError
+    return value.rstrip("/")
+
+
+def _state_folder() -> Path:
+    """Return where programs of a user keep what is theirs alone (XDG Base Directory Specification)."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "red-ribbons"
+
+
 def _split_folders(value: object) -> object:
     """Take folders as the system's own lists of them are written, such as PATH."""
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
