@@ -257,6 +257,49 @@ class Settings(BaseSettings):
         default=None,
     )
     show_counter: bool = _switch("Show the number of avatars made on the page.", default=False)
+    data_folder: Path = _folder(
+        "Folder for batches, made where there is none: their list, and photos unless RIBBONS_STORE_URL is given.",
+        default_factory=_state_folder,
+    )
+    jobs_url: Annotated[SecretStr, AfterValidator(_parse_jobs_url)] | None = _declare(
+        "postgresql://user:password@host:port/database",
+        "Where several machines share the list of batches and their work. Default: a file in the data folder.",
+        is_secret=True,
+        default=None,
+    )
+    store_url: Annotated[str, AfterValidator(_parse_store_url)] | None = _declare(
+        "s3://bucket or s3://bucket/folder",
+        "Where several machines share the photos of batches; keys, region and endpoint come from the usual "
+        "AWS_… variables. Default: a folder in the data folder.",
+        default=None,
+    )
+    secret: SecretStr | None = _declare(
+        "a text of at least 32 characters",
+        "What the keys of batches are sealed with: the same on all machines. Default: made in the data folder.",
+        is_secret=True,
+        min_length=32,
+        default=None,
+    )
+    secret_file: Path | None = _declare(
+        "a file that holds such a text", "A file with that secret, instead.", default=None
+    )
+    batch_lifetime: float = _number(
+        "Seconds after which a batch is erased.", most=30 * 86_400, default=86_400.0
+    )
+    max_batch_photos: int = _whole("Most photos in a batch.", least=1, most=1_000_000, default=50_000)
+    max_archive_bytes: int = _whole(
+        "Largest ZIP of photos, in bytes.", least=1000, most=1_000_000 * MB, default=20_000 * MB
+    )
+    batches_at_once: int = _whole(
+        "Batches that one key may have at a time.", least=1, most=10_000, default=20
+    )
+    photos_a_day: int = _whole(
+        "Photos that one key may send a day, unless it has its own number.",
+        least=1,
+        most=100_000_000,
+        default=100_000,
+    )
+    batches: bool = _switch("Take batches of partners who have a key.", default=True)
     frames_folder: Path = _folder("Folder with a folder per frame.", default=_ROOT / "frames")
     more_frames_folders: _Folders = _more_folders("Folders of frames that are added to those.")
     fonts_folder: Path = _folder("Folder with the frames' fonts.", default=_ROOT / "fonts")
