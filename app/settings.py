@@ -258,12 +258,12 @@ class Settings(BaseSettings):
     )
     show_counter: bool = _switch("Show the number of avatars made on the page.", default=False)
     data_folder: Path = _folder(
-        "Folder for batches, made where there is none: their list, and photos unless RIBBONS_STORE_URL is given.",
+        "Folder for batches, made where there is none: their list, and their photos where no store is given.",
         default_factory=_state_folder,
     )
     jobs_url: Annotated[SecretStr, AfterValidator(_parse_jobs_url)] | None = _declare(
         "postgresql://user:password@host:port/database",
-        "Where several machines share the list of batches and their work. Default: a file in the data folder.",
+        "Where several machines share the list of batches. Default: files in the data folder.",
         is_secret=True,
         default=None,
     )
@@ -275,7 +275,7 @@ class Settings(BaseSettings):
     )
     secret: SecretStr | None = _declare(
         "a text of at least 32 characters",
-        "What the keys of batches are sealed with: the same on all machines. Default: made in the data folder.",
+        "What batches are sealed with, the same on all machines. Default: a file made in the data folder.",
         is_secret=True,
         min_length=32,
         default=None,
