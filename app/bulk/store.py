@@ -1,0 +1,287 @@
+"""The bytes of batches: sealed objects in a folder, or in a bucket of S3. The only importer of obstore.
+
+What is put here is sealed with the key of its batch, for its own name. Names are
+``{batch}/photos/{number}.{version}`` and the like: they say nothing of whose photo it is.
+
+A bucket that keeps old versions keeps them after :meth:`Store.delete_batch` too. They are dead by then: the
+batch's key was destroyed before, and nothing else opens them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+import shutil
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import structlog
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import LocalStore, S3Store
+
+from app.errors import StorageFull, StorageUnavailable
+from app.settings import PREFIX, InvalidSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+    from app.bulk.sealing import BatchKey
+    from app.errors import CapacityError
+    from app.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_Answer = TypeVar("_Answer")
+
+# A batch's id, and what may stand below it.
+_BATCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}){1,4}")
+
+# A folder that fails one call in ten fails five in a row once in 100,000 calls; then the caller tries again.
+_TRIES = 5
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+# obstore itself tries again what S3 did not answer, or answered with 408, 429 or 5xx; ours is for the rest,
+# such as one object among a thousand that was not deleted. A partner's request waits for all of it.
+_S3_TRIES = 2
+_S3_TIMEOUTS: ClientConfig = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
+_S3_RETRIES: RetryConfig = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(seconds=15),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
+}
+
+# How obstore's errors tell, in their texts alone, what happened: the system's numbers, and the codes of AWS,
+# MinIO and Ceph. `ulimit -f` (EFBIG) is a disk that is full, too.
+_FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = re.compile(
+    rf"\(os error ({'|'.join(map(str, _FULL_NUMBERS))})\)"
+    r"|<Code>\w*(QuotaExceeded|StorageFull|InsufficientStorage)|\b507 Insufficient"
+)
+
+
+class ObjectMissing(Exception):
+    """There is no object of that name."""
+
+
+class Store:
+    """Sealed objects by name. Each method blocks; any number of threads may use one store.
+
+    Args:
+        objects: Where they lie.
+        folder: The same place as a folder, where it is one.
+
+    Raises:
+        StorageFull: By each method: there is no room.
+        StorageUnavailable: By each method: the store does not answer, or does not let us in.
+    """
+
+    def __init__(self, objects: ObjectStore, folder: Path | None = None) -> None:
+        self._objects = objects
+        self._folder = None if folder is None else _Folder(folder)
+        self._tries = _S3_TRIES if folder is None else _TRIES
+        self._trouble: str | None = None
+
+    @classmethod
+    def build(cls, settings: Settings) -> Store:
+        """Return the store that the settings name. A folder is made where there is none; a bucket is not.
+
+        Raises:
+            InvalidSettings: The folder cannot be made, or the AWS_… variables contradict each other.
+        """
+        if settings.store_url is not None:
+            try:
+                return cls(
+                    S3Store.from_url(
+                        settings.store_url, client_options=_S3_TIMEOUTS, retry_config=_S3_RETRIES
+                    )
+                )
+            except (BaseError, ValueError) as exc:
+                # Its own words may quote the variables.
+                raise InvalidSettings(f"{PREFIX}STORE_URL: {type(exc).__name__}; see AWS_…") from None
+        folder = settings.data_folder / "store"
+        try:
+            settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            return cls(LocalStore(folder), folder)
+        except (OSError, BaseError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
+            raise InvalidSettings(f"{PREFIX}DATA_FOLDER: “{folder}” cannot be made: {reason}") from None
+
+    def put(self, name: str, content: bytes, key: BatchKey) -> None:
+        """Keep an object, whole or not at all, in place of an earlier one of that name.
+
+        It outlives a power cut once this has returned.
+        """
+        _check(name)
+        sealed = key.seal(content, name)
+
+        def put() -> None:
+            # In one piece: what a broken-off upload in parts leaves behind is seen by no list.
+            self._objects.put(name, sealed, use_multipart=False)
+            if self._folder:
+                self._folder.settle(name)
+
+        self._call("put", put)
+
+    def get(self, name: str, key: BatchKey) -> bytes:
+        """Return an object.
+
+        Raises:
+            ObjectMissing: There is none of that name.
+            SealBroken: It is not what was put there with this key.
+        """
+        _check(name)
+        sealed = self._call("get", lambda: self._get(name))
+        if sealed is None:
+            raise ObjectMissing
+        return key.open(sealed, name)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete objects. Those that are not there are no error."""
+        for name in names:
+            _check(name)
+        if names:
+            self._call("delete", lambda: self._delete(names))
+
+    def delete_batch(self, batch: str) -> None:
+        """Delete all objects of a batch, and what an upload that was broken off has left of them."""
+        if not _BATCH.fullmatch(batch):
+            raise ValueError("not the id of a batch")
+        self._call("delete", lambda: self._delete_batch(batch))
+
+    def batches(self) -> Iterator[str]:
+        """Yield the ids of the batches that have objects, or had some a moment ago."""
+        found = self._call("list", self._objects.list_with_delimiter)
+        yield from (path for path in found["common_prefixes"] if _BATCH.fullmatch(path))
+
+    def _get(self, name: str) -> bytes | None:
+        try:
+            return bytes(self._objects.get(name).bytes())
+        except FileNotFoundError as exc:
+            if self._folder is None and "<Code>NoSuchKey</Code>" not in str(exc):
+                raise  # the bucket is missing, or whoever answers is no S3
+            return None
+
+    def _delete(self, names: Sequence[str]) -> None:
+        try:
+            self._objects.delete(names)
+        except FileNotFoundError:
+            if self._folder is None:
+                raise  # S3 is content when an object is not there; this is the bucket
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self._objects.delete(name)
+
+    def _delete_batch(self, batch: str) -> None:
+        if self._folder:
+            self._folder.remove(batch)
+            return
+        for page in self._objects.list(batch, chunk_size=1000):
+            self._objects.delete([found["path"] for found in page])
+
+    def _call(self, operation: str, call: Callable[[], _Answer]) -> _Answer:
+        """Ask the store, again where that may help, and tell its errors as ours."""
+        for left in reversed(range(self._tries)):
+            try:
+                if self._folder:
+                    self._folder.check()
+                answer = call()
+            except (PermissionDeniedError, UnauthenticatedError) as exc:
+                self._fail(operation, exc)
+            except (BaseError, OSError) as exc:
+                if _is_full(exc) or not left:
+                    self._fail(operation, exc)
+                time.sleep(_pause(self._tries - left))
+            else:
+                self._recover()
+                return answer
+        raise AssertionError("the last try answers or fails")
+
+    def _fail(self, operation: str, exc: Exception) -> NoReturn:
+        """Raise what a caller is told. Of the store's own words, which hold paths, nothing is kept."""
+        error: CapacityError = StorageFull() if _is_full(exc) else StorageUnavailable()
+        if self._trouble != error.code:
+            # Once, not for each of a thousand photos.
+            self._trouble = error.code
+            _log.error("store_failed", operation=operation, code=error.code, kind=type(exc).__name__)
+        raise error from None
+
+    def _recover(self) -> None:
+        if self._trouble:
+            self._trouble = None
+            _log.info("store_back")
+
+
+class _Folder:
+    """What a folder needs beside obstore.
+
+    Args:
+        path: It exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+        self._identity = self._identify()
+
+    def check(self) -> None:
+        """Tell whether it is still the folder it was: obstore would make another in its place.
+
+        Raises:
+            OSError: It was taken away, or another disk is there now.
+        """
+        if self._identify() != self._identity:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    def _identify(self) -> tuple[int, int]:
+        status = os.stat(self._path)  # noqa: PTH116  # called with each object
+        return status.st_dev, status.st_ino
+
+    def settle(self, name: str) -> None:
+        """Close a file to others, and have it and its place on the disk: obstore leaves both to chance."""
+        path = self._path / name
+        _sync(path, mode=0o600)
+        for folder in path.parents:
+            _sync(folder)
+            if folder == self._path:
+                break
+
+    def remove(self, batch: str) -> None:
+        """Remove a batch's folder, with what obstore's list does not show: its drafts, named ``1.1#1``.
+
+        A process that was killed while it wrote one leaves it behind, and obstore deletes none of that name.
+        """
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._path / batch)
+
+
+def _sync(path: Path, mode: int | None = None) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError("not the name of an object")
+
+
+def _is_full(exc: Exception) -> bool:
+    return getattr(exc, "errno", None) in _FULL_NUMBERS or bool(_FULL.search(str(exc)))
+
+
+def _pause(tries: int) -> float:
+    """Return seconds to wait, with chance in them: threads that failed together do not come back together."""
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 4.0 ** (tries - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
