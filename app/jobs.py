@@ -20,6 +20,7 @@ from app.frames import FrameLibrary
 from app.render.avatar import make_avatar
 from app.render.derived.collection import draw_collection
 from app.render.derived.platforms import PLATFORMS, draw_for
+from app.render.derived.small import draw_small
 from app.render.derived.story import draw_story
 from app.render.overlay import Overlays
 from app.render.rendition import make_rendition
@@ -156,6 +157,11 @@ class Studio:
         if not self.finds_faces:
             spec = spec.without_faces()
         return make_avatar(photo, spec, _overlays(self), self.limits)
+
+    def draw_for_batch(self, photo: bytes, spec: AvatarSpec) -> tuple[Avatar, bytes]:
+        """Make one avatar, and a small JPEG of it. Raises as :meth:`draw_avatar` does."""
+        avatar = self.draw_avatar(photo, spec)
+        return avatar, draw_small(avatar.content)
 
     def draw_overlay(self, spec: AvatarSpec) -> bytes:
         """Draw a frame by itself, as the spec's format says: WebP, or else PNG.

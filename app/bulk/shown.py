@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from app.texts.translations import translations_of
 
 if TYPE_CHECKING:
-    from app.bulk.batches import Batch, BatchPhoto
+    from app.bulk.opened import Batch, BatchPhoto
     from app.errors import RibbonsError
     from app.render.framing import Choice
 
@@ -70,19 +70,27 @@ class ShownBatch(BaseModel):
     id: Annotated[str, Field(description="In its address.", examples=[_ID])]
     state: Annotated[
         BatchState,
-        Field(description="`open` while photos are sent, `running` from the start on, `done` when all are drawn."),
+        Field(
+            description="`open` while photos are sent, `running` from the start on, `done` when all are drawn."
+        ),
     ]
-    name: Annotated[str | None, Field(description="Of its results, as it was given.", examples=["Staff 2026"])]
+    name: Annotated[
+        str | None, Field(description="Of its results, as it was given.", examples=["Staff 2026"])
+    ]
     spec: Annotated[
         dict[str, str],
-        Field(description="What was asked for each avatar.", examples=[{"frame": "red-ribbons", "lang": "ar"}]),
+        Field(
+            description="What was asked for each avatar.", examples=[{"frame": "red-ribbons", "lang": "ar"}]
+        ),
     ]
     expected: Annotated[int | None, Field(description="Photos that were to come.", examples=[3000])]
     received: Annotated[int, Field(description="Photos that have come.", examples=[3000])]
     waiting: Annotated[int, Field(description="Of these, those without an outcome yet.", examples=[1810])]
     done: Annotated[int, Field(description="Avatars that were drawn.", examples=[1187])]
     failed: Annotated[int, Field(description="Photos of which no avatar can be drawn.", examples=[3])]
-    missing: Annotated[int, Field(description="Photos that the table names and nobody has sent.", examples=[0])]
+    missing: Annotated[
+        int, Field(description="Photos that the table names and nobody has sent.", examples=[0])
+    ]
     rate: Annotated[float | None, Field(description="Photos drawn each second, of late.", examples=[31.4])]
     seconds_left: Annotated[int | None, Field(description="Until it is done, at this rate.", examples=[58])]
     created: Annotated[datetime, Field(examples=[_MOMENT])]
@@ -147,7 +155,9 @@ class ShownFraming(BaseModel):
         FramingKind,
         Field(description="By its `faces`, by where a `head` mostly is, as its `centre`; or `given`."),
     ]
-    x: Annotated[float, Field(description="Its centre, as a fraction of the photo's width.", examples=[0.512])]
+    x: Annotated[
+        float, Field(description="Its centre, as a fraction of the photo's width.", examples=[0.512])
+    ]
     y: Annotated[float, Field(description="The same of its height.", examples=[0.301])]
     zoom: Annotated[float, Field(description="1 is the largest square that fits.", examples=[1.4])]
 
@@ -172,7 +182,9 @@ class ShownPhoto(BaseModel):
     seconds: Annotated[float | None, Field(description="That drawing took.", examples=[0.061])]
     avatar: Annotated[
         str | None,
-        Field(description="The avatar's name, in the ZIP and below `/avatars/`.", examples=["staff/Abu Ali.jpg"]),
+        Field(
+            description="The avatar's name, in the ZIP and below `/avatars/`.", examples=["staff/Abu Ali.jpg"]
+        ),
     ]
 
     @classmethod

@@ -1,0 +1,744 @@
+"""A partner's batches, from the first request to the last byte: what arrives, is told, and is taken home.
+
+A batch's key is unwrapped for one call and kept by nobody: when the ledger has forgotten it, nothing of the
+batch can be read any more.
+
+Every method blocks: it is called in a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from app import keys
+from app.bulk import names
+from app.bulk.incoming import Incoming
+from app.bulk.ledger import BatchGone, Changed, NotOpen, SealedRow, TooManyBatches, TooManyPhotos
+from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened, Partner
+from app.bulk.parcel import Parcel, Part
+from app.bulk.report import ReportRow, report_lines
+from app.bulk.sealing import SealBroken
+from app.bulk.sheet import draw_sheet
+from app.bulk.store import ObjectMissing
+from app.bulk.table import check_table, read_table
+from app.bulk.webhooks import check_url
+from app.errors import (
+    BatchFull,
+    BatchIncomplete,
+    BatchNotDone,
+    BatchNotFound,
+    BatchNotOpen,
+    BatchPhotoNotFound,
+    FieldProblem,
+    IdempotencyKeyReused,
+    InvalidSpec,
+    KeyNotKnown,
+    PhotoTooManyBytes,
+    QuotaUsedUp,
+    RibbonsError,
+)
+from app.render.encode import EXTENSIONS, MEDIA_TYPES
+from app.spec import AvatarSpec, parse_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy.engine import Row
+
+    from app.bulk.ledger import Ledger, PhotoState
+    from app.bulk.sealing import Vault
+    from app.bulk.store import Store
+    from app.bulk.table import RowProblem, Table
+    from app.frames import FrameLibrary
+    from app.settings import Settings
+
+CHUNK = 50
+"""Photos that one process takes on at once; see app/bulk/engine.py."""
+
+WISHES = ("x", "y", "zoom", "rotate", "flip", "faces")
+"""The fields of the spec by which one photo of a finished batch can be framed anew."""
+
+PAGE = 1000
+"""Rows that are read and opened at once."""
+
+SHOWN_NAMES = 20
+"""Of photos that are missing, in the error that says so."""
+
+TOKEN_SECONDS = 600
+"""That an address for a download lives. A download that began goes on."""
+
+
+class Queue(Protocol):
+    """What has photos drawn: :class:`app.bulk.engine.Engine`."""
+
+    def enqueue(self, batch: str, partner: str, chunks: Sequence[Sequence[int]], generation: int = 0) -> None:
+        """Have each chunk drawn, durably, once."""
+
+    def forget(self, batch: str) -> None:
+        """Have nothing of a batch drawn any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableReceipt:
+    """What a table came to.
+
+    Attributes:
+        rows: How many it has.
+        problems: What is wrong with some of them. Their photos will fail, unless another table comes.
+    """
+
+    rows: int
+    problems: list[RowProblem]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A photo that is to be drawn."""
+
+    batch: str
+    number: int
+    version: int
+    photo: str
+    given: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Where batches rest.
+
+    Attributes:
+        ledger: The tables.
+        store: The bytes.
+        vault: What wraps keys.
+    """
+
+    ledger: Ledger
+    store: Store
+    vault: Vault
+
+
+class Batches:
+    """What partners may do. Each method looks only at the batches of the partner it is given.
+
+    Args:
+        holdings: Where they rest.
+        frames: What specs refer to.
+        queue: What has photos drawn.
+        settings: Limits and lifetimes.
+    """
+
+    def __init__(self, holdings: Holdings, frames: FrameLibrary, queue: Queue, settings: Settings) -> None:
+        self._ledger = holdings.ledger
+        self._store = holdings.store
+        self._vault = holdings.vault
+        self._frames = frames
+        self._queue = queue
+        self._settings = settings
+
+    # -- partners ----------------------------------------------------------
+
+    def partner_of(self, key: str) -> Partner:
+        """Return whose key it is.
+
+        Raises:
+            KeyNotKnown: Nobody's, or it was revoked.
+        """
+        if not keys.is_well_formed(key):
+            raise KeyNotKnown
+        # Found by its digest: how long that takes says nothing of other keys.
+        row = self._ledger.partner_by_digest(keys.key_digest(key))
+        if row is None:
+            raise KeyNotKnown
+        return partner_in(row, self._vault)
+
+    # -- a batch's life ----------------------------------------------------
+
+    def create(
+        self, partner: Partner, request: BatchRequest, idempotency: tuple[str, bytes] | None = None
+    ) -> Batch:
+        """Make a batch that photos can be sent to.
+
+        Args:
+            partner: Whose it is.
+            request: What is asked for.
+            idempotency: The Idempotency-Key, and a digest of the request that came with it.
+
+        Raises:
+            InvalidSpec: Naming every bad field, ``webhook`` too.
+            QuotaUsedUp: The partner has as many batches as it may.
+            IdempotencyKeyReused: The key came before with another request.
+        """
+        self._check(request)
+        batch = f"b_{secrets.token_urlsafe(16)}"
+        key = self._vault.new_key()
+        said = {
+            "spec": request.spec,
+            "expected": request.expected,
+            "webhook": request.webhook,
+            "name": request.name,
+        }
+        values = {
+            "id": batch,
+            "partner": partner.id,
+            "state": "open",
+            "wrapped_key": self._vault.wrap(key, batch),
+            "request": key.seal(json.dumps(said, ensure_ascii=False).encode(), f"{batch}/request"),
+            "expires": time.time() + self._settings.batch_lifetime,
+        }
+        digests = (_digest(idempotency[0]), idempotency[1]) if idempotency else None
+        try:
+            before = self._ledger.add_batch(values, self._settings.batches_at_once, digests)
+        except TooManyBatches:
+            raise QuotaUsedUp(60, quota="batches-at-once", limit=self._settings.batches_at_once) from None
+        if before is None:
+            return self.get(partner, batch)
+        if idempotency and before.fingerprint != idempotency[1]:
+            raise IdempotencyKeyReused
+        return self.get(partner, before.batch)
+
+    def _check(self, request: BatchRequest) -> None:
+        problems: list[FieldProblem] = []
+        if request.webhook is not None:
+            try:
+                check_url(request.webhook)
+            except InvalidSpec as error:
+                problems += error.problems
+        parse_spec(request.spec, self._frames, problems)
+
+    def get(self, partner: Partner, batch: str) -> Batch:
+        """Return a batch.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+        """
+        return self._told(self._open(partner, batch))
+
+    def all(self, partner: Partner) -> list[Batch]:
+        """Return a partner's batches, the newest first."""
+        return [self._told(self._opened(row)) for row in self._ledger.batches_of(partner.id)]
+
+    def start(self, partner: Partner, batch: str, *, without_missing: bool = False) -> Batch:
+        """Have a batch's photos drawn; nothing more is taken for it. To start it again changes nothing.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchIncomplete: Photos are missing, and it is not to be started without them.
+        """
+        opened = self._open(partner, batch)
+        while opened.row.state == "open":
+            if not without_missing:
+                self._refuse_incomplete(opened)
+            try:
+                with _of_batch():
+                    self._ledger.start(batch, self._targets(opened))
+            except Changed:  # something arrived meanwhile
+                opened = self._open(partner, batch)
+                continue
+            break
+        self.enqueue(batch)
+        return self.get(partner, batch)
+
+    def _refuse_incomplete(self, opened: Opened) -> None:
+        row, request = opened.row, opened.request()
+        missing = row.missing
+        if request.expected is not None:
+            missing = max(missing, request.expected - row.received)
+        if missing > 0:
+            named = [opened.name(photo) for photo in self._ledger.missing_photos(row.id, SHOWN_NAMES)]
+            raise BatchIncomplete(missing=missing, names=tuple(named))
+
+    def _targets(self, opened: Opened) -> dict[int, bytes]:
+        """Choose the name of each photo's avatar."""
+        request = opened.request()
+        extensions: dict[tuple[tuple[str, str], ...], str] = {}
+        photos: dict[str, tuple[int, str]] = {}
+        for photo in self._rows(opened.id):
+            given = tuple(sorted(opened.given(photo, request).items()))
+            if given not in extensions:
+                extensions[given] = self._extension(given)
+            photos[opened.name(photo)] = photo.number, extensions[given]
+        stems = names.avatar_names(photos, "")
+        return {
+            number: opened.seal_of("target", number, f"{stems[name]}{extension}".encode())
+            for name, (number, extension) in photos.items()
+        }
+
+    def _extension(self, given: Iterable[tuple[str, str]]) -> str:
+        try:
+            return EXTENSIONS[parse_spec(given, self._frames).output_format]
+        except RibbonsError:  # it will have no avatar
+            return EXTENSIONS["jpeg"]
+
+    def enqueue(self, batch: str) -> None:
+        """Have what waits in a batch drawn, if that was not seen to yet."""
+        row = self._ledger.batch(batch)
+        if row is None or row.state != "running" or row.enqueued:
+            return
+        self.enqueue_anew(row)
+
+    def enqueue_anew(self, row: Row[Any]) -> None:
+        """Have what waits in a running batch drawn, whether or not it is being seen to."""
+        numbers = self._ledger.waiting_numbers(row.id)
+        size = max(1, min(CHUNK, len(numbers) // (8 * self._settings.workers)))
+        chunks = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+        self._queue.enqueue(row.id, row.partner, chunks, row.generation)
+        self._ledger.note_enqueued(row.id, row.generation)
+
+    def erase(self, partner: Partner, batch: str) -> None:
+        """Erase a batch, its key first. Nothing of it is drawn or written any more.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+        """
+        self._open(partner, batch)
+        self.erase_any(batch)
+
+    def erase_any(self, batch: str) -> None:
+        """Erase a batch, whosever it is, and go on where that was broken off."""
+        self._ledger.forget_key(batch)
+        self._queue.forget(batch)
+        self._store.delete_batch(batch)
+        self._ledger.forget_batch(batch)
+
+    # -- what arrives ------------------------------------------------------
+
+    def receive_photo(
+        self, partner: Partner, batch: str, name: str, content: bytes
+    ) -> tuple[BatchPhoto, bool]:
+        """Take a photo in. Sent again it replaces itself.
+
+        Returns:
+            The photo, and whether it is new in the batch.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchNotOpen: The batch was started.
+            BatchFull: It has as many photos as it may.
+            InvalidName: A photo may not have that name.
+            PhotoTooManyBytes: It is too large.
+        """
+        opened = self._open(partner, batch)
+        return self._receive(opened, names.clean_name(name), content)
+
+    def _receive(self, opened: Opened, name: str, content: bytes) -> tuple[BatchPhoto, bool]:
+        if len(content) > self._settings.max_photo_bytes:
+            raise PhotoTooManyBytes.over(self._settings.max_photo_bytes)
+        if opened.row.state != "open":
+            raise BatchNotOpen
+        folded = opened.folded(name)
+        # First the bytes, then the word that they are there. Whatever is broken off leaves bytes of no name,
+        # which are erased with the batch.
+        token = secrets.token_urlsafe(12)
+        self._store.put(_photo_object(opened.id, token), content, opened.key)
+        try:
+            with _of_batch(self._settings.max_batch_photos):
+                row, before = self._ledger.put_photo(
+                    opened.id,
+                    folded,
+                    opened.seal_name(name, folded),
+                    token,
+                    self._settings.max_batch_photos,
+                )
+        except RibbonsError:
+            self._store.delete([_photo_object(opened.id, token)])
+            raise
+        if before is not None:
+            self._store.delete([_photo_object(opened.id, before)])
+        return opened.photo(row), before is None
+
+    def archive_writer(self, partner: Partner, batch: str) -> Incoming:
+        """Return what takes a ZIP of photos in, as it comes.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchNotOpen: The batch was started.
+        """
+        opened = self._open(partner, batch)
+        if opened.row.state != "open":
+            raise BatchNotOpen
+        return Incoming(self._store, opened.key, batch, self._settings, partial(self._receive, opened))
+
+    def set_table(
+        self, partner: Partner, batch: str, content: bytes, mapping: Mapping[str, str]
+    ) -> TableReceipt:
+        """Take a table in, in the place of the one that came before.
+
+        Args:
+            partner: Whose batch it is.
+            batch: The batch.
+            content: CSV or XLSX.
+            mapping: Our names of columns, and the table's.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchNotOpen: The batch was started.
+            BatchFull: It would have more photos than it may.
+            TableNotReadable: It cannot be read at all.
+            TableTooLarge: It has too many rows.
+        """
+        opened = self._open(partner, batch)
+        table = read_table(content, mapping, self._settings.max_batch_photos)
+        problems = check_table(table, opened.request().spec, self._frames)
+        columns = opened.key.seal(json.dumps(table.columns, ensure_ascii=False).encode(), f"{batch}/columns")
+        rows = list(_sealed_rows(opened, table))
+        with _of_batch(self._settings.max_batch_photos):
+            self._ledger.put_table(batch, columns, rows, self._settings.max_batch_photos)
+        return TableReceipt(len(table.rows), problems)
+
+    # -- what is told ------------------------------------------------------
+
+    def photos(self, partner: Partner, batch: str, *, after: int, limit: int) -> list[BatchPhoto]:
+        """Return photos in the order of their numbers, those above ``after``.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+        """
+        opened = self._open(partner, batch)
+        return [opened.photo(row) for row in self._ledger.photos_after(batch, after, limit)]
+
+    def events(self, partner: Partner, batch: str, *, after: int, limit: int) -> list[BatchPhoto]:
+        """Return photos in the order of their outcomes, those whose event is above ``after``.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+        """
+        opened = self._open(partner, batch)
+        return [opened.photo(row) for row in self._ledger.outcomes_after(batch, after, limit)]
+
+    def report(self, partner: Partner, batch: str, language: str) -> Iterator[bytes]:
+        """Return the lines of a report of every photo, as CSV.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+        """
+        opened = self._open(partner, batch)
+        return report_lines(opened.columns(), self._report_rows(opened), language)
+
+    def _report_rows(self, opened: Opened) -> Iterator[ReportRow]:
+        for row in self._rows(opened.id):
+            photo = opened.photo(row)
+            yield ReportRow(
+                photo=photo.name,
+                avatar=photo.avatar,
+                outcome=_OUTCOMES[photo.state],
+                error=photo.error,
+                framing=photo.framing,
+                seconds=photo.seconds,
+                cells=photo.cells,
+            )
+
+    # -- what is taken home ------------------------------------------------
+
+    def parcel(self, partner: Partner, batch: str) -> Parcel:
+        """Return a ZIP of all avatars, to be read in any pieces.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchNotDone: Photos are still to be drawn.
+        """
+        opened = self._open_done(partner, batch)
+        return Parcel(list(self._parts(opened)))
+
+    def _parts(self, opened: Opened) -> Iterator[Part]:
+        for row in self._rows(opened.id):
+            if row.state == "done" and (outcome := opened.outcome(row)):
+                read = partial(self._store.get, avatar_object(opened.id, row.number, row.version), opened.key)
+                yield Part(opened.open_of("target", row).decode(), outcome.size, outcome.crc, read)
+
+    def avatar(self, partner: Partner, batch: str, name: str) -> tuple[bytes, str]:
+        """Return a photo's avatar and its media type.
+
+        Args:
+            partner: Whose batch it is.
+            batch: The batch.
+            name: The photo's.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchPhotoNotFound: There is no such photo, or no avatar of it.
+        """
+        opened, row = self._done_photo(partner, batch, name)
+        target = opened.open_of("target", row).decode()
+        return self._object(avatar_object(batch, row.number, row.version), opened), _media_type(target)
+
+    def thumbnail(self, partner: Partner, batch: str, name: str) -> bytes:
+        """Return a photo's avatar as a small JPEG; see :meth:`avatar`."""
+        opened, row = self._done_photo(partner, batch, name)
+        return self._object(thumb_object(batch, row.number, row.version), opened)
+
+    def _object(self, name: str, opened: Opened) -> bytes:
+        try:
+            return self._store.get(name, opened.key)
+        except ObjectMissing:  # drawn anew, or erased, since it was looked up
+            raise BatchPhotoNotFound from None
+
+    def contact_sheet(self, partner: Partner, batch: str) -> bytes:
+        """Return a WebP that shows all avatars small, the doubtful ones marked.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchNotDone: Photos are still to be drawn.
+        """
+        opened = self._open_done(partner, batch)
+        return draw_sheet(self._cells(opened))
+
+    def _cells(self, opened: Opened) -> Iterator[tuple[str, bytes | None, bool]]:
+        for row in self._rows(opened.id):
+            photo = opened.photo(row)
+            small = None
+            if photo.state == "done":
+                small = self._object(thumb_object(opened.id, row.number, row.version), opened)
+            yield photo.name, small, photo.doubtful
+
+    def reframe(
+        self, partner: Partner, batch: str, name: str, fields: Iterable[tuple[str, str]]
+    ) -> BatchPhoto:
+        """Have one photo drawn anew with another crop.
+
+        Args:
+            partner: Whose batch it is.
+            batch: The batch.
+            name: The photo's.
+            fields: What it is to be, of :data:`WISHES`. What is not given is as the batch and the table say.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchPhotoNotFound: There is no such photo.
+            BatchNotDone: It has not been drawn yet.
+            InvalidSpec: Naming every bad field.
+        """
+        opened = self._open(partner, batch)
+        row = self._photo(opened, name)
+        wishes = dict(fields)
+        unknown = [
+            FieldProblem.of(field[:64], "unknown", choices=WISHES) for field in wishes if field not in WISHES
+        ]
+        given = {**opened.given(row, opened.request()), **wishes}
+        parse_spec(((k, v) for k, v in given.items() if k in AvatarSpec.model_fields), self._frames, unknown)
+        sealed = opened.seal_of("wishes", row.number, json.dumps(wishes).encode())
+        with _of_batch():
+            before = self._ledger.draw_anew(batch, row.number, sealed)
+        if before is None:
+            raise BatchNotDone(waiting=self._told(opened).waiting)
+        self._store.delete(
+            [
+                avatar_object(batch, before.number, before.version),
+                thumb_object(batch, before.number, before.version),
+            ]
+        )
+        self.enqueue(batch)
+        return self._open(partner, batch).photo(self._photo(opened, name))
+
+    def download_token(self, partner: Partner, batch: str, file: str, language: str) -> tuple[str, datetime]:
+        """Return a word that stands for a partner's key for one file of a batch, and until when.
+
+        A browser's own download cannot send the key.
+
+        Args:
+            partner: Whose batch it is.
+            batch: The batch.
+            file: The one file that it is good for.
+            language: In which that is told.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+        """
+        self._open(partner, batch)
+        until = time.time() + TOKEN_SECONDS
+        said = json.dumps([partner.id, batch, file, language, until]).encode()
+        token = urlsafe_b64encode(self._vault.seal(said, "download")).decode().rstrip("=")
+        return token, _time(until)
+
+    def by_token(self, token: str, batch: str, file: str) -> tuple[Partner, str]:
+        """Return who may download a file by a word of :meth:`download_token`, and in which language.
+
+        Raises:
+            KeyNotKnown: It is none, its time is over, or the partner's key was revoked.
+        """
+        try:
+            sealed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            partner, *said, language, until = json.loads(self._vault.open(sealed, "download"))
+        except (SealBroken, NotBase64, ValueError):
+            raise KeyNotKnown from None
+        row = self._ledger.partner(partner)
+        if said != [batch, file] or until < time.time() or row is None:
+            raise KeyNotKnown
+        return partner_in(row, self._vault), language
+
+    # -- for whoever draws -------------------------------------------------
+
+    def told(self, batch: str) -> Batch | None:
+        """Return a batch, whosever it is; None where there is none."""
+        row = self._ledger.batch(batch)
+        return self._told(self._opened(row)) if row else None
+
+    def task(self, batch: str, number: int) -> tuple[Task, Opened] | None:
+        """Return what is to be done for a photo; None where nothing is."""
+        row = self._ledger.batch(batch)
+        if row is None or row.state != "running":
+            return None
+        photo = self._ledger.photo(batch, number)
+        if photo is None or photo.state != "waiting":
+            return None
+        opened = self._opened(row)
+        given = opened.given(photo, opened.request())
+        return Task(batch, number, photo.version, _photo_object(batch, photo.token), given), opened
+
+    # -- inside ------------------------------------------------------------
+
+    def _open(self, partner: Partner, batch: str) -> Opened:
+        row = self._ledger.batch(batch)
+        if row is None or row.partner != partner.id:
+            raise BatchNotFound
+        return self._opened(row)
+
+    def _open_done(self, partner: Partner, batch: str) -> Opened:
+        opened = self._open(partner, batch)
+        if opened.row.state != "done":
+            raise BatchNotDone(waiting=self._told(opened).waiting)
+        return opened
+
+    def _opened(self, row: Row[Any]) -> Opened:
+        return Opened(row, self._vault.unwrap(row.wrapped_key, row.id))
+
+    def _photo(self, opened: Opened, name: str) -> Row[Any]:
+        row = self._ledger.photo_by_name(opened.id, opened.folded(name))
+        if row is None:
+            raise BatchPhotoNotFound
+        return row
+
+    def _done_photo(self, partner: Partner, batch: str, name: str) -> tuple[Opened, Row[Any]]:
+        opened = self._open(partner, batch)
+        row = self._photo(opened, name)
+        if row.state != "done":
+            raise BatchPhotoNotFound
+        return opened, row
+
+    def _rows(self, batch: str) -> Iterator[Row[Any]]:
+        """Yield a batch's photos by number, a page of them in memory."""
+        after = 0
+        while rows := self._ledger.photos_after(batch, after, PAGE):
+            yield from rows
+            after = rows[-1].number
+
+    def _told(self, opened: Opened) -> Batch:
+        row, request = opened.row, opened.request()
+        waiting = row.received - row.done - row.failed
+        rate = self._rate(row) if row.state == "running" else None
+        missing = row.missing
+        if request.expected is not None and row.state == "open":
+            missing = max(missing, request.expected - row.received)
+        return Batch(
+            id=row.id,
+            partner=row.partner,
+            state=row.state,
+            request=request,
+            received=row.received,
+            done=row.done,
+            failed=row.failed,
+            missing=missing,
+            waiting=waiting,
+            rate=rate,
+            seconds_left=waiting / rate if rate else None,
+            created=_time(row.created),
+            started=_time(row.started) if row.started else None,
+            finished=_time(row.finished) if row.finished else None,
+            expires=_time(row.expires),
+            trouble=row.trouble,
+            revision=row.events,
+        )
+
+    def _rate(self, row: Row[Any]) -> float | None:
+        pace = self._ledger.pace(row.id, row.events)
+        if pace is None or not pace[1]:
+            return None
+        since, count = pace
+        return count / max(time.time() - since, 0.001)
+
+
+_OUTCOMES: Mapping[PhotoState, Literal["made", "failed", "missing", "waiting"]] = {
+    "done": "made",
+    "failed": "failed",
+    "missing": "missing",
+    "waiting": "waiting",
+}
+
+
+def partner_in(row: Row[Any], vault: Vault) -> Partner:
+    """Return the partner that a row of the ledger is."""
+    return Partner(
+        id=row.id,
+        name=vault.open(row.name, f"partner/{row.id}").decode(),
+        photos_a_day=row.photos_a_day,
+        created=_time(row.created),
+        revoked=_time(row.revoked) if row.revoked else None,
+        batches=getattr(row, "batches", 0),
+    )
+
+
+def add_partner(ledger: Ledger, vault: Vault, name: str, photos_a_day: int | None) -> tuple[Partner, str]:
+    """Make a key for a partner, and return both. The key is kept nowhere."""
+    key, partner = keys.new_key(), f"p_{secrets.token_hex(6)}"
+    sealed = vault.seal(name.encode(), f"partner/{partner}")
+    ledger.add_partner(partner, keys.key_digest(key), sealed, photos_a_day)
+    return Partner(partner, name, photos_a_day, datetime.now(UTC)), key
+
+
+def avatar_object(batch: str, number: int, version: int) -> str:
+    """Return where a photo's avatar is: in one place, whoever draws it."""
+    return f"{batch}/avatars/{number}.{version}"
+
+
+def thumb_object(batch: str, number: int, version: int) -> str:
+    """Return where the small picture of a photo's avatar is."""
+    return f"{batch}/thumbs/{number}.{version}"
+
+
+def _photo_object(batch: str, token: str) -> str:
+    return f"{batch}/photos/{token}"
+
+
+def _media_type(name: str) -> str:
+    return next(MEDIA_TYPES[kind] for kind, extension in EXTENSIONS.items() if name.endswith(extension))
+
+
+def _sealed_rows(opened: Opened, table: Table) -> Iterator[SealedRow]:
+    """Yield a table's rows sealed; of two that name one photo, the first."""
+    seen: set[bytes] = set()
+    for row in table.rows:
+        folded = opened.folded(row.photo)
+        if folded not in seen:
+            seen.add(folded)
+            name, said = opened.seal_name(row.photo, folded), opened.seal_row(row.fields, row.cells, folded)
+            yield SealedRow(folded, name, said)
+
+
+@contextmanager
+def _of_batch(limit: int = 0) -> Iterator[None]:
+    """Tell what the ledger refuses in the words that partners read."""
+    try:
+        yield
+    except BatchGone:
+        raise BatchNotFound from None
+    except NotOpen:
+        raise BatchNotOpen from None
+    except TooManyPhotos:
+        raise BatchFull(limit=limit) from None
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

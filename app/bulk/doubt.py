@@ -1,0 +1,15 @@
+"""Which avatars a person should look at: those whose square was chosen without a face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.render.framing import Choice
+
+_GUESSED = frozenset({"head", "centre"})
+
+
+def is_doubtful(framing: Choice | None) -> bool:
+    """Tell whether a square was guessed: no face was found, and nobody has given one."""
+    return framing is not None and framing.kind in _GUESSED

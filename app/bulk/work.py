@@ -1,0 +1,211 @@
+"""What the engine has done: photos drawn, and what falls due by the clock. Wherever there is room."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.bulk.batches import avatar_object, thumb_object
+from app.bulk.outcomes import Outcome, pack
+from app.bulk.sealing import SealBroken
+from app.bulk.shown import ShownBatch
+from app.bulk.store import ObjectMissing
+from app.bulk.webhooks import deliver, next_try
+from app.errors import (
+    BatchPhotoNotFound,
+    DeadlineExceeded,
+    InternalError,
+    PhotoError,
+    RibbonsError,
+    SpecError,
+    StorageFull,
+    StorageUnavailable,
+    WorkerDied,
+)
+from app.lanes import Lane
+from app.spec import parse_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from app.bulk.batches import Batches, Holdings, Task
+    from app.bulk.ledger import PhotoState
+    from app.bulk.opened import Opened
+    from app.drawing import Drawing
+    from app.render.avatar import Avatar
+
+DEATHS = 2
+"""Processes that a photo may cost before it is told that no avatar can be made of it."""
+
+_IDLE_SECONDS = 600.0
+"""After which a running batch of which nothing was heard is enqueued once more: nothing waits for ever,
+whatever became of the word that it is there."""
+
+_ORPHANS_SECONDS = 3600.0
+_REQUEST_SECONDS = 86_400.0
+"""That an Idempotency-Key is remembered (the draft leaves it to the service)."""
+_NOTICE_SECONDS = 60.0
+"""That others leave a partner to whoever has begun to tell it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Drawer:
+    """Draws the photos of batches with a pool of workers, in the lane of bulk.
+
+    Args:
+        batches: What is to be drawn.
+        holdings: Where photos come from, and avatars and outcomes go.
+        drawing: The pool, and what it draws with.
+    """
+
+    def __init__(self, batches: Batches, holdings: Holdings, drawing: Drawing) -> None:
+        self._batches = batches
+        self._ledger = holdings.ledger
+        self._store = holdings.store
+        self._drawing = drawing
+        self.portal: BlockingPortal | None = None
+
+    def draw(self, batch: str, numbers: Sequence[int], is_stopping: Callable[[], bool]) -> None:
+        """Draw what still waits of some photos of a batch. To do it again, or twice at once, does no harm.
+
+        Args:
+            batch: The batch; nothing is drawn of one that is erased.
+            numbers: The photos'.
+            is_stopping: Whether to stop after the photo in hand.
+
+        Raises:
+            CapacityError: The store or the database failed, or this process is ending. What is left waits.
+        """
+        for number in numbers:
+            if is_stopping():
+                return
+            with self._troubles(batch):
+                task = self._batches.task(batch, number)
+                if task is not None:
+                    self._draw_one(*task)
+
+    @contextmanager
+    def _troubles(self, batch: str) -> Iterator[None]:
+        """Write down why a batch does not go on, where that can be written."""
+        try:
+            yield
+        except (StorageFull, StorageUnavailable) as error:
+            with suppress(RibbonsError):
+                self._ledger.note_trouble(batch, error.code)
+            raise
+
+    def _draw_one(self, task: Task, opened: Opened) -> None:
+        outcome, files = self._outcome(task, opened)
+        for name, content in files.items():
+            self._store.put(name, content, opened.key)
+        sealed = opened.seal_of("outcome", task.number, pack(outcome))
+        state: PhotoState = "failed" if outcome.error else "done"
+        if not self._ledger.record(task.batch, task.number, task.version, state, sealed):
+            self._take_back(task, list(files))
+
+    def _take_back(self, task: Task, files: list[str]) -> None:
+        """Delete what was drawn of a photo that is not waited for any more, unless another one has drawn it.
+
+        Its batch was erased, or it was framed anew. Or somebody else has drawn it meanwhile: the same bytes,
+        in the same place.
+        """
+        row = self._ledger.photo(task.batch, task.number)
+        if row is None or row.version != task.version or self._ledger.batch(task.batch) is None:
+            self._store.delete(files)
+
+    def _outcome(self, task: Task, opened: Opened) -> tuple[Outcome, dict[str, bytes]]:
+        start = time.perf_counter()
+        try:
+            photo = self._store.get(task.photo, opened.key)
+            avatar, small = self._draw(task, photo, opened.row.partner)
+        except (ObjectMissing, SealBroken):
+            return Outcome(error=BatchPhotoNotFound()), {}
+        except (PhotoError, SpecError, WorkerDied, DeadlineExceeded, InternalError) as error:
+            return Outcome(error=error, seconds=time.perf_counter() - start), {}
+        seconds = round(sum(avatar.seconds.values()), 4)
+        crc = zlib.crc32(avatar.content)
+        return Outcome(framing=avatar.framing, seconds=seconds, size=len(avatar.content), crc=crc), {
+            avatar_object(task.batch, task.number, task.version): avatar.content,
+            thumb_object(task.batch, task.number, task.version): small,
+        }
+
+    def _draw(self, task: Task, photo: bytes, partner: str) -> tuple[Avatar, bytes]:
+        spec = parse_spec(task.given.items(), self._drawing.frames)
+        job = partial(self._drawing.studio.draw_for_batch, photo, spec)
+        if self.portal is None:
+            raise RuntimeError("nobody has opened what draws")
+        while True:
+            try:
+                return self.portal.call(partial(self._drawing.pool.run, job, Lane.BULK, partner))
+            except (WorkerDied, DeadlineExceeded):
+                if self._ledger.note_death(task.batch, task.number) >= DEATHS:
+                    raise
+
+
+class Upkeep:
+    """What falls due by the clock. Any number of processes may see to it at once.
+
+    Args:
+        batches: Whose time it is.
+        holdings: Where they rest.
+    """
+
+    def __init__(self, batches: Batches, holdings: Holdings) -> None:
+        self._batches = batches
+        self._ledger = holdings.ledger
+        self._store = holdings.store
+        self._vault = holdings.vault
+        self._next_orphans = time.monotonic() + _ORPHANS_SECONDS
+
+    def tick(self) -> None:
+        """Erase what has expired, go on with what was broken off, and tell partners whose batch is done.
+
+        Raises:
+            CapacityError: The store or the database failed; the next tick sees to the rest.
+        """
+        now = time.time()
+        for batch in self._ledger.expired(now):
+            self._batches.erase_any(batch)
+        for row in self._ledger.to_enqueue(now - _IDLE_SECONDS):
+            self._batches.enqueue_anew(row)
+        for row in self._ledger.to_notify(now):
+            if self._ledger.claim_notice(row.id, now, now + _NOTICE_SECONDS):
+                self._notify(row.id, row.partner, row.notify_tries + 1)
+        if time.monotonic() >= self._next_orphans:
+            self._next_orphans = time.monotonic() + _ORPHANS_SECONDS
+            self._sweep(now)
+
+    def _notify(self, batch: str, partner: str, tries: int) -> None:
+        told = self._batches.told(batch)
+        if told is None:
+            return
+        if told.request.webhook is None:
+            self._ledger.settle_notice(batch, None)
+            return
+        body = ShownBatch.of(told).model_dump_json().encode()
+        secret = self._vault.webhook_secret(partner)
+        # One id however often it is tried: by it the partner knows that it has been told already.
+        message = f"{batch}_done"
+        delivery = deliver(told.request.webhook, message, body, secret, datetime.now(UTC))
+        wait = next_try(tries, delivery.wait) if delivery.outcome == "failed" else None
+        self._ledger.settle_notice(batch, None if wait is None else time.time() + wait)
+        if delivery.outcome != "delivered":
+            again_in = None if wait is None else round(wait)
+            _log.warning("webhook_failed", outcome=delivery.outcome, tries=tries, again_in=again_in)
+
+    def _sweep(self, now: float) -> None:
+        """Delete what lies in the store of batches that the ledger does not know: somebody died between."""
+        self._ledger.forget_requests(now - _REQUEST_SECONDS)
+        # First what is there: a batch that is made meanwhile is in the ledger before anything of it is here.
+        there = set(self._store.batches())
+        for batch in there - self._ledger.all_batches():
+            self._store.delete_batch(batch)
