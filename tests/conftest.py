@@ -14,6 +14,7 @@ import structlog
 from PIL import Image, ImageChops, ImageFilter
 
 from app.frames import FrameLibrary
+from tests.databases import new_database
 from tests.proxies import make_certificate
 from tests.servers import starter
 
@@ -66,6 +67,13 @@ def portrait() -> bytes:
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Start servers with one worker unless told otherwise."""
     return starter(tmp_path_factory.mktemp("servers"))
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a PostgreSQL database with nothing in it."""
+    with new_database() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
