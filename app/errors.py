@@ -46,8 +46,11 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     |  |- ArchiveNotSupported     no ZIP
     |  |- ArchiveDamaged          a ZIP that is broken, or built to do harm
     |  |- ArchiveTooLarge         a ZIP that is larger, or unpacks to more, than is taken
+    |  |- EntryNotSupported       a photo in a ZIP that is locked, or packed in a way that is not read
+    |  |- NameRepeated            two photos, or two rows of a table, of one name
     |  |- TableNotReadable        a table that cannot be read at all
     |  |- TableTooLarge           a table of more rows or bytes than is read
+    |  |- InvalidRow              a row of a table that says nothing of a photo
     |  |- IdempotencyKeyInUse     the first request with this key is not answered yet
     |  |- IdempotencyKeyReused    the key came before, with another request
     |  `- QuotaUsedUp             the key's photos of the day, or its batches at once
@@ -648,12 +651,35 @@ class ArchiveTooLarge(BulkError):
         return cls(limit_mb=limit / 1_000_000)
 
 
+class EntryNotSupported(BulkError):
+    """A photo in a ZIP that is encrypted, or packed by a method that few programs know."""
+
+    code = "entry_not_supported"
+    title = mark("Packed in a way that is not read")
+    detail = mark(
+        "This photo is locked in the ZIP with a password, or packed in an unusual way. Make the ZIP again"
+        " without a password."
+    )
+
+
+class NameRepeated(BulkError):
+    """Another photo of the ZIP, or an earlier row of the table, has the same name."""
+
+    code = "name_repeated"
+    title = mark("Name given twice")
+    detail = mark("This name comes more than once. The first one counts: rename or delete the others.")
+
+
 class TableNotReadable(BulkError):
-    """Params: ``reason`` (a marked text, of :mod:`app.bulk.table`)."""
+    """Params: ``reason`` (a marked text, of :mod:`app.bulk.table`) and what fills it; or none."""
 
     code = "table_not_readable"
     title = mark("Table not readable")
     detail = mark("This table could not be read. Save it as CSV (UTF-8) or XLSX.")
+
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return the reason, where there is one: it says what to do, too."""
+        return told(str(self.params.get("reason", self.detail)), self.params, language)
 
 
 class TableTooLarge(BulkError):
@@ -662,6 +688,18 @@ class TableTooLarge(BulkError):
     code = "table_too_large"
     title = mark("Table too large")
     detail = mark("This table is too large. It may have at most {limit} rows.")
+
+
+class InvalidRow(BulkError):
+    """Params: ``row`` (as a spreadsheet counts), ``reason`` (as of TableNotReadable)."""
+
+    code = "invalid_row"
+    title = mark("Row not right")
+    detail = mark("Row {row} of the table is not right. Correct it.")
+
+    def text(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return the reason, where there is one."""
+        return told(str(self.params.get("reason", self.detail)), self.params, language)
 
 
 class IdempotencyKeyInUse(BulkError):

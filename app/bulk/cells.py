@@ -1,0 +1,83 @@
+"""A line of a CSV file that programs of tables open without running anything that is in it.
+
+Excel, LibreOffice and Google Sheets run a cell that begins with one of ``= + - @`` (also in full width) as a
+formula. As OWASP advises, such a cell gets a ``'`` before it:
+https://owasp.org/www-community/attacks/CSV_Injection. So does one that begins with TAB or an end of line, which
+some of them drop. Where the list separator of a country is ``;``, Excel divides a line of ours at a ``;`` or an end
+of line inside a cell, too, and what follows it would be a cell of its own: there a ``'`` is put as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BOM = b"\xef\xbb\xbf"
+"""By which Excel knows UTF-8."""
+
+_DIVIDERS = ";\t\r\n"
+_TRIGGERS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫")
+# What may stand before a formula without anybody seeing it: spaces, control and format characters. And our mark.
+_UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_RUN = re.compile(f"[';{_UNSEEN}]+")
+_START = re.compile(f"[';{_UNSEEN}]*")
+_DROPPED = re.compile(r"'*[\t\r\n]")
+
+
+def harmless(cell: str) -> str:
+    """Return a cell that no program runs. :func:`as_it_was` undoes it, exactly."""
+    marked = _mark_inside(cell)
+    return f"'{marked}" if _begins_badly(marked) else marked
+
+
+def as_it_was(cell: str) -> str:
+    """Return the cell that :func:`harmless` was given."""
+    if cell.startswith("'") and _begins_badly(cell[1:]):
+        cell = cell[1:]
+    return _unmark_inside(cell)
+
+
+def csv_line(cells: Sequence[str]) -> bytes:
+    """Return a line of CSV, in UTF-8, that ends as RFC 4180 has it. The cells are written as they are."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().encode("utf-8", errors="replace")
+
+
+def _begins_badly(cell: str) -> bool:
+    start = _START.match(cell)
+    place = start.end() if start else 0
+    return cell[place : place + 1] in _TRIGGERS or _DROPPED.match(cell) is not None
+
+
+def _mark_inside(cell: str) -> str:
+    places = _places_inside(cell)
+    return "".join(f"'{cell[a:b]}" if a else cell[a:b] for a, b in _pieces(places, cell)) if places else cell
+
+
+def _unmark_inside(cell: str) -> str:
+    places = [place - 1 for place in _places_inside(cell) if cell[place - 1] == "'"]
+    return "".join(cell[a + (a > 0) : b] for a, b in _pieces(places, cell)) if places else cell
+
+
+def _pieces(places: Sequence[int], cell: str) -> list[tuple[int, int]]:
+    return list(zip([0, *places], [*places, len(cell)], strict=True))
+
+
+def _places_inside(cell: str) -> list[int]:
+    """Return where a formula would begin if the cell were divided: behind a divider and what nobody sees.
+
+    Each run is looked at once, so that it takes linear time.
+    """
+    return [
+        run.end()
+        for run in _RUN.finditer(cell)
+        if cell[run.end() : run.end() + 1] in _TRIGGERS
+        and run.end() < len(cell)
+        and any(divider in run.group() for divider in _DIVIDERS)
+    ]
