@@ -213,6 +213,7 @@ FieldProblemKind = Literal[
     "not_text",
     "not_offered",
     "needs_transparency",
+    "not_a_webhook",
 ]
 
 FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
@@ -228,6 +229,7 @@ FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
     ),
     "not_offered": mark("This frame carries the campaign’s own words only. Choose another frame for yours."),
     "needs_transparency": mark("A circle needs a format with transparency: {choices}."),
+    "not_a_webhook": mark("This must be an https:// address that can be reached from the internet."),
 }
 
 PHOTO_FIELD = "photo"
