@@ -30,7 +30,7 @@ from app.bulk.report import ReportRow, report_lines
 from app.bulk.sealing import SealBroken
 from app.bulk.sheet import draw_sheet
 from app.bulk.store import ObjectMissing
-from app.bulk.table import check_table, read_table
+from app.bulk.table import TableLimits, check_table, read_table
 from app.bulk.webhooks import check_url
 from app.errors import (
     BatchFull,
@@ -261,16 +261,16 @@ class Batches:
         """Choose the name of each photo's avatar."""
         request = opened.request()
         extensions: dict[tuple[tuple[str, str], ...], str] = {}
-        photos: dict[str, tuple[int, str]] = {}
+        numbers: dict[str, dict[str, int]] = {}
         for photo in self._rows(opened.id):
             given = tuple(sorted(opened.given(photo, request).items()))
             if given not in extensions:
                 extensions[given] = self._extension(given)
-            photos[opened.name(photo)] = photo.number, extensions[given]
-        stems = names.avatar_names(photos, "")
+            numbers.setdefault(extensions[given], {})[opened.name(photo)] = photo.number
         return {
-            number: opened.seal_of("target", number, f"{stems[name]}{extension}".encode())
-            for name, (number, extension) in photos.items()
+            alike[name]: opened.seal_of("target", alike[name], avatar.encode())
+            for extension, alike in numbers.items()
+            for name, avatar in names.avatar_names(alike, extension.removeprefix(".")).items()
         }
 
     def _extension(self, given: Iterable[tuple[str, str]]) -> str:
@@ -387,7 +387,7 @@ class Batches:
             TableTooLarge: It has too many rows.
         """
         opened = self._open(partner, batch)
-        table = read_table(content, mapping, self._settings.max_batch_photos)
+        table = read_table(content, mapping, TableLimits(rows=self._settings.max_batch_photos))
         problems = check_table(table, opened.request().spec, self._frames)
         columns = opened.key.seal(json.dumps(table.columns, ensure_ascii=False).encode(), f"{batch}/columns")
         rows = list(_sealed_rows(opened, table))

@@ -32,6 +32,7 @@ PIECE_BYTES = 1 << 20
 """Of the ZIP, in one object: what is read at once, and all of it that is in memory."""
 
 _KEPT_PIECES = 4
+_FOLDERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,15 @@ class Incoming:
         self._pieces.append(name)
 
     def _unpack(self, charge: Callable[[int], None]) -> ArchiveReceipt:
-        limits = ArchiveLimits.of(self._settings)
+        settings = self._settings
+        limits = ArchiveLimits(
+            photo_bytes=settings.max_photo_bytes,
+            archive_bytes=settings.max_archive_bytes,
+            # Photos are packed already.
+            unpacked_bytes=2 * settings.max_archive_bytes,
+            # macOS lays a second file beside each photo.
+            entries=2 * settings.max_batch_photos + _FOLDERS,
+        )
         archive = open_archive(
             io.BufferedReader(_Pieces(self._store, self._key, self._pieces, self._size)), limits
         )

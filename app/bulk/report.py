@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.errors import RibbonsError
     from app.render.framing import Choice
 
-Outcome = Literal["made", "failed", "missing"]
+Outcome = Literal["made", "failed", "missing", "waiting"]
 """Of a photo. ``missing``: the table or the batch names it, and it was never handed over."""
 
 PHOTO = "photo"
