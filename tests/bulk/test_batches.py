@@ -1,0 +1,492 @@
+"""What partners may do with their batches, from the first request to the last byte."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from app.bulk import batches as module
+from app.bulk.batches import add_partner
+from app.bulk.opened import BatchRequest
+from app.bulk.report import read_report
+from app.errors import (
+    BatchFull,
+    BatchIncomplete,
+    BatchNotDone,
+    BatchNotFound,
+    BatchNotOpen,
+    BatchPhotoNotFound,
+    IdempotencyKeyReused,
+    InvalidName,
+    InvalidSpec,
+    KeyNotKnown,
+    PhotoTooManyBytes,
+    QuotaUsedUp,
+)
+from tests.bulk.desks import opened_desk, small_photo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from app.bulk.opened import Batch, Partner
+    from tests.bulk.desks import Desk
+
+SPEC = (("frame", "red-ribbons"), ("size", "128"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Batches in a folder."""
+    with opened_desk(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def partner(desk: Desk) -> Partner:
+    """Somebody with a key."""
+    return desk.partner()
+
+
+def send(desk: Desk, partner: Partner, *names: str, **asked: Any) -> Batch:
+    """Make a batch of small photos."""
+    batch = desk.batches.create(partner, BatchRequest(**{"spec": SPEC, **asked}))
+    for name in names:
+        desk.batches.receive_photo(partner, batch.id, name, small_photo())
+    return batch
+
+
+def done(desk: Desk, partner: Partner, *names: str, **asked: Any) -> Batch:
+    """Make a batch of small photos, and have it drawn."""
+    batch = send(desk, partner, *names, **asked)
+    desk.batches.start(partner, batch.id)
+    desk.draw()
+    return desk.batches.get(partner, batch.id)
+
+
+# -- keys ------------------------------------------------------------------
+
+
+def test_a_key_opens_its_own_partner(desk: Desk) -> None:
+    """With the name that it was made with, in any script."""
+    made, key = add_partner(desk.holdings.ledger, desk.holdings.vault, "نقابة الصحفيين", 500)
+    found = desk.batches.partner_of(key)
+    assert (found.id, found.name, found.photos_a_day) == (made.id, "نقابة الصحفيين", 500)
+
+
+@pytest.mark.parametrize("key", ["", "rrk_", "rrk_" + "a" * 38, "ключ", "x" * 10_000])
+def test_what_is_no_key_opens_nothing(desk: Desk, key: str) -> None:
+    """Nor does one that was revoked, and nobody is told which it is."""
+    partner, real = add_partner(desk.holdings.ledger, desk.holdings.vault, "A", None)
+    with pytest.raises(KeyNotKnown):
+        desk.batches.partner_of(key)
+    desk.holdings.ledger.revoke_partner(partner.id)
+    with pytest.raises(KeyNotKnown):
+        desk.batches.partner_of(real)
+
+
+def test_another_partners_batch_is_not_there(desk: Desk, partner: Partner) -> None:
+    """By none of the ways that lead to a batch."""
+    batch = done(desk, partner, "a.jpg").id
+    other = desk.partner("Another")
+    ways: list[Callable[[], object]] = [
+        lambda: desk.batches.get(other, batch),
+        lambda: desk.batches.receive_photo(other, batch, "b.jpg", b"x"),
+        lambda: desk.batches.archive_writer(other, batch),
+        lambda: desk.batches.set_table(other, batch, b"photo\na.jpg\n", {}),
+        lambda: desk.batches.start(other, batch),
+        lambda: desk.batches.photos(other, batch, after=0, limit=1),
+        lambda: desk.batches.events(other, batch, after=0, limit=1),
+        lambda: desk.batches.report(other, batch, "en"),
+        lambda: desk.batches.parcel(other, batch),
+        lambda: desk.batches.avatar(other, batch, "a.jpg"),
+        lambda: desk.batches.thumbnail(other, batch, "a.jpg"),
+        lambda: desk.batches.contact_sheet(other, batch),
+        lambda: desk.batches.reframe(other, batch, "a.jpg", []),
+        lambda: desk.batches.download_token(other, batch, "avatars.zip", "en"),
+        lambda: desk.batches.erase(other, batch),
+    ]
+    for way in ways:
+        with pytest.raises(BatchNotFound):
+            way()
+    assert desk.batches.all(other) == []
+    assert desk.batches.get(partner, batch).done == 1
+
+
+# -- a batch's life --------------------------------------------------------
+
+
+def test_a_batch_from_the_first_photo_to_the_zip(desk: Desk, partner: Partner) -> None:
+    """Names in any script and folder come back, each with a picture of the size that was asked for."""
+    names = ["موظفون/أحمد.jpg", "b.heic", "b.png", "Zoë.jpeg"]
+    batch = done(desk, partner, *names)
+    assert (batch.state, batch.received, batch.done, batch.failed, batch.waiting) == ("done", 4, 4, 0, 0)
+    packed = b"".join(desk.batches.parcel(partner, batch.id).read())
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["موظفون/أحمد.jpg", "b.heic.jpg", "b.png.jpg", "Zoë.jpg"]
+        pictures = [Image.open(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    assert {picture.size for picture in pictures} == {(128, 128)}
+    avatar, media_type = desk.batches.avatar(partner, batch.id, "b.heic")
+    assert media_type == "image/jpeg"
+    assert Image.open(io.BytesIO(avatar)).size == (128, 128)
+    assert Image.open(io.BytesIO(desk.batches.thumbnail(partner, batch.id, "b.heic"))).size == (160, 160)
+
+
+def test_a_table_says_what_each_photo_is_to_be(desk: Desk, partner: Partner) -> None:
+    """Its fields win over the batch's, and its own columns come back in the report."""
+    batch = send(desk, partner, "a.jpg", "b.jpg").id
+    table = b"photo,user id,size,format\nb.jpg,0017,64,png\n"
+    receipt = desk.batches.set_table(partner, batch, table, {})
+    assert (receipt.rows, receipt.problems) == (1, [])
+    desk.batches.start(partner, batch)
+    desk.draw()
+    png, media_type = desk.batches.avatar(partner, batch, "b.jpg")
+    assert media_type == "image/png"
+    assert Image.open(io.BytesIO(png)).size == (64, 64)
+    report = b"".join(desk.batches.report(partner, batch, "en")).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(report)))
+    assert [(row["photo"], row["user id"], row["avatar"], row["outcome"]) for row in rows] == [
+        ("a.jpg", "", "a.jpg", "made"),
+        ("b.jpg", "0017", "b.png", "made"),
+    ]
+
+
+def test_names_are_one_name_however_they_are_composed(desk: Desk, partner: Partner) -> None:
+    """A table from Windows (NFC) finds the photo from a Mac (NFD), which keeps its own spelling."""
+    batch = send(desk, partner, "Zoe\u0308.jpg").id
+    desk.batches.set_table(partner, batch, "photo,size\nZo\u00eb.jpg,64\n".encode(), {})
+    desk.batches.start(partner, batch)
+    desk.draw()
+    (photo,) = desk.batches.photos(partner, batch, after=0, limit=10)
+    assert (photo.name, photo.state) == ("Zoe\u0308.jpg", "done")
+    content, _ = desk.batches.avatar(partner, batch, "Zo\u00eb.jpg")
+    assert Image.open(io.BytesIO(content)).size == (64, 64)
+
+
+def test_what_cannot_be_drawn_is_told_and_spoils_nothing_else(desk: Desk, partner: Partner) -> None:
+    """A file that is no photo, and a row that asks for what there is not."""
+    batch = send(desk, partner, "a.jpg", "b.jpg", "c.jpg").id
+    desk.batches.receive_photo(partner, batch, "b.jpg", b"no photo at all")
+    receipt = desk.batches.set_table(partner, batch, b"photo,size\nc.jpg,12\n", {})
+    assert [(problem.line, problem.photo) for problem in receipt.problems] == [(2, "c.jpg")]
+    desk.batches.start(partner, batch)
+    desk.draw()
+    told = desk.batches.get(partner, batch)
+    assert (told.state, told.done, told.failed) == ("done", 1, 2)
+    photos = {photo.name: photo for photo in desk.batches.photos(partner, batch, after=0, limit=10)}
+    errors = {name: photo.error.code if photo.error else None for name, photo in photos.items()}
+    assert errors == {"a.jpg": None, "b.jpg": "photo_not_supported", "c.jpg": "invalid_spec"}
+    assert photos["b.jpg"].avatar is None
+    with pytest.raises(BatchPhotoNotFound):
+        desk.batches.avatar(partner, batch, "b.jpg")
+    with zipfile.ZipFile(io.BytesIO(b"".join(desk.batches.parcel(partner, batch).read()))) as archive:
+        assert archive.namelist() == ["a.jpg"]
+
+
+def test_what_is_missing_is_named_before_the_start(desk: Desk, partner: Partner) -> None:
+    """Of a table's rows by name; of an expected number, how many. Without them it goes, when that is said."""
+    batch = send(desk, partner, "a.jpg", expected=5).id
+    desk.batches.set_table(partner, batch, b"photo\na.jpg\nb.jpg\n", {})
+    with pytest.raises(BatchIncomplete) as caught:
+        desk.batches.start(partner, batch)
+    assert caught.value.params == {"missing": 4, "names": ("b.jpg",)}
+    assert desk.batches.get(partner, batch).missing == 4
+
+    assert desk.batches.start(partner, batch, without_missing=True).state == "running"
+    desk.draw()
+    rows = read_report(b"".join(desk.batches.report(partner, batch, "en")))
+    assert [(row["photo"], row["outcome"]) for row in rows] == [("a.jpg", "made"), ("b.jpg", "missing")]
+
+
+def test_a_batch_without_a_photo_is_done_at_once(desk: Desk, partner: Partner) -> None:
+    """There is nothing to wait for."""
+    batch = send(desk, partner)
+    assert desk.batches.start(partner, batch.id).state == "done"
+    assert b"".join(desk.batches.parcel(partner, batch.id).read())[:4] == b"PK\x05\x06"
+
+
+def test_nothing_comes_after_the_start(desk: Desk, partner: Partner) -> None:
+    """Neither a photo nor a table nor an archive; and to start it again changes nothing."""
+    batch = done(desk, partner, "a.jpg").id
+    with pytest.raises(BatchNotOpen):
+        desk.batches.receive_photo(partner, batch, "b.jpg", small_photo())
+    with pytest.raises(BatchNotOpen):
+        desk.batches.set_table(partner, batch, b"photo\na.jpg\n", {})
+    with pytest.raises(BatchNotOpen):
+        desk.batches.archive_writer(partner, batch)
+    assert desk.batches.start(partner, batch).state == "done"
+    assert desk.queue.chunks == []
+
+
+def test_a_photo_that_comes_during_the_start_is_drawn_too(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are chosen anew when something arrived while they were."""
+    batch = send(desk, partner, "a.jpg").id
+    start, tries = desk.holdings.ledger.start, []
+
+    def late(of: str, targets: dict[int, bytes]) -> bool:
+        tries.append(len(targets))
+        if len(tries) == 1:
+            desk.batches.receive_photo(partner, batch, "late.jpg", small_photo())
+        return start(of, targets)
+
+    monkeypatch.setattr(desk.holdings.ledger, "start", late)
+    desk.batches.start(partner, batch)
+    desk.draw()
+    assert tries == [1, 2]
+    assert desk.batches.get(partner, batch).done == 2
+
+
+def test_chunks_are_small_in_a_small_batch(desk: Desk, partner: Partner) -> None:
+    """So that all cores have something to do until the end, and a large one is not a thousand errands."""
+    batch = send(desk, partner, *(f"{number}.jpg" for number in range(3)))
+    desk.batches.start(partner, batch.id)
+    ((name, of, chunks, generation),) = desk.queue.chunks
+    assert (name, of, generation) == (batch.id, partner.id, 0)
+    assert chunks == [[1], [2], [3]]
+
+
+def test_the_same_request_makes_one_batch(desk: Desk, partner: Partner) -> None:
+    """By its Idempotency-Key; which another request may not have."""
+    first = desk.batches.create(partner, BatchRequest(spec=SPEC), ("key", b"print"))
+    again = desk.batches.create(partner, BatchRequest(spec=SPEC), ("key", b"print"))
+    assert again.id == first.id
+    with pytest.raises(IdempotencyKeyReused):
+        desk.batches.create(partner, BatchRequest(), ("key", b"another print"))
+    assert desk.batches.create(desk.partner("B"), BatchRequest(), ("key", b"print")).id != first.id
+
+
+def test_all_that_is_wrong_with_a_request_is_named_at_once(desk: Desk, partner: Partner) -> None:
+    """The spec's fields and the webhook's address."""
+    wrong = BatchRequest(spec=(("size", "1"), ("colour", "red")), webhook="http://localhost/done")
+    with pytest.raises(InvalidSpec) as caught:
+        desk.batches.create(partner, wrong)
+    assert {problem.field for problem in caught.value.problems} == {"size", "colour", "webhook"}
+
+
+def test_a_partner_has_so_many_batches_at_once(tmp_path: Path) -> None:
+    """Done ones do not count."""
+    with opened_desk(tmp_path, batches_at_once=2) as desk:
+        partner = desk.partner()
+        done(desk, partner, "a.jpg")
+        for _ in range(2):
+            send(desk, partner)
+        with pytest.raises(QuotaUsedUp) as caught:
+            send(desk, partner)
+    assert caught.value.params == {"quota": "batches-at-once", "limit": 2}
+    assert caught.value.seconds > 0
+
+
+def test_a_batch_takes_so_many_photos(tmp_path: Path) -> None:
+    """And of one that is refused, nothing stays in the store."""
+    with opened_desk(tmp_path, max_batch_photos=1) as desk:
+        partner = desk.partner()
+        batch = send(desk, partner, "a.jpg").id
+        with pytest.raises(BatchFull, match="at most 1"):
+            desk.batches.receive_photo(partner, batch, "b.jpg", small_photo())
+        assert len(list((tmp_path / "data" / "store").rglob("photos/*"))) == 1
+
+
+def test_a_photo_has_so_many_bytes_and_a_name(tmp_path: Path) -> None:
+    """What leads out of a folder is no name."""
+    with opened_desk(tmp_path, max_photo_bytes=1000) as desk:
+        partner = desk.partner()
+        batch = send(desk, partner).id
+        with pytest.raises(PhotoTooManyBytes):
+            desk.batches.receive_photo(partner, batch, "b.jpg", bytes(1001))
+        for name in ("", "../b.jpg", "a/../../b.jpg", "a\x00.jpg"):
+            with pytest.raises(InvalidName):
+                desk.batches.receive_photo(partner, batch, name, b"x")
+        assert desk.batches.get(partner, batch).received == 0
+
+
+def test_a_photo_sent_again_replaces_itself(desk: Desk, partner: Partner, tmp_path: Path) -> None:
+    """Its first bytes are gone, and it counts once."""
+    batch = send(desk, partner, "a.jpg").id
+    photo, is_new = desk.batches.receive_photo(partner, batch, "a.jpg", small_photo("red", (300, 300)))
+    assert (photo.number, is_new) == (1, False)
+    assert desk.batches.get(partner, batch).received == 1
+    assert len(list((tmp_path / "data" / "store").rglob("photos/*"))) == 1
+
+
+# -- what is told ----------------------------------------------------------
+
+
+def test_photos_and_events_come_in_pages(desk: Desk, partner: Partner) -> None:
+    """By number and by the order of outcomes; nothing is left out, nothing comes twice."""
+    batch = send(desk, partner, *(f"{number}.jpg" for number in range(5))).id
+    assert desk.batches.events(partner, batch, after=0, limit=10) == []
+    desk.batches.start(partner, batch)
+    desk.draw()
+    first = desk.batches.photos(partner, batch, after=0, limit=3)
+    rest = desk.batches.photos(partner, batch, after=first[-1].number, limit=3)
+    assert [photo.number for photo in (*first, *rest)] == [1, 2, 3, 4, 5]
+    events = desk.batches.events(partner, batch, after=2, limit=10)
+    assert [photo.event for photo in events] == [3, 4, 5]
+    assert all(photo.framing and photo.doubtful and photo.seconds for photo in events)
+
+
+def test_rate_and_time_left_are_told_while_it_runs(desk: Desk, partner: Partner) -> None:
+    """And neither before nor after."""
+    batch = send(desk, partner, *(f"{number}.jpg" for number in range(4))).id
+    assert desk.batches.get(partner, batch).rate is None
+    desk.batches.start(partner, batch)
+    _, _, chunks, _ = desk.queue.chunks[0]
+    for chunk in chunks[:3]:
+        desk.drawer.draw(batch, chunk, lambda: False)
+    told = desk.batches.get(partner, batch)
+    assert (told.state, told.done, told.waiting) == ("running", 3, 1)
+    assert told.rate is not None
+    assert told.rate > 0
+    assert told.seconds_left == pytest.approx(1 / told.rate)
+    with pytest.raises(BatchNotDone):
+        desk.batches.parcel(partner, batch)
+    desk.draw()
+    assert desk.batches.get(partner, batch).rate is None
+
+
+def test_a_batch_says_when_it_is_erased(tmp_path: Path) -> None:
+    """By the setting, from when it was made."""
+    with opened_desk(tmp_path, batch_lifetime=3600) as desk:
+        batch = send(desk, desk.partner())
+    assert batch.expires - batch.created == pytest.approx(timedelta(hours=1), abs=timedelta(seconds=5))
+    assert batch.created.tzinfo is UTC
+    assert batch.created <= datetime.now(UTC)
+
+
+# -- another crop ----------------------------------------------------------
+
+
+def test_one_photo_is_framed_anew(desk: Desk, partner: Partner) -> None:
+    """It is drawn with the crop that is asked for, and its old picture is gone from every place."""
+    batch = done(desk, partner, "a.jpg", "b.jpg").id
+
+    photo = desk.batches.reframe(partner, batch, "a.jpg", [("x", "0.5"), ("y", "0.9"), ("zoom", "2")])
+
+    assert (photo.state, photo.event, photo.version) == ("waiting", 0, 2)
+    assert desk.batches.get(partner, batch).state == "running"
+    with pytest.raises(BatchPhotoNotFound):
+        desk.batches.avatar(partner, batch, "a.jpg")
+    assert [chunk[2:] for chunk in desk.queue.chunks] == [([[1]], 1)]
+    desk.draw()
+    assert desk.batches.get(partner, batch).state == "done"
+    (again,) = desk.batches.events(partner, batch, after=2, limit=10)
+    assert again.framing is not None
+    assert (again.name, again.framing.kind, again.framing.zoom, again.doubtful) == (
+        "a.jpg",
+        "given",
+        2.0,
+        False,
+    )
+    assert Image.open(io.BytesIO(desk.batches.avatar(partner, batch, "a.jpg")[0])).size == (128, 128)
+    objects = sorted(
+        path.name for path in (desk.settings.data_folder / "store" / batch / "avatars").iterdir()
+    )
+    assert objects == ["1.2", "2.1"]
+
+
+def test_framing_is_refused_in_words(desk: Desk, partner: Partner) -> None:
+    """A field that is no framing, a value out of range, a photo that is not there or not drawn yet."""
+    batch = send(desk, partner, "a.jpg").id
+    with pytest.raises(BatchNotDone):
+        desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "2")])
+    desk.batches.start(partner, batch)
+    desk.draw()
+    with pytest.raises(InvalidSpec) as caught:
+        desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "99"), ("slogan", "x"), ("colour", "x")])
+    assert {problem.field for problem in caught.value.problems} == {"zoom", "slogan", "colour"}
+    with pytest.raises(BatchPhotoNotFound):
+        desk.batches.reframe(partner, batch, "b.jpg", [])
+    assert desk.batches.get(partner, batch).state == "done"
+
+
+def test_a_photo_that_failed_may_be_framed_anew(desk: Desk, partner: Partner) -> None:
+    """Its failure is taken back until it is drawn, and told again."""
+    batch = send(desk, partner, "a.jpg").id
+    desk.batches.receive_photo(partner, batch, "a.jpg", b"no photo")
+    desk.batches.start(partner, batch)
+    desk.draw()
+    photo = desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "2")])
+    assert (photo.state, photo.error) == ("waiting", None)
+    assert desk.batches.get(partner, batch).failed == 0
+    desk.draw()
+    assert desk.batches.get(partner, batch).failed == 1
+
+
+# -- what is taken home ----------------------------------------------------
+
+
+def test_a_word_stands_for_the_key_for_one_file(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one batch, for a while, in a language, until the key is revoked."""
+    batch = done(desk, partner, "a.jpg").id
+    token, until = desk.batches.download_token(partner, batch, "avatars.zip", "ar")
+    who, language = desk.batches.by_token(token, batch, "avatars.zip")
+    assert (who.id, language) == (partner.id, "ar")
+    assert until > datetime.now(UTC)
+    for wrong in (
+        (token, batch, "report.csv"),
+        (token, "b_another", "avatars.zip"),
+        (token[:-2], batch, "avatars.zip"),
+        ("", batch, "avatars.zip"),
+        ("ü", batch, "avatars.zip"),
+    ):
+        with pytest.raises(KeyNotKnown):
+            desk.batches.by_token(*wrong)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.time, "time", lambda: until.timestamp() + 1)
+        with pytest.raises(KeyNotKnown):
+            desk.batches.by_token(token, batch, "avatars.zip")
+    desk.holdings.ledger.revoke_partner(partner.id)
+    with pytest.raises(KeyNotKnown):
+        desk.batches.by_token(token, batch, "avatars.zip")
+
+
+def test_a_contact_sheet_shows_them_all(desk: Desk, partner: Partner) -> None:
+    """As one WebP; of a batch that is not done there is none."""
+    batch = send(desk, partner, "a.jpg", "b.jpg").id
+    with pytest.raises(BatchNotDone):
+        desk.batches.contact_sheet(partner, batch)
+    desk.batches.start(partner, batch)
+    desk.draw()
+    with Image.open(io.BytesIO(desk.batches.contact_sheet(partner, batch))) as sheet:
+        assert sheet.format == "WEBP"
+        assert sheet.width > sheet.height >= 100
+
+
+# -- the end ---------------------------------------------------------------
+
+
+def test_erased_means_no_object_no_row_and_no_key(desk: Desk, partner: Partner) -> None:
+    """And nothing that was asked for before is done any more."""
+    batch = done(desk, partner, "a.jpg", "b.jpg").id
+    desk.batches.erase(partner, batch)
+    with pytest.raises(BatchNotFound):
+        desk.batches.get(partner, batch)
+    with pytest.raises(BatchNotFound):
+        desk.batches.erase(partner, batch)
+    assert desk.queue.forgotten == [batch]
+    assert desk.holdings.ledger.all_batches() == set()
+    assert desk.holdings.ledger.photos_after(batch, 0, 10) == []
+    assert list(desk.holdings.store.batches()) == []
+
+
+def test_an_end_that_was_broken_off_is_finished(desk: Desk, partner: Partner) -> None:
+    """The key goes first: with it gone nobody finds the batch, and the next tick deletes the rest."""
+    batch = done(desk, partner, "a.jpg").id
+    desk.holdings.ledger.forget_key(batch)
+    with pytest.raises(BatchNotFound):
+        desk.batches.get(partner, batch)
+    assert list(desk.holdings.store.batches()) == [batch]
+    desk.upkeep.tick()
+    assert list(desk.holdings.store.batches()) == []
+    assert desk.holdings.ledger.all_batches() == set()
