@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from app.bulk import batches as module
 from app.bulk.batches import add_partner
 from app.bulk.opened import BatchRequest
 from app.bulk.report import read_report
@@ -443,7 +442,7 @@ def test_a_word_stands_for_the_key_for_one_file(
         with pytest.raises(KeyNotKnown):
             desk.batches.by_token(*wrong)
     with monkeypatch.context() as patch:
-        patch.setattr(module.time, "time", lambda: until.timestamp() + 1)
+        patch.setattr("time.time", lambda: until.timestamp() + 1)
         with pytest.raises(KeyNotKnown):
             desk.batches.by_token(token, batch, "avatars.zip")
     desk.holdings.ledger.revoke_partner(partner.id)
