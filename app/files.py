@@ -1,4 +1,4 @@
-"""The command line's files: photos read, avatars named, and written whole or not at all."""
+"""The command line's files: photos opened, avatars named and written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.errors import PhotoTooManyBytes
+from app.disk import identity, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,18 +34,6 @@ def open_photo(name: str) -> Any:
         OSError: It is missing, a folder, or may not be read.
     """
     return click.open_file(name, "rb")
-
-
-def read_photo(file: Any, max_bytes: int) -> bytes:
-    """Read a photo, but never more of it than one byte past the limit.
-
-    Raises:
-        PhotoTooManyBytes: It has more than ``max_bytes`` bytes.
-    """
-    photo: bytes = file.read(max_bytes + 1)
-    if len(photo) > max_bytes:
-        raise PhotoTooManyBytes.over(max_bytes)
-    return photo
 
 
 def shown(name: str) -> str:
@@ -96,9 +84,9 @@ def name_avatars(photos: Sequence[str], folder: Path, extension: str) -> list[Pa
             if beside.is_dir() and beside.samefile(folder):
                 raise click.UsageError(f"{shown(str(folder))} holds the photos. Choose another folder.")
     targets = [folder / f"{stem}{extension}" for stem in _distinct([Path(photo).stem for photo in photos])]
-    sources = {_identity(Path(photo)) for photo in photos} - {None}
+    sources = {identity(Path(photo)) for photo in photos} - {None}
     for target in targets:
-        if _identity(target) in sources:
+        if identity(target) in sources:
             raise click.UsageError(f"{shown(str(target))} is one of the photos. Choose another folder.")
     return targets
 
@@ -120,14 +108,6 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def format_by_name(output: Path) -> Format | None:
@@ -196,7 +176,7 @@ def write(output: Path, content: bytes) -> None:
         elif output.exists() and not output.is_file():
             output.write_bytes(content)
         else:
-            _replace(output.resolve(), content)
+            replace(output.resolve(), [content])
     except OSError as exc:
         raise click.FileError(str(output), hint=exc.strerror) from exc
 
@@ -211,29 +191,3 @@ def _write_to_stdout(content: bytes) -> None:
         # What is left in the buffer would be flushed once more at exit, fail again, and hide our exit code.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
-
-
-def _replace(output: Path, content: bytes) -> None:
-    mode = 0o666 & ~_umask()
-    if output.exists():
-        if not os.access(output, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        mode = output.stat().st_mode
-    # Its name does not hold the avatar's, which may be as long as a name may be.
-    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".ribbons-", delete=False) as file:
-        part = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            part.chmod(mode)
-            part.replace(output)
-        except BaseException:
-            # Ctrl-C too leaves nothing behind.
-            part.unlink(missing_ok=True)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
 from app.drawing import Drawing
-from app.errors import CapacityError, InternalError, PhotoError, RibbonsError
-from app.files import open_photo, read_photo
+from app.errors import RibbonsError
 from app.lanes import Lane
 from app.render.avatar import Avatar
 
@@ -28,34 +27,47 @@ Outcome = Avatar | RibbonsError | OSError
 """What became of a photo: an avatar, or why there is none."""
 
 
+class Order(NamedTuple):
+    """A photo that an avatar is asked of.
+
+    Attributes:
+        read: Returns the photo's bytes; may raise RibbonsError and OSError.
+        spec: What is asked for.
+    """
+
+    read: Callable[[], bytes]
+    spec: AvatarSpec
+
+
 def make_avatars(
-    photos: Sequence[str], spec: AvatarSpec, settings: Settings, take: Callable[[int, Outcome], None]
+    orders: Sequence[Order], specimen: AvatarSpec, settings: Settings, take: Callable[[int, Outcome], None]
 ) -> None:
     """Make an avatar of each photo.
 
     Args:
-        photos: Names of files. As many are in memory as there are workers.
-        spec: What is asked for, of all of them.
+        orders: The photos. As many are in memory as there are workers.
+        specimen: What workers draw first, to prove that they can.
         settings: Limits, workers and where the frames are.
-        take: Is given each photo's index and what became of it, as soon as it is known. What it raises ends
+        take: Is given each order's index and what became of it, as soon as it is known. What it raises ends
             the whole.
 
     Raises:
-        RibbonsError: No photo can be made: the words do not fit, a frame is wrong, no worker starts.
+        RibbonsError: No photo can be made: the specimen's words do not fit, a frame is wrong, no worker
+            starts.
         KeyboardInterrupt: Somebody pressed Ctrl-C. Photos that are being drawn are given up.
     """
-    settings = settings.model_copy(update={"workers": min(settings.workers, len(photos))})
-    drawing = Drawing.build(settings, spec)
+    settings = settings.model_copy(update={"workers": min(settings.workers, len(orders))})
+    drawing = Drawing.build(settings, specimen)
     # Kept and raised when every worker has ended: as it leaves the pool it would become one of a group.
     fatal: list[Exception] = []
-    left = iter(enumerate(photos))
+    left = iter(enumerate(orders))
 
     async def work() -> None:
-        for index, name in left:
+        for index, order in left:
             if fatal:
                 return
             try:
-                take(index, await _make(name, spec, drawing, settings.max_photo_bytes))
+                take(index, await _make(order, drawing))
             except Exception as exc:  # noqa: BLE001 - raised again below
                 fatal.append(exc)
 
@@ -78,12 +90,11 @@ def make_avatars(
         raise fatal[0]
 
 
-async def _make(name: str, spec: AvatarSpec, drawing: Drawing, max_bytes: int) -> Outcome:
+async def _make(order: Order, drawing: Drawing) -> Outcome:
     try:
-        with open_photo(name) as file:
-            photo = read_photo(file, max_bytes)
-        return await drawing.pool.run(partial(drawing.studio.draw_avatar, photo, spec), Lane.BULK)
-    except (PhotoError, CapacityError, InternalError, OSError) as error:
+        job = partial(drawing.studio.draw_avatar, order.read(), order.spec)
+        return await drawing.pool.run(job, Lane.BULK)
+    except (RibbonsError, OSError) as error:
         return error
 
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("app", "app.faults", "app.texts"),
     ("app.errors", "app.turns"),
+    ("app.disk",),
     ("app.frames",),
     ("app.words",),
     ("app.spec",),
@@ -21,10 +22,10 @@ LAYERS = (
     ("app.settings", "app.jobs", "app.lanes"),
     ("app.logs", "app.workers"),
     ("app.drawing",),
+    ("app.making",),
     ("app.bulk",),
     ("app.web",),
     ("app.files",),
-    ("app.making",),
     ("app.cli",),
     ("app.__main__",),
 )
@@ -86,7 +87,7 @@ def test_only_the_settings_read_the_environment() -> None:
         for path in MODULES
         if any(word in (ROOT / path).read_text() for word in ("os.environ", "os.getenv", "getenv("))
     }
-    assert readers <= {"app/settings.py", "app/cli.py"}
+    assert readers <= {"app/settings.py", "app/cli/options.py"}
 
 
 def test_only_who_looks_for_faces_pays_for_numpy() -> None:

@@ -8,129 +8,53 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app import __version__
-from app.errors import (
-    OWN_WORDS,
-    InvalidFrame,
-    InvalidSpec,
-    PhotoError,
-    RequestError,
-    RibbonsError,
-    SpecError,
-    told,
+from app.cli.options import (
+    EXIT_FAILED,
+    fail,
+    folder_options,
+    once,
+    open_library,
+    read_settings,
+    reader_language,
+    spec_options,
 )
+from app.disk import read_photo
+from app.errors import InvalidFrame, RibbonsError, told
 from app.files import (
     format_by_name,
     is_folder,
     name_avatars,
     open_photo,
     opened_folder,
-    read_photo,
     shown,
     write,
 )
-from app.frames import Frame, FrameLibrary, frames_below
-from app.settings import PORTRAIT, PREFIX, InvalidSettings, load_settings
-from app.spec import AvatarSpec, field_choices, field_range, parse_spec, shown_default
-from app.texts.languages import PAGE_LANGUAGES, PROGRAM_LANGUAGE
+from app.frames import Frame, frames_below
+from app.settings import PORTRAIT
+from app.spec import parse_spec
+from app.texts.languages import PROGRAM_LANGUAGE
 from app.texts.marking import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pydantic.fields import FieldInfo
-
+    from app.frames import FrameLibrary
     from app.making import Outcome
     from app.render.avatar import Avatar
     from app.settings import Settings
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
+    from app.spec import AvatarSpec
 
 _SUMMARY = mark("Pictures made: {made} of {all}.")
-
-
-def reader_language() -> str:
-    """Return the language to speak to the person at the terminal, by POSIX's own variables.
-
-    Read here and not through ``locale``, which answers only for locales that the machine has installed.
-    """
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(variable):
-            code = re.split("[_.@-]", value.lower())[0]
-            return code if code in PAGE_LANGUAGES else PROGRAM_LANGUAGE
-    return PROGRAM_LANGUAGE
-
-
-def fail(error: RibbonsError) -> NoReturn:
-    """Say what was wrong in the reader's language; end with the exit code that says whose fault it was."""
-    language = reader_language()
-    click.echo(error.text(language), err=True)
-    # The hints of these speak of requests, and of code points.
-    if error.hint and not isinstance(error, RequestError | PhotoError | SpecError):
-        click.echo(error.hint_text(language), err=True)
-    if isinstance(error, InvalidSpec):
-        for problem in error.problems:
-            # What is wrong with these is the error's own text.
-            if problem.field != OWN_WORDS:
-                click.echo(f"  --{problem.field}: {problem.text(language)}", err=True)
-    sys.exit(EXIT_USAGE if isinstance(error, SpecError) else EXIT_FAILED)
-
-
-def spec_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every field of the spec, as the spec itself declares them."""
-    for name, field in reversed(AvatarSpec.model_fields.items()):
-        # Without a value a switch says yes, as people write it, if another option or nothing follows.
-        alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if field.annotation is bool else {}
-        command = click.option(f"--{name}", metavar=_metavar(name), help=_help(field), **alone)(command)
-    return command
-
-
-def folder_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that add frames, and fonts for them, to the ones that are there."""
-    for kind in ("fonts", "frames"):
-        variable = f"more_{kind}_folders"
-        command = click.option(
-            f"--more-{kind}",
-            variable,
-            multiple=True,
-            metavar="FOLDER",
-            help=f"A folder of {kind} beside ours; may be repeated ({PREFIX}{variable.upper()}).",
-        )(command)
-    return command
-
-
-def _metavar(name: str) -> str:
-    if choices := field_choices(AvatarSpec.model_fields[name]):
-        return "|".join(choices)
-    try:
-        minimum, maximum = field_range(name)
-    except KeyError:
-        return "TEXT"
-    return f"{minimum:g}..{maximum:g}"
-
-
-def _help(field: FieldInfo) -> str:
-    if field.is_required() or field.default is None:
-        return str(field.description)
-    return f"{field.description}  [default: {shown_default(field)}]"
-
-
-def _once(_context: click.Context, _option: click.Parameter, given: tuple[Any, ...]) -> Any:
-    """Refuse an option that was given twice: of two places to write to, none is to be dropped in silence."""
-    if len(given) > 1:
-        raise click.BadParameter("This was given more than once. Give it once.")
-    return given[0]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -149,7 +73,7 @@ def main() -> None:
     required=True,
     type=click.Path(),
     multiple=True,
-    callback=_once,
+    callback=once,
     help="Where the avatar goes. A name that ends in .jpg, .png, .webp or .avif is a file of that format. A "
     "folder, a name that ends in / and one without an ending are a folder, made where there is none. Several "
     "photos need a folder. - is standard output.",
@@ -181,7 +105,7 @@ def make(
         given.setdefault("format", ending)
         if given["format"] != ending:
             raise click.UsageError(f"--format {given['format']} contradicts the name {Path(output).name}.")
-    library = _library(settings)
+    library = open_library(settings)
     try:
         spec = parse_spec(given.items(), library)
     except RibbonsError as error:
@@ -226,10 +150,14 @@ def _make_one(photo: str, spec: AvatarSpec, library: FrameLibrary, settings: Set
 
 def _read_one(photo: str, max_bytes: int) -> bytes:
     try:
-        with open_photo(photo) as file:
-            return read_photo(file, max_bytes)
+        return _read(photo, max_bytes)
     except OSError as exc:
         raise click.BadParameter(f"'{shown(photo)}': {exc.strerror}", param_hint="PHOTO") from exc
+
+
+def _read(photo: str, max_bytes: int) -> bytes:
+    with open_photo(photo) as file:
+        return read_photo(file, max_bytes)
 
 
 def _make_several(
@@ -240,7 +168,7 @@ def _make_several(
     deliver: Callable[[str, Path, Avatar], None],
 ) -> None:
     from app.logs import configure_logging  # noqa: PLC0415
-    from app.making import make_avatars  # noqa: PLC0415
+    from app.making import Order, make_avatars  # noqa: PLC0415
 
     # What became of each photo is told here; of the workers' own log only what is a fault of ours.
     configure_logging(settings.model_copy(update={"log_level": "error"}))
@@ -259,7 +187,8 @@ def _make_several(
             made += 1
 
     try:
-        make_avatars(photos, spec, settings, take)
+        orders = [Order(partial(_read, photo, settings.max_photo_bytes), spec) for photo in photos]
+        make_avatars(orders, spec, settings, take)
     except RibbonsError as error:
         fail(error)
     finally:
@@ -278,7 +207,7 @@ def frames() -> None:
 def list_frames(**folders: tuple[str, ...]) -> None:
     """Print each frame: its id, its title, its languages."""
     language = reader_language()
-    for frame in _library(read_settings(**folders)):
+    for frame in open_library(read_settings(**folders)):
         title = frame.title.get(language, frame.title[PROGRAM_LANGUAGE])
         click.echo(f"{frame.id}\t{title}\t{' '.join(frame.languages)}")
 
@@ -369,7 +298,7 @@ def _label(folder: Path, offered: Sequence[Path]) -> str:
     required=True,
     type=click.Path(path_type=Path, allow_dash=True),
     multiple=True,
-    callback=_once,
+    callback=once,
     help="The picture: .png, .webp, .jpg or .avif.",
 )
 @click.option("--portrait", type=click.File("rb"), help="A photo to show them over, instead of ours.")
@@ -384,7 +313,7 @@ def sheet(output: Path, portrait: Any, **folders: tuple[str, ...]) -> None:
     settings = read_settings(**folders)
     photo = portrait.read() if portrait else PORTRAIT.read_bytes()
     try:
-        picture = draw_sheet(Overlays(_library(settings), settings.overlay_cache_bytes), photo)
+        picture = draw_sheet(Overlays(open_library(settings), settings.overlay_cache_bytes), photo)
     except RibbonsError as error:
         fail(error)
     file = io.BytesIO()
@@ -402,19 +331,3 @@ def serve(**given: Any) -> None:
     from app.web.server import serve as run  # noqa: PLC0415
 
     run(read_settings(**given))
-
-
-def read_settings(**given: Any) -> Settings:
-    """Read the settings, or say which are wrong and end. An option that was not given is None or empty."""
-    try:
-        return load_settings(**{name: value for name, value in given.items() if value not in {None, ()}})
-    except InvalidSettings as error:
-        click.echo(str(error), err=True)
-        sys.exit(EXIT_USAGE)
-
-
-def _library(settings: Settings) -> FrameLibrary:
-    try:
-        return FrameLibrary(settings.frames_folders, settings.fonts)
-    except RibbonsError as error:
-        fail(error)
