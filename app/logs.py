@@ -52,8 +52,7 @@ _SENTENCES: Mapping[str, str] = {
     "stopped": "Stopped.",
     "secret_made": "A secret was made in {file}. Whoever has this file can read the batches; without it none "
     "can be read. Keep a copy of it apart from the data, or give RIBBONS_SECRET.",
-    "store_failed": "What keeps the batches' photos fails ({code}, {kind}).",
-    "store_back": "What keeps the batches' photos is back.",
+    "store_failed": "What keeps the batches' photos fails: {code} ({kind}). Said once a minute.",
 }
 
 

@@ -14,6 +14,7 @@ import structlog
 from PIL import Image, ImageChops, ImageFilter
 
 from app.frames import FrameLibrary
+from tests import s3
 from tests.databases import new_database
 from tests.proxies import make_certificate
 from tests.servers import starter
@@ -21,6 +22,7 @@ from tests.servers import starter
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tests.s3 import S3Server
     from tests.servers import Serve
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +76,14 @@ def database() -> Iterator[str]:
     """The address of a PostgreSQL database with nothing in it."""
     with new_database() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 endpoint, for tests that make a bucket of their own (``new_store``)."""
+    with s3.started(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+        server.fail(0)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ LAYERS = (
 
 # A module, and the only one that may import it.
 SOLE_IMPORTERS = {
+    "obstore": "app/bulk/store.py",
     "resvg_py": "app/render/artwork.py",
     "pydantic_settings": "app/settings.py",
     "redis": "app/web/state/redis.py",

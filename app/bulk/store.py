@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ObjectStore, RetryConfig
 
     from app.bulk.sealing import BatchKey
     from app.errors import CapacityError
@@ -52,12 +52,14 @@ _LONGEST_PAUSE = 0.5
 # obstore itself tries again what S3 did not answer, or answered with 408, 429 or 5xx; ours is for the rest,
 # such as one object among a thousand that was not deleted. A partner's request waits for all of it.
 _S3_TRIES = 2
-_S3_TIMEOUTS: ClientConfig = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
 _S3_RETRIES: RetryConfig = {
     "max_retries": 5,
     "retry_timeout": timedelta(seconds=15),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
+
+# Trouble is logged once in this time, not for each of a thousand photos.
+_QUIET_SECONDS = 60.0
 
 # How obstore's errors tell, in their texts alone, what happened: the system's numbers, and the codes of AWS,
 # MinIO and Ceph. `ulimit -f` (EFBIG) is a disk that is full, too.
@@ -88,7 +90,7 @@ class Store:
         self._objects = objects
         self._folder = None if folder is None else _Folder(folder)
         self._tries = _S3_TRIES if folder is None else _TRIES
-        self._trouble: str | None = None
+        self._quiet_until: dict[str, float] = {}
 
     @classmethod
     def build(cls, settings: Settings) -> Store:
@@ -99,11 +101,9 @@ class Store:
         """
         if settings.store_url is not None:
             try:
-                return cls(
-                    S3Store.from_url(
-                        settings.store_url, client_options=_S3_TIMEOUTS, retry_config=_S3_RETRIES
-                    )
-                )
+                # No options of the HTTP client: they would take the place of AWS_ALLOW_HTTP and its like. Its
+                # own times are right, 5 s for a connection and 30 s for an answer.
+                return cls(S3Store.from_url(settings.store_url, retry_config=_S3_RETRIES))
             except (BaseError, ValueError) as exc:
                 # Its own words may quote the variables.
                 raise InvalidSettings(f"{PREFIX}STORE_URL: {type(exc).__name__}; see AWS_…") from None
@@ -202,23 +202,17 @@ class Store:
                     self._fail(operation, exc)
                 time.sleep(_pause(self._tries - left))
             else:
-                self._recover()
                 return answer
         raise AssertionError("the last try answers or fails")
 
     def _fail(self, operation: str, exc: Exception) -> NoReturn:
         """Raise what a caller is told. Of the store's own words, which hold paths, nothing is kept."""
         error: CapacityError = StorageFull() if _is_full(exc) else StorageUnavailable()
-        if self._trouble != error.code:
-            # Once, not for each of a thousand photos.
-            self._trouble = error.code
+        now = time.monotonic()
+        if now > self._quiet_until.get(error.code, 0):
+            self._quiet_until[error.code] = now + _QUIET_SECONDS
             _log.error("store_failed", operation=operation, code=error.code, kind=type(exc).__name__)
         raise error from None
-
-    def _recover(self) -> None:
-        if self._trouble:
-            self._trouble = None
-            _log.info("store_back")
 
 
 class _Folder:
