@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 import structlog
@@ -24,7 +24,7 @@ from app.faults import Fault
 from app.settings import PREFIX, InvalidSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
 # A Redis that is near answers in a millisecond. These are for one that hangs or is gone: nobody waits for it
 # longer than for a photo to be drawn.
@@ -37,6 +37,8 @@ _CONNECTIONS = 64
 
 # Strangers cannot fill the log with what fails on their behalf.
 _LOG_SECONDS = 60.0
+
+Answer = TypeVar("Answer")
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +53,8 @@ class RedisClient:
     Attributes:
         has_answered: Whether it has ever done what it was asked.
         failures: Calls that failed since the start.
+        prefix: As given.
+        pool: Its connections, for a library that brings its own commands: to be called by :meth:`within`.
 
     Raises:
         InvalidSettings: The address has options that its kind of connection does not take.
@@ -59,9 +63,9 @@ class RedisClient:
     def __init__(self, url: str, prefix: str = "ribbons:") -> None:
         self.has_answered = False
         self.failures = 0
-        self._prefix = prefix
+        self.prefix = prefix
         self._logged = float("-inf")
-        pool = BlockingConnectionPool.from_url(
+        self.pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
             timeout=_ANSWER_SECONDS,
@@ -75,10 +79,10 @@ class RedisClient:
         )
         try:
             # Opens nothing, but reads the options.
-            pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py types its commands only
+            self.pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py types its commands only
         except TypeError:
             raise InvalidSettings(f"{PREFIX}REDIS_URL: has options that do not go with its scheme") from None
-        self._redis = Redis.from_pool(pool)
+        self._redis = Redis.from_pool(self.pool)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:
@@ -95,7 +99,7 @@ class RedisClient:
             StoreUnavailable: Redis is full or out of reach.
         """
         # One command: there is no moment in which a value has no end.
-        await self._call("SET", self._prefix + name, value, "PX", max(1, round(lifetime * 1000)))
+        await self._call("SET", self.prefix + name, value, "PX", max(1, round(lifetime * 1000)))
 
     async def get(self, name: str) -> bytes | None:
         """Return a value, or None where there is none.
@@ -103,7 +107,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: Redis is out of reach.
         """
-        value: bytes | None = await self._call("GET", self._prefix + name)
+        value: bytes | None = await self._call("GET", self.prefix + name)
         return value
 
     async def delete(self, name: str) -> None:
@@ -112,7 +116,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: Redis is out of reach.
         """
-        await self._call("DEL", self._prefix + name)
+        await self._call("DEL", self.prefix + name)
 
     async def fields(self, name: str) -> dict[str, str]:
         """Return the fields of a name; none where there is no such name.
@@ -120,7 +124,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: Redis is out of reach.
         """
-        answer = await self._call("HGETALL", self._prefix + name)
+        answer = await self._call("HGETALL", self.prefix + name)
         return {key.decode(): value.decode() for key, value in answer.items()}
 
     async def set_fields(self, name: str, fields: Mapping[str, str]) -> None:
@@ -129,7 +133,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: Redis is full or out of reach.
         """
-        await self._call("HSET", self._prefix + name, *(word for pair in fields.items() for word in pair))
+        await self._call("HSET", self.prefix + name, *(word for pair in fields.items() for word in pair))
 
     async def add(self, name: str, field: str, number: int) -> int:
         """Add to a number in a field, and return the sum.
@@ -137,7 +141,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: Redis is full or out of reach.
         """
-        total: int = await self._call("HINCRBY", self._prefix + name, field, number)
+        total: int = await self._call("HINCRBY", self.prefix + name, field, number)
         return total
 
     async def ping(self) -> None:
@@ -149,9 +153,17 @@ class RedisClient:
         await self._call("PING")
 
     async def _call(self, *words: bytes | str | int) -> Any:
+        return await self.within(self._redis.execute_command(*words))  # type: ignore[no-untyped-call]
+
+    async def within(self, call: Awaitable[Answer]) -> Answer:
+        """Wait for what a call of Redis says, for as long as anybody should.
+
+        Raises:
+            StoreUnavailable: Redis is full or out of reach.
+        """
         try:
             with anyio.fail_after(_CALL_SECONDS):
-                answer = await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
+                answer = await call
         except (RedisError, OSError) as exc:  # TimeoutError is an OSError
             self._note(exc)
             raise StoreUnavailable from None
