@@ -32,10 +32,15 @@ LAYERS = (
 
 # A module, and the only one that may import it.
 SOLE_IMPORTERS = {
+    "dbos": "app/bulk/engine.py",
+    "httpcore2": "app/bulk/webhooks.py",
+    "limits": "app/web/state/quotas.py",
     "obstore": "app/bulk/store.py",
+    "openpyxl": "app/bulk/workbook.py",
     "resvg_py": "app/render/artwork.py",
     "pydantic_settings": "app/settings.py",
     "redis": "app/web/state/redis.py",
+    "standardwebhooks": "app/bulk/webhooks.py",
     "uvicorn": "app/web/server.py",
 }
 
