@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app import errors
-from app.errors import FIELD_TEXTS, FieldProblem, InvalidSpec, RibbonsError
+from app.errors import FIELD_TEXTS, FieldProblem, InvalidSpec, QuotaUsedUp, RibbonsError
 from app.texts.languages import PAGE_LANGUAGES
 from app.texts.translations import translations_of
 
@@ -38,7 +38,8 @@ def example(kind: type[RibbonsError]) -> RibbonsError:
     """Return an error of that kind with every placeholder filled."""
     if kind is InvalidSpec:
         return InvalidSpec([FieldProblem.of("size", "not_an_integer")])
-    return kind(**dict.fromkeys(placeholders(kind.detail + (kind.hint or "")), "7"))
+    params = dict.fromkeys(placeholders(kind.detail + (kind.hint or "")), "7")
+    return QuotaUsedUp(7, **params) if kind is QuotaUsedUp else kind(**params)
 
 
 def test_codes_are_unique_and_snake_case() -> None:
