@@ -27,7 +27,7 @@ from app.web.middleware import (
     SecureHeaders,
 )
 from app.web.packing import BROTLI_QUALITY, KeepPacked
-from app.web.pages import editor, made, pwa, recipes, site
+from app.web.pages import editor, made, partners, pwa, recipes, site
 from app.web.pages.errors import error_page, wants_page
 from app.web.pages.site import Site
 from app.web.service import Service
@@ -122,7 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.mount("/static/docs", docs.KeptFiles(directory=docs.STATIC_FOLDER))
     # The first part of a page's address is a language, and what has a name of its own comes before: the
     # editor, which is at /{lang} itself, last.
-    for page in (site, pwa, recipes, made, editor):
+    for page in (site, pwa, recipes, partners, made, editor):
         app.include_router(page.router)
     return app
 

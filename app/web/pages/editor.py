@@ -82,23 +82,29 @@ def _refused_editor(request: Request, error: RibbonsError, fields: Mapping[str, 
 def _context(request: Request, *, is_deleted: bool, avatars_made: int | None) -> dict[str, Any]:
     service = service_of(request)
     return {
-        "frames": list(service.drawing.frames),
-        "opening_of": _opening,
-        "overlay_address": partial(overlay_address, service.drawing.revision),
-        "slogan_languages": list(
-            dict.fromkeys(lang for frame in service.drawing.frames for lang in frame.languages)
-        ),
-        "language_names": PAGE_LANGUAGES,
+        **editing(service),
         "chosen": _NOTHING_CHOSEN,
         "error": None,
         "refusals": _refusals(service, site_of(request).language_of(request)),
         "deleted": is_deleted,
-        "slogan_characters": SLOGAN_CHARACTERS,
         "lifetime_minutes": max(1, round(service.results.lifetime / 60)),
+        "avatars_made": avatars_made,
+    }
+
+
+def editing(service: Service) -> dict[str, Any]:
+    """Return what a page needs on which a frame is chosen and a photo is moved in it."""
+    frames = service.drawing.frames
+    return {
+        "frames": list(frames),
+        "opening_of": _opening,
+        "overlay_address": partial(overlay_address, service.drawing.revision),
+        "slogan_languages": list(dict.fromkeys(lang for frame in frames for lang in frame.languages)),
+        "language_names": PAGE_LANGUAGES,
+        "slogan_characters": SLOGAN_CHARACTERS,
         "limits": _limits(service),
         "photo_signature": PHOTO_SIGNATURE,
         "picked_files": ",".join(PICKED_FILES),
-        "avatars_made": avatars_made,
     }
 
 

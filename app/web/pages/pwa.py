@@ -42,6 +42,9 @@ _KEPT_SUFFIXES = frozenset({".css", ".js", ".svg"})
 # Bold typefaces are kept as they are used: no reader needs both.
 _KEPT_FONTS = {"cairo-arabic-regular.woff2", "cairo-latin-regular.woff2"}
 
+# Those who bring thousands of photos need a network for it: nobody else's phone keeps their page.
+_PARTNERS = "partners"
+
 _ICONS = (
     ("icon-192.png", "192x192", "any"),
     ("icon-512.png", "512x512", "any"),
@@ -115,7 +118,8 @@ def manifest(site: Site, translations: Translations) -> dict[str, Any]:
 def worker_script(site: Site) -> str:
     """Return the service worker's script, with the list of what this version of the pages consists of."""
     source = _WORKER_SOURCE.read_text()
-    kept = [name for name in site.assets if Path(name).suffix in _KEPT_SUFFIXES or name in _KEPT_FONTS]
+    files_of_pages = [name for name in site.assets if not name.startswith(_PARTNERS)]
+    kept = [name for name in files_of_pages if Path(name).suffix in _KEPT_SUFFIXES or name in _KEPT_FONTS]
     files = sorted(map(site.assets.address, kept))
     # Hashed names say which files; the texts and the templates are what is left of a page.
     version = _digest(source, *files, *_page_sources())

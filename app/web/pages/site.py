@@ -67,6 +67,7 @@ class Site:
         shows_counter: Whether the first page says how many avatars were made.
         has_docs: Whether the API's description is served, so that pages may lead there.
         finds_faces: Whether faces are looked for, so that pages say so.
+        batch_photos: How many photos a partner's batch may have; 0 where none are taken, and no page leads there.
         templates: Jinja's; a template finds its language in what it is rendered with.
     """
 
@@ -76,6 +77,7 @@ class Site:
     shows_counter: bool
     has_docs: bool
     finds_faces: bool
+    batch_photos: int
     templates: Environment
     _rendered: LRUCache[Hashable, bytes] = field(default_factory=lambda: LRUCache(_KEPT_BYTES, getsizeof=len))
 
@@ -90,6 +92,7 @@ class Site:
             shows_counter=settings.show_counter,
             has_docs=settings.docs,
             finds_faces=settings.faces,
+            batch_photos=settings.max_batch_photos if settings.batches else 0,
             templates=_load_templates(assets),
         )
 
@@ -151,6 +154,7 @@ class Site:
             "languages": PAGE_LANGUAGES.values(),
             "has_docs": self.has_docs,
             "finds_faces": self.finds_faces,
+            "takes_batches": self.batch_photos > 0,
             # Where the language switch leads: the same page under another language, or the first page.
             "switch_path": "",
         }

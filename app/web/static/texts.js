@@ -20,7 +20,7 @@ export const number = (value) => format(value, {});
 /** @param {number} share 1 is 100% */
 export const percent = (share) => format(share, { style: "percent" });
 
-/** @param {number} value @param {"degree" | "second"} unit @param {"long" | "narrow"} [unitDisplay] */
+/** @param {number} value @param {string} unit @param {"long" | "short" | "narrow"} [unitDisplay] */
 export const measure = (value, unit, unitDisplay = "long") => format(value, { style: "unit", unit, unitDisplay });
 
 /** @param {number} value @param {Intl.NumberFormatOptions} options */

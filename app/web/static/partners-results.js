@@ -1,0 +1,261 @@
+// @ts-check
+// What has become of each photo: those that were not made with their reasons, the doubtful ones, and the others.
+//
+// There may be tens of thousands. Only so many are in the page as were asked for, and a picture is fetched when its
+// place comes into sight and let go when it has left it.
+
+import { addressOf, ask, encoded } from "./partners-api.js";
+import { number, text } from "./texts.js";
+
+/**
+ * @typedef {object} Photo as the API tells it
+ * @property {string} name
+ * @property {"missing" | "waiting" | "done" | "failed"} state
+ * @property {{title: string, detail: string} | null} error
+ * @property {{kind: string, x: number, y: number, zoom: number} | null} framing
+ * @property {boolean} doubtful
+ * @property {number} [event]
+ */
+
+const FIRST = 60;
+const MORE = 240;
+const AT_ONCE = 4; // pictures that are being fetched
+const NEAR = "400px"; // of the window: what comes into sight next
+
+export class Results {
+  /**
+   * @param {HTMLElement} root
+   * @param {(photo: Photo) => void} onOpen
+   */
+  constructor(root, onOpen) {
+    const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (root.querySelector(`#${id}`));
+    const cell = (/** @type {Entry} */ entry) => this._cell(entry);
+    this.failures = new Part(part("failures"), problemItem);
+    this.doubtful = new Part(part("doubtful"), cell);
+    this.others = new Part(part("others"), cell);
+    this.onOpen = onOpen;
+    this.batch = "";
+    /** @type {Map<string, Entry>} */
+    this.entries = new Map();
+    this.pictures = new Pictures();
+  }
+
+  /** @param {string} batch whose results these are, from now on */
+  begin(batch) {
+    this.batch = batch;
+    this.entries.clear();
+    this.pictures.forget();
+    for (const part of [this.failures, this.doubtful, this.others]) part.clear();
+  }
+
+  /** @param {Photo[]} photos */
+  put(photos) {
+    for (const photo of photos) {
+      if (photo.state !== "done" && photo.state !== "failed") continue;
+      const before = this.entries.get(photo.name);
+      if (before) this._renew(before, photo);
+      else this._enter(photo);
+    }
+    for (const part of [this.failures, this.doubtful, this.others]) part.show();
+  }
+
+  /** What never reached the server, and why. @param {Map<string, string>} refused */
+  putRefused(refused) {
+    for (const [name, reason] of refused) {
+      const error = { title: "", detail: text("notSent", { reason }) };
+      if (!this.entries.has(name)) this._enter({ name, state: "failed", error, framing: null, doubtful: false });
+    }
+    this.failures.show();
+  }
+
+  /** Say of a photo that it is drawn anew. @param {string} name */
+  mark(name) {
+    this.entries.get(name)?.item?.classList.add("is-drawn-anew");
+  }
+
+  /** @param {Photo} photo */
+  _enter(photo) {
+    const part = photo.state === "failed" ? this.failures : photo.doubtful ? this.doubtful : this.others;
+    const entry = { photo, part, item: null };
+    this.entries.set(photo.name, entry);
+    part.entries.push(entry);
+  }
+
+  /** @param {Entry} entry @param {Photo} photo */
+  _renew(entry, photo) {
+    // A stream that was taken up again may tell what is known.
+    const isNew = entry.photo.event !== photo.event || entry.photo.state !== photo.state;
+    entry.photo = photo; // it stays where it was found: nothing jumps away under a finger
+    if (!isNew || !entry.item) return;
+    if (entry.part === this.failures) return;
+    entry.item.classList.remove("is-drawn-anew");
+    entry.item.classList.toggle("is-failed", photo.state === "failed");
+    this.pictures.renew(entry.item);
+  }
+
+  /** @param {Entry} entry */
+  _cell(entry) {
+    const item = document.createElement("li");
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "result" });
+    const picture = Object.assign(document.createElement("img"), { alt: "", width: 160, height: 160 });
+    const name = Object.assign(document.createElement("span"), { className: "result-name", dir: "auto" });
+    name.textContent = lastPart(entry.photo.name);
+    button.title = entry.photo.name;
+    button.append(picture, name);
+    button.addEventListener("click", () => this.onOpen(entry.photo));
+    item.append(button);
+    const address = addressOf(this.batch, `thumbnails/${encoded(entry.photo.name)}`);
+    this.pictures.watch(item, picture, address);
+    return item;
+  }
+}
+
+/** @typedef {{photo: Photo, part: Part, item: HTMLElement | null}} Entry */
+
+/** One list of them: its heading with how many there are, the first, and a button for more. */
+class Part {
+  /** @param {HTMLElement} element @param {(entry: Entry) => HTMLElement} draw */
+  constructor(element, draw) {
+    this.element = element;
+    this.draw = draw;
+    this.list = /** @type {HTMLElement} */ (element.querySelector("ul"));
+    this.count = /** @type {HTMLElement} */ (element.querySelector(".count"));
+    this.button = /** @type {HTMLButtonElement} */ (element.querySelector(":scope > button"));
+    /** @type {Entry[]} */
+    this.entries = [];
+    this.asked = FIRST;
+    this.button.addEventListener("click", () => this._showMore());
+  }
+
+  clear() {
+    this.entries = [];
+    this.asked = FIRST;
+    this.list.replaceChildren();
+    this.show();
+  }
+
+  show() {
+    this.element.hidden = !this.entries.length;
+    this.count.textContent = number(this.entries.length);
+    const shown = this.list.childElementCount;
+    const next = this.entries.slice(shown, this.asked);
+    for (const entry of next) entry.item = this.draw(entry);
+    this.list.append(...next.map(({ item }) => /** @type {HTMLElement} */ (item)));
+    this.button.hidden = this.entries.length <= this.asked;
+  }
+
+  _showMore() {
+    const first = this.list.childElementCount;
+    this.asked += MORE;
+    this.show();
+    // Who goes by keyboard goes on with the first of those that are new, also where the button is gone.
+    const next = /** @type {HTMLElement | undefined} */ (this.list.children[first]);
+    (next?.querySelector("button") ?? next)?.focus();
+  }
+}
+
+/** @param {Entry} entry */
+function problemItem({ photo }) {
+  const item = document.createElement("li");
+  item.tabIndex = -1;
+  const name = document.createElement("bdi");
+  name.className = "name";
+  name.textContent = photo.name;
+  const reason = document.createElement("span");
+  reason.textContent = photo.error?.detail ?? "";
+  item.append(name, " ", reason);
+  return item;
+}
+
+/** @param {string} name */
+export function lastPart(name) {
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+// -- the pictures --------------------------------------------------------------
+
+/** @typedef {{image: HTMLImageElement, address: string, isSeen: boolean, asking: AbortController | null}} Watched */
+
+class Pictures {
+  constructor() {
+    /** @type {Map<Element, Watched>} */
+    this.watched = new Map();
+    /** What came into sight last is fetched first. @type {Watched[]} */
+    this.wanted = [];
+    this.asked = 0;
+    this.observer = new IntersectionObserver((changes) => this._see(changes), { rootMargin: NEAR });
+  }
+
+  /** @param {Element} item @param {HTMLImageElement} image @param {string} address */
+  watch(item, image, address) {
+    this.watched.set(item, { image, address, isSeen: false, asking: null });
+    this.observer.observe(item);
+  }
+
+  /** @param {Element} item whose picture has changed */
+  renew(item) {
+    const watched = this.watched.get(item);
+    if (!watched?.isSeen) return;
+    watched.asking?.abort();
+    this._want(watched);
+  }
+
+  forget() {
+    this.observer.disconnect();
+    for (const watched of this.watched.values()) drop(watched);
+    this.watched.clear();
+    this.wanted = [];
+  }
+
+  /** @param {IntersectionObserverEntry[]} changes */
+  _see(changes) {
+    for (const { target, isIntersecting } of changes) {
+      const watched = this.watched.get(target);
+      if (!watched || watched.isSeen === isIntersecting) continue;
+      watched.isSeen = isIntersecting;
+      if (isIntersecting) this._want(watched);
+      else drop(watched);
+    }
+  }
+
+  /** @param {Watched} watched */
+  _want(watched) {
+    this.wanted.push(watched);
+    this._fetchNext();
+  }
+
+  async _fetchNext() {
+    if (this.asked >= AT_ONCE) return;
+    const watched = this.wanted.pop();
+    if (!watched) return;
+    if (!watched.isSeen) return this._fetchNext();
+    this.asked++;
+    const asking = (watched.asking = new AbortController());
+    try {
+      const answer = await ask(watched.address, { signal: asking.signal });
+      const picture = await answer.blob();
+      if (watched.isSeen && !asking.signal.aborted) {
+        release(watched.image);
+        watched.image.src = URL.createObjectURL(picture);
+      }
+    } catch {
+      // Its place stays empty; it is asked for again when it comes into sight again.
+    } finally {
+      this.asked--;
+      this._fetchNext();
+    }
+  }
+}
+
+/** @param {Watched} watched */
+function drop(watched) {
+  watched.isSeen = false;
+  watched.asking?.abort();
+  release(watched.image);
+  watched.image.removeAttribute("src");
+}
+
+/** @param {HTMLImageElement} image */
+function release(image) {
+  if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
+}

@@ -1,0 +1,232 @@
+// @ts-check
+// A worker that makes photos small before they leave a partner's computer: upright, in sRGB, without a word of what the
+// camera knew. It imports nothing, because the policy of a worker's own answer lets it load nothing.
+//
+// What this browser cannot read (HEIC outside of Apple's), what moves, and what it would read otherwise than the server
+// goes whole: the server reads it, and drops what it knows.
+
+/** @typedef {{id: number, file: File, side: number, quality: number}} Order */
+/** @typedef {"small" | "cut" | "whole" | "unreadable"} Outcome */
+
+// A JPEG of 16 x 8 pixels, black and white, with the orientation 3: upright, its left half is white.
+const TURNED = `/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAMAAAAAAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8U
+HRofHh0aHBwgJC4nICIsIxwcKDcpLDAxNDQ0Hyc5PTgyPC4zNDL/wAALCAAIABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAACP/EABQQAQAAAAAAAAAA
+AAAAAAAAAAD/2gAIAQEAAD8AP5/v/9k=`;
+
+const TOLERANCE = 24; // of 255: what a JPEG may change, and noise that is meant to be seen by scripts alone
+
+/** Whether this browser's canvas can be believed; asked once. @type {Promise<"yes" | "lies" | "cannot">} */
+const belief = examine().catch(() => "cannot");
+
+self.onmessage = async ({ data }) => {
+  const trust = await belief;
+  self.postMessage({ id: data.id, trust, ...(await prepare(data, trust === "yes")) });
+};
+
+/**
+ * @param {Order} order
+ * @param {boolean} canDraw
+ * @returns {Promise<{outcome: Outcome, blob?: Blob}>}
+ */
+async function prepare({ file, side, quality }, canDraw) {
+  let bytes;
+  try {
+    bytes = new Uint8Array(await file.arrayBuffer());
+  } catch {
+    return { outcome: "unreadable" }; // it was moved, or its disk was taken out
+  }
+  const whole = new Blob([bytes]); // of its bytes: the file may be gone before they are sent
+  const kind = kindOf(bytes);
+  try {
+    const small = canDraw && kind ? await shrink(whole, kind, side, quality) : null;
+    // Nothing is gained by drawing a small JPEG again: it keeps its pixels, and loses only its words.
+    if (kind === "jpeg" && (!small || small.size >= bytes.length)) {
+      const cut = cutJpeg(bytes);
+      if (cut) return { outcome: "cut", blob: cut };
+    }
+    return small ? { outcome: "small", blob: small } : { outcome: "whole", blob: whole };
+  } catch {
+    return { outcome: "whole", blob: whole };
+  }
+}
+
+/**
+ * @param {Blob} photo
+ * @param {string} kind
+ * @param {number} side what its shorter side is brought to
+ * @param {number} quality
+ * @returns {Promise<Blob>}
+ */
+async function shrink(photo, kind, side, quality) {
+  // Browsers disagree on whether a bitmap is resized before or after it is turned upright: it is asked for as it is.
+  const bitmap = await createImageBitmap(new Blob([photo], { type: `image/${kind}` }));
+  try {
+    const scale = Math.min(1, side / Math.min(bitmap.width, bitmap.height));
+    const canvas = canvasOf(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+    const context = contextOf(canvas);
+    context.fillStyle = "#fff"; // as the server does, under what is transparent
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    return await canvas.convertToBlob({ type: "image/jpeg", quality });
+  } finally {
+    bitmap.close();
+  }
+}
+
+// -- what can be believed ------------------------------------------------------
+
+/** Draw, read back, and compare: Firefox under resistFingerprinting gives noise without an error. */
+async function examine() {
+  const canvas = canvasOf(16, 8);
+  const context = contextOf(canvas);
+  const colours = ["#000", "#fff", "#c00", "#0c0", "#00c", "#840", "#088", "#888"];
+  colours.forEach((colour, n) => {
+    context.fillStyle = colour;
+    context.fillRect(2 * n, 0, 2, 8);
+  });
+  const drawn = context.getImageData(0, 0, 16, 8).data;
+  const expected = [0, 255, 204, 0, 0, 136, 0, 136].map((red, n) => [drawn[8 * n], red]);
+  if (expected.some(([seen, red]) => Math.abs(seen - red) > TOLERANCE)) return "lies";
+  const written = await pixelsOf(await canvas.convertToBlob({ type: "image/png" }));
+  if (written.some((value, n) => Math.abs(value - drawn[n]) > TOLERANCE)) return "lies";
+  const bytes = Uint8Array.from(atob(TURNED.replace(/\s/g, "")), (sign) => sign.charCodeAt(0));
+  const upright = await pixelsOf(new Blob([bytes], { type: "image/jpeg" }));
+  return upright[0] > 200 && upright[60] < 55 ? "yes" : "cannot";
+}
+
+/** @param {Blob} picture of 16 x 8 pixels */
+async function pixelsOf(picture) {
+  const bitmap = await createImageBitmap(picture);
+  const context = contextOf(canvasOf(16, 8));
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, 16, 8).data;
+}
+
+/** @param {number} width @param {number} height */
+function canvasOf(width, height) {
+  return new OffscreenCanvas(Math.max(1, width), Math.max(1, height));
+}
+
+/** @param {OffscreenCanvas} canvas */
+function contextOf(canvas) {
+  const context = canvas.getContext("2d", { colorSpace: "srgb" });
+  if (!context) throw new Error("no canvas");
+  context.imageSmoothingQuality = "high";
+  return context;
+}
+
+// -- what is in a file ---------------------------------------------------------
+
+/**
+ * The kind of a photo that is safe to be read here: a still picture of a kind that every browser reads alike.
+ * @param {Uint8Array} bytes
+ * @returns {"jpeg" | "png" | "webp" | "avif" | null}
+ */
+function kindOf(bytes) {
+  const start = textAt(bytes, 0, 16);
+  if (start.startsWith("\xff\xd8\xff")) return isPrinted(bytes) ? null : "jpeg";
+  if (start.startsWith("\x89PNG\r\n\x1a\n")) return isMovingPng(bytes) ? null : "png";
+  // The flags of the extended header: the second bit is of what moves.
+  if (/^RIFF....WEBP/s.test(start)) return textAt(bytes, 12, 4) === "VP8X" && bytes[20] & 2 ? null : "webp";
+  return /^....ftypavif/s.test(start) ? "avif" : null;
+}
+
+/** Whether a JPEG is for a printer: browsers show its four inks by rules of their own. @param {Uint8Array} bytes */
+function isPrinted(bytes) {
+  for (const { marker, from } of segmentsOf(bytes)) {
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+    if (isFrame) return bytes[from + 9] === 4;
+  }
+  return true; // of no kind that is known
+}
+
+/** @param {Uint8Array} bytes */
+function isMovingPng(bytes) {
+  const view = new DataView(bytes.buffer);
+  for (let at = 8; at + 8 <= bytes.length; at += view.getUint32(at) + 12) {
+    const name = textAt(bytes, at + 4, 4);
+    if (name === "acTL") return true;
+    if (name === "IDAT") return false;
+  }
+  return false;
+}
+
+/**
+ * A JPEG without what was said in it: its pixels, its colours, and how it is to be turned are all that is left.
+ * @param {Uint8Array} bytes
+ * @returns {Blob | null} null where it is no whole JPEG
+ */
+function cutJpeg(bytes) {
+  /** @type {BlobPart[]} */
+  const kept = [new Uint8Array([0xff, 0xd8])];
+  let orientation = 1;
+  for (const { marker, from, to } of segmentsOf(bytes)) {
+    if (marker === 0xda) {
+      if (orientation !== 1) kept.splice(1, 0, orientationSegment(orientation));
+      const end = endOf(bytes, from); // what comes behind are other pictures, or words
+      return end ? new Blob([...kept, bytes.subarray(from, end)], { type: "image/jpeg" }) : null;
+    }
+    if (marker === 0xe1) orientation = orientationIn(bytes.subarray(from + 4, to)) ?? orientation;
+    const isColour = (marker === 0xe2 && textAt(bytes, from + 4, 11) === "ICC_PROFILE") || marker === 0xee;
+    const isWord = (marker >= 0xe0 && marker <= 0xef) || marker === 0xfe;
+    if (!isWord || isColour) kept.push(bytes.subarray(from, to));
+  }
+  return null;
+}
+
+/**
+ * The segments of a JPEG up to its first scan.
+ * @param {Uint8Array} bytes
+ * @returns {Generator<{marker: number, from: number, to: number}>}
+ */
+function* segmentsOf(bytes) {
+  let at = 2;
+  while (at + 4 <= bytes.length && bytes[at] === 0xff) {
+    if (bytes[at + 1] === 0xff) {
+      at++; // a byte that fills
+      continue;
+    }
+    const to = at + 2 + bytes[at + 2] * 256 + bytes[at + 3];
+    yield { marker: bytes[at + 1], from: at, to };
+    at = to;
+  }
+}
+
+/** Where the picture ends whose first scan begins there. @param {Uint8Array} bytes @param {number} from */
+function endOf(bytes, from) {
+  let at = from;
+  while ((at = bytes.indexOf(0xff, at)) >= 0 && at + 1 < bytes.length) {
+    const marker = bytes[at + 1];
+    if (marker === 0xd9) return at + 2;
+    // Between the scans of a progressive one lie segments; in a scan, zeros and marks to begin anew from.
+    const isInScan = marker === 0 || marker === 0xff || (marker >= 0xd0 && marker <= 0xd7);
+    at += isInScan ? (marker === 0xff ? 1 : 2) : 2 + bytes[at + 2] * 256 + bytes[at + 3];
+  }
+  return 0;
+}
+
+/** @param {Uint8Array} segment what is in an APP1 @returns {number | null} its EXIF orientation, 1 to 8 */
+function orientationIn(segment) {
+  if (textAt(segment, 0, 6) !== "Exif\0\0" || segment.length < 14) return null;
+  const view = new DataView(segment.buffer, segment.byteOffset + 6, segment.length - 6);
+  const isLittle = view.getUint16(0) === 0x4949;
+  const start = view.getUint32(4, isLittle);
+  const count = start + 2 <= view.byteLength ? view.getUint16(start, isLittle) : 0;
+  for (let n = 0, at = start + 2; n < count && at + 12 <= view.byteLength; n++, at += 12) {
+    const value = view.getUint16(at + 8, isLittle);
+    if (view.getUint16(at, isLittle) === 0x0112) return value >= 1 && value <= 8 ? value : null;
+  }
+  return null;
+}
+
+/** @param {number} orientation */
+function orientationSegment(orientation) {
+  const exif = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+  const words = [0x45, 0x78, 0x69, 0x66, 0, 0, ...exif];
+  return new Uint8Array([0xff, 0xe1, 0, words.length + 2, ...words]);
+}
+
+/** @param {Uint8Array} bytes @param {number} at @param {number} length */
+function textAt(bytes, at, length) {
+  return String.fromCharCode(...bytes.subarray(at, at + length));
+}

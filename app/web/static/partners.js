@@ -1,0 +1,555 @@
+// @ts-check
+// A partner's page: the key, a new batch, photos on their way, what becomes of them, and the way home.
+
+import { announce } from "./announce.js";
+import { NoAnswer, Problem, addressOf, ask, askJson, encoded, forgetKey, takeKey } from "./partners-api.js";
+import { follow, photosOf } from "./partners-events.js";
+import { Choice, chosen, folded } from "./partners-files.js";
+import { Line } from "./partners-line.js";
+import { complainOfOrder, forgetChoice, isOrdering, listenToDrops, listenToOrder, loadOverlay } from "./partners-order.js";
+import { Results } from "./partners-results.js";
+import { Sending } from "./partners-sending.js";
+import { complain, duration, make, moment, number, pace, text } from "./partners-texts.js";
+
+/**
+ * @typedef {object} Batch as the API tells it
+ * @property {string} id
+ * @property {"open" | "running" | "done"} state
+ * @property {string | null} name
+ * @property {Record<string, string>} spec
+ * @property {number | null} expected
+ * @property {number} received
+ * @property {number} waiting
+ * @property {number} done
+ * @property {number} failed
+ * @property {number | null} rate
+ * @property {number | null} seconds_left
+ * @property {string} created
+ * @property {string} expires
+ * @property {string | null} trouble
+ */
+
+const TICK = 250; // milliseconds: figures that run are shown no more often
+const SAID_STEPS = 10; // and said aloud so often on the whole way
+const FRAMED = 540; // pixels of the frame over a photo that is moved
+const PATIENCE_FOR_BYTES = 120_000;
+const STEPS = ["key-step", "order-step", "batch-step"];
+
+/** @param {string} id @returns {any} */
+const byId = (id) => document.getElementById(id);
+
+/** What there is to be done for a batch ends with it. */
+let ending = new AbortController();
+/** @type {Batch | null} */
+let batch = null;
+/** Photos that this page holds itself, by the name as all systems spell it. @type {Map<string, File>} */
+let atHand = new Map();
+/** @type {Sending | null} */
+let sending = null;
+/** Where events go on; and whether they are being listened to. */
+let lastEvent = "";
+/** @type {Promise<void> | null} */
+let following = null;
+/** @type {HTMLImageElement | null} */
+let overlay = null;
+/** Who waits for a photo that is drawn anew, by its name. @type {Map<string, () => void>} */
+const awaited = new Map();
+
+const results = new Results(byId("partners"), openFraming);
+const line = new Line(showTrouble);
+
+/** @param {string} step */
+function show(step) {
+  for (const id of STEPS) byId(id).hidden = id !== step;
+  byId("key-bar").hidden = step === "key-step";
+  byId("batches-step").hidden = step !== "order-step" || !byId("batches").childElementCount;
+  byId(step).querySelector("h2").focus();
+}
+
+/** @param {unknown} problem */
+function wordsFor(problem) {
+  if (problem instanceof Problem) return problem.message;
+  return text(problem instanceof NoAnswer ? "noAnswer" : "failed");
+}
+
+/**
+ * Ask before something that cannot be undone.
+ * @param {"Erase" | "Forget"} what
+ * @returns {Promise<boolean>}
+ */
+function agree(what) {
+  const dialog = byId("asking");
+  byId("asking-title").textContent = text(`ask${what}`);
+  byId("asking-said").textContent = text(`say${what}`);
+  byId("asking-yes").textContent = text(`yes${what}`);
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+// -- the key -------------------------------------------------------------------
+
+const keyInput = byId("key");
+
+byId("key-form").addEventListener("submit", async (/** @type {Event} */ event) => {
+  event.preventDefault();
+  takeKey(keyInput.value);
+  complainOfKey("");
+  try {
+    await listBatches();
+    keyInput.value = "";
+    showKey(false);
+    show("order-step");
+  } catch (problem) {
+    forgetKey();
+    complainOfKey(wordsFor(problem));
+    keyInput.focus();
+  }
+});
+
+byId("show-key").addEventListener("click", () => showKey(keyInput.classList.contains("is-secret")));
+
+/** @param {boolean} isShown */
+function showKey(isShown) {
+  keyInput.classList.toggle("is-secret", !isShown);
+  byId("show-key").setAttribute("aria-pressed", String(isShown));
+}
+
+/** @param {string} words */
+function complainOfKey(words) {
+  complain(byId("key-problem"), words);
+  keyInput.setAttribute("aria-invalid", String(Boolean(words)));
+}
+
+byId("forget-key").addEventListener("click", async () => {
+  if (!sending || (await agree("Forget"))) leave("");
+});
+
+/** Let go of the key, and of all that was had with it. @param {string} why */
+function leave(why) {
+  forgetKey();
+  leaveBatch();
+  forgetChoice();
+  byId("batches").replaceChildren();
+  show("key-step");
+  complainOfKey(why);
+}
+
+// -- the batches that there are ------------------------------------------------
+
+async function listBatches() {
+  const { batches } = await askJson(addressOf());
+  byId("batches").replaceChildren(...batches.map(batchItem));
+}
+
+/** @param {Batch} one */
+function batchItem(one) {
+  const facts = [text(`state.${one.state}`), `${text("photos")}: ${number(one.received)}`];
+  const item = make("li");
+  const button = make("button", text("open"), { type: "button", className: "button is-quiet is-small" });
+  button.setAttribute("aria-label", `${text("open")}: ${titleOf(one)}`);
+  button.addEventListener("click", () => openBatch(one));
+  const words = make("p");
+  words.append(
+    make("b", titleOf(one), { dir: "auto" }),
+    make("span", facts.join(" · "), { className: "hint" }),
+    make("span", text("expires", { time: moment(one.expires) }), { className: "hint" }),
+  );
+  item.append(words, button);
+  return item;
+}
+
+/** @param {Batch} one */
+function titleOf(one) {
+  return one.name || text("batchOf", { time: moment(one.created) });
+}
+
+async function goBack() {
+  leaveBatch();
+  await listBatches().catch(() => {}); // what was listed before is still there
+  show("order-step");
+}
+
+function leaveBatch() {
+  ending.abort();
+  ending = new AbortController();
+  sending?.stop();
+  sending = batch = overlay = following = null;
+  atHand = new Map();
+  awaited.clear();
+  lastEvent = "";
+  results.begin("");
+  showTrouble(null);
+}
+
+// -- a batch -------------------------------------------------------------------
+
+listenToOrder(async ({ name, spec, photos, table }) => {
+  const start = byId("start");
+  start.disabled = true;
+  complainOfOrder("");
+  try {
+    const order = { spec, expected: photos.size, name: name || null };
+    const headers = { "Idempotency-Key": `"${randomName()}"` };
+    const question = { method: "POST", body: order, headers, signal: ending.signal };
+    const made = await line.insist(() => askJson(addressOf(), question), ending.signal);
+    enter(made);
+    forgetChoice();
+    hold(photos);
+    await work(async () => {
+      if (!table || (await sendTable(table))) await send(photos);
+    });
+  } catch (problem) {
+    complainOfOrder(wordsFor(problem));
+  } finally {
+    start.disabled = false;
+  }
+});
+
+/** @returns {string} that nobody else has */
+function randomName() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {Batch} one */
+function openBatch(one) {
+  enter(one);
+  work(async () => {
+    if (one.state !== "open") return watch();
+    showRest(true);
+    showProgress();
+  });
+}
+
+/** Show a batch. @param {Batch} one */
+function enter(one) {
+  batch = one;
+  results.begin(one.id);
+  byId("batch-title").textContent = titleOf(one);
+  byId("batch-expires").textContent = text("expires", { time: moment(one.expires) });
+  for (const id of ["rest", "start-without", "table-problems", "take-home", "another-batch"]) byId(id).hidden = true;
+  byId("take-home-said").textContent = "";
+  showProgress();
+  show("batch-step");
+  const { signal } = ending;
+  loadOverlay(one.spec, FRAMED, signal).then((picture) => {
+    if (!signal.aborted) overlay = picture;
+  }, () => {}); // a photo can be moved without it
+}
+
+/**
+ * Do something for the batch; what ends it is told.
+ * @param {() => Promise<void>} task
+ */
+async function work(task) {
+  const { signal } = ending;
+  try {
+    await task();
+  } catch (problem) {
+    if (signal.aborted) return; // it was left
+    const { code = "" } = problem instanceof Problem ? problem : {};
+    if (code === "key_missing" || code === "key_not_known") leave(wordsFor(problem));
+    else complain(byId("trouble"), wordsFor(problem));
+  }
+}
+
+/** @param {Map<string, File>} photos that this page can show by itself */
+function hold(photos) {
+  for (const [name, file] of photos) atHand.set(folded(name), file);
+}
+
+// -- the table -----------------------------------------------------------------
+
+/** What to do when the partner has seen what is wrong with the table. @type {() => void} */
+let goOnWithTable = () => {};
+
+/** @param {File} table @returns {Promise<boolean>} whether photos may follow now */
+async function sendTable(table) {
+  if (!batch) return false;
+  const { signal } = ending;
+  const address = addressOf(batch.id, "table");
+  const question = { method: "PUT", body: table, headers: { "Content-Type": "application/octet-stream" }, signal };
+  /** @type {{line?: number, photo?: string, error: {detail: string}}[]} */
+  let problems;
+  try {
+    ({ problems } = await line.insist(() => askJson(address, question), signal));
+  } catch (problem) {
+    // A file that is no table at all: the partner chooses another, or goes without.
+    if (!(problem instanceof Problem) || ![413, 415, 422].includes(problem.status)) throw problem;
+    problems = [{ error: { detail: problem.message } }];
+  }
+  if (!problems.length) return true;
+  byId("table-problems").querySelector("ul").replaceChildren(...problems.map(tableProblem));
+  byId("table-problems").hidden = false;
+  byId("table-problems").querySelector("h3").focus();
+  return new Promise((resolve) => {
+    goOnWithTable = () => {
+      byId("table-problems").hidden = true;
+      resolve(true);
+    };
+  });
+}
+
+/** @param {{line?: number, photo?: string, error: {detail: string}}} problem */
+function tableProblem({ line: row, photo = "", error }) {
+  const item = make("li");
+  if (row) item.append(make("span", text("line", { line: number(row) }), { className: "name" }), " ");
+  if (photo) item.append(make("bdi", photo, { className: "name" }), " ");
+  item.append(make("span", error.detail));
+  return item;
+}
+
+byId("in-spite").addEventListener("click", () => goOnWithTable());
+byId("other-table").addEventListener("change", () => {
+  const [table] = byId("other-table").files;
+  byId("other-table").value = "";
+  const goOn = goOnWithTable;
+  if (table) work(async () => {
+    byId("table-problems").hidden = true;
+    if (await sendTable(table)) goOn();
+  });
+});
+
+// -- sending -------------------------------------------------------------------
+
+/** @param {Map<string, File>} photos */
+async function send(photos) {
+  if (!batch) return;
+  const { id, spec } = batch;
+  const tick = setInterval(showProgress, TICK);
+  sending = new Sending({ batch: id, photos: [...photos], size: Number(spec.size), line });
+  showProgress();
+  announceProgress(0);
+  try {
+    await sending.run();
+    results.putRefused(sending.refused);
+    batch.received += sending.sent;
+    sending = null;
+    await start(false);
+  } finally {
+    clearInterval(tick);
+    sending = null;
+    showProgress();
+  }
+}
+
+/** @param {boolean} isWithoutMissing */
+async function start(isWithoutMissing) {
+  if (!batch) return;
+  const { signal } = ending;
+  const address = addressOf(batch.id, isWithoutMissing ? "start?without_missing=true" : "start");
+  byId("start-without").hidden = true;
+  try {
+    batch = await line.insist(() => askJson(address, { method: "POST", signal }), signal);
+  } catch (problem) {
+    if (!(problem instanceof Problem) || problem.code !== "batch_incomplete") throw problem;
+    complain(byId("trouble"), problem.message);
+    byId("start-without").hidden = false;
+    byId("start-without").focus();
+    return;
+  }
+  complain(byId("trouble"), "");
+  await watch();
+}
+
+byId("start-without").addEventListener("click", () => {
+  showRest(false);
+  work(() => start(true));
+});
+byId("go-on").addEventListener("click", () => line.goOn());
+
+// -- after a reload ------------------------------------------------------------
+
+/** @param {boolean} isWanted that the folder be chosen again */
+function showRest(isWanted) {
+  byId("rest").hidden = !isWanted;
+  byId("start-without").hidden = !(isWanted && batch?.state === "open" && batch.received);
+}
+
+byId("rest-folder").addEventListener("change", () => {
+  takeRest(chosen(byId("rest-folder").files));
+  byId("rest-folder").value = "";
+});
+
+/** The same photos once more: those that have not been sent are, and all can be moved in their frames. */
+function takeRest(/** @type {import("./partners-files.js").Found[]} */ found) {
+  if (!batch || byId("rest").hidden) return;
+  const again = new Choice();
+  again.add(found);
+  const photos = again.named();
+  if (!photos.size) return;
+  hold(photos);
+  showRest(false);
+  if (batch.state !== "open") return;
+  work(async () => {
+    const there = new Set();
+    for await (const page of photosOf(/** @type {Batch} */ (batch).id, line, ending.signal)) {
+      for (const { name, state } of page) if (state !== "missing") there.add(folded(name));
+    }
+    await send(new Map([...photos].filter(([name]) => !there.has(folded(name)))));
+  });
+}
+
+listenToDrops(takeRest);
+
+// -- drawing -------------------------------------------------------------------
+
+/** Follow the batch until it is done. Asked again meanwhile, it goes on. */
+function watch() {
+  following ??= (async () => {
+    const { signal } = ending;
+    try {
+      const id = /** @type {Batch} */ (batch).id;
+      lastEvent = await follow(id, line, signal, { onPhotos: takePhotos, onBatch: takeBatch }, lastEvent);
+    } finally {
+      if (!signal.aborted) following = null;
+    }
+    showDone();
+  })();
+  return following;
+}
+
+/** @param {import("./partners-results.js").Photo[]} photos */
+function takePhotos(photos) {
+  results.put(photos);
+  for (const { name } of photos) awaited.get(name)?.();
+}
+
+/** @param {Batch} told */
+function takeBatch(told) {
+  batch = told;
+  showProgress();
+}
+
+function showDone() {
+  byId("take-home").hidden = false;
+  byId("another-batch").hidden = false;
+  showRest(!atHand.size);
+  showProgress();
+}
+
+byId("another-batch").addEventListener("click", goBack);
+
+// -- how far it is ---------------------------------------------------------------
+
+let saidStep = -1;
+
+function showProgress() {
+  if (!batch) return;
+  const { what, done, all, rate, left } = progress(batch);
+  byId("progress-said").textContent = text(what, { done: number(done), all: number(all) });
+  byId("progress-bar").value = all ? done / all : 0;
+  const notes = [];
+  if (rate && left) notes.push(text("pace", { rate: pace(rate), time: duration(left) }));
+  if (what === "unfinished") notes.push(text("unfinishedNote"));
+  if (sending?.lies) notes.push(text("lying"));
+  else if (sending?.whole) notes.push(text("whole", { count: number(sending.whole) }));
+  byId("progress-note").textContent = notes.join(" ");
+  byId("erase").hidden = false;
+  announceProgress(all ? done / all : 0);
+}
+
+/** @param {Batch} one */
+function progress(one) {
+  if (sending) {
+    const all = one.received + sending.photos.length;
+    const done = one.received + sending.sent + sending.refused.size;
+    return { what: "sending", done, all, rate: sending.rate, left: sending.secondsLeft };
+  }
+  const { received, done, failed, rate, seconds_left: left } = one;
+  if (one.state === "open") return { what: "unfinished", done: received, all: one.expected ?? received };
+  const all = one.waiting + done + failed;
+  if (one.state === "done") return { what: "done", done, all };
+  return { what: "drawing", done: done + failed, all, rate, left };
+}
+
+/** Not every photo is worth a word. @param {number} share */
+function announceProgress(share) {
+  const step = Math.floor(share * SAID_STEPS);
+  if (step === saidStep) return;
+  saidStep = step;
+  announce(byId("progress-said").textContent);
+}
+
+/** @param {import("./partners-line.js").Trouble | null} trouble */
+function showTrouble(trouble) {
+  const { problem, until = 0 } = trouble ?? {};
+  const words = problem instanceof Problem ? problem.message : text("noConnection");
+  const time = duration((until - Date.now()) / 1000);
+  complain(byId("trouble"), trouble ? `${words} ${text("waiting", { time })}` : "");
+  byId("go-on").hidden = !trouble;
+}
+
+// -- another crop ----------------------------------------------------------------
+
+/** @param {import("./partners-results.js").Photo} photo */
+async function openFraming(photo) {
+  if (!batch) return;
+  const { open } = await import("./partners-framing.js");
+  open({ batch: batch.id, photo, file: atHand.get(folded(photo.name)), overlay, onReframe });
+}
+
+/**
+ * @param {string} name
+ * @param {{x: number, y: number, zoom: number}} framing
+ * @returns {Promise<void>} when it is drawn
+ */
+async function onReframe(name, { x, y, zoom }) {
+  if (!batch) return;
+  const { signal } = ending;
+  const address = addressOf(batch.id, `photos/${encoded(name)}/framing`);
+  const body = { x: rounded(x), y: rounded(y), zoom: rounded(zoom) };
+  const drawn = new Promise((/** @type {(value?: any) => void} */ resolve) => awaited.set(name, resolve));
+  results.mark(name);
+  await line.insist(() => ask(address, { method: "POST", body, signal }), signal);
+  byId("take-home-said").textContent = "";
+  await Promise.all([work(watch), drawn]);
+  awaited.delete(name);
+}
+
+/** @param {number} value */
+const rounded = (value) => Math.round(value * 1e4) / 1e4;
+
+// -- the way home ----------------------------------------------------------------
+
+for (const [id, file] of [["get-zip", "avatars.zip"], ["get-report", "report.csv"]]) {
+  byId(id).addEventListener("click", () => work(() => download(file)));
+}
+
+/** Have the browser save a file: to an address that is good for some minutes, because it is led there without a key. */
+async function download(/** @type {string} */ file) {
+  if (!batch) return;
+  const { signal } = ending;
+  const question = { method: "POST", body: { file }, signal };
+  const { url } = await line.insist(() => askJson(addressOf(batch?.id, "downloads"), question), signal);
+  // Not led to an error: the page, and the key in its memory, would be gone.
+  await ask(url, { method: "HEAD", signal, patience: PATIENCE_FOR_BYTES });
+  location.assign(url);
+  byId("take-home-said").textContent = text("downloading");
+}
+
+byId("erase").addEventListener("click", async () => {
+  const one = batch;
+  if (!one || !(await agree("Erase"))) return;
+  ending.abort(); // nothing more is sent, nor heard
+  ending = new AbortController();
+  sending?.stop();
+  work(async () => {
+    await line.insist(() => ask(addressOf(one.id), { method: "DELETE", signal: ending.signal }), ending.signal);
+    await goBack();
+    announce(text("erased"));
+  });
+});
+
+addEventListener("beforeunload", (event) => {
+  if (sending) event.preventDefault();
+});
+
+// A page that comes back out of a browser's memory has no key to go on with in somebody else's hands.
+addEventListener("pagehide", ({ persisted }) => {
+  if (persisted) leave("");
+});
+
+if (isOrdering()) show("key-step");
