@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -54,6 +56,8 @@ _REQUEST_SECONDS = 86_400.0
 """That an Idempotency-Key is remembered (the draft leaves it to the service)."""
 _NOTICE_SECONDS = 60.0
 """That others leave a partner to whoever has begun to tell it."""
+_NOTICES = 16
+"""Partners that one process tells at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -177,12 +181,21 @@ class Upkeep:
             self._batches.erase_any(batch)
         for row in self._ledger.to_enqueue(now - _IDLE_SECONDS):
             self._batches.enqueue_anew(row)
-        for row in self._ledger.to_notify(now):
-            if self._ledger.claim_notice(row.id, now, now + _NOTICE_SECONDS):
-                self._notify(row.id, row.partner, row.notify_tries + 1)
+        self._notify_all(now)
         if time.monotonic() >= self._next_orphans:
             self._next_orphans = time.monotonic() + _ORPHANS_SECONDS
             self._sweep(now)
+
+    def _notify_all(self, now: float) -> None:
+        """Tell some partners at once: one whose server hangs holds nobody up but the next tick, for seconds."""
+        claimed = (
+            row
+            for row in self._ledger.to_notify(now)
+            if self._ledger.claim_notice(row.id, now, now + _NOTICE_SECONDS)
+        )
+        if rows := list(islice(claimed, _NOTICES)):
+            with ThreadPoolExecutor(len(rows), "webhook") as threads:
+                list(threads.map(lambda row: self._notify(row.id, row.partner, row.notify_tries + 1), rows))
 
     def _notify(self, batch: str, partner: str, tries: int) -> None:
         told = self._batches.told(batch)
