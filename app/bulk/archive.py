@@ -1,7 +1,7 @@
-"""ZIP -> photos: one after the other, each in bounded memory, from an archive that nobody trusts.
+"""ZIP -> photos: one after the other, each in bounded memory, out of an archive that nobody trusts.
 
 What is wrong with the archive itself refuses it whole, before any of it is unpacked; what is wrong with one entry
-is told of that entry and loses nothing else. No file is ever written, so no name and no link can lead anywhere.
+is told of that entry, and loses nothing else. No file is ever written, so no name and no link leads anywhere.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import io
 import re
 import stat
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.bulk.directory import (
+    DEFLATED,
     ENCRYPTED_FLAGS,
-    LOCAL_BYTES,
-    data_start,
-    find_directory,
+    LONGEST_NAME,
+    STORED,
     read_directory,
+    unpack,
 )
 from app.bulk.encodings import guess_encoding
 from app.bulk.names import clean_name, fold, is_photo_name, shown_name
@@ -41,41 +41,41 @@ if TYPE_CHECKING:
 
     from app.bulk.directory import Record
 
-_STORED, _DEFLATED = 0, 8
-_PIECE = 1 << 16
-_MOST_EXPANSION = 1032
-"""Of deflate: one bit for each run of 258 bytes."""
+_DENSEST = 1032
+"""How much larger deflate can make what it unpacks: two bits for each run of 258 bytes."""
 _RATIO = 200
-"""Above which an entry, or all of them, are a bomb. Photos are packed already: theirs is about 1, and a plain
-colour's is large, but not its size."""
+"""Above which an entry, or all of them, are a bomb. Photos are packed already: theirs is about 1."""
 _SMALL = 1_000_000
-"""Bytes below which an entry's ratio says nothing."""
+"""Bytes of an entry up to which its ratio says nothing: a photo of a plain colour packs well."""
+_LITTLE = 100 * _SMALL
+"""The same, of all entries."""
 
-# Systems of 4.4.2 in whose names "\" stands between folders; and those whose attributes are Unix modes.
+# Of 4.4.2: systems in whose names "\" stands between folders, and those whose attributes are a Unix mode.
 _WINDOWS = frozenset({0, 10, 11, 14})
 _UNIX = frozenset({3, 19})
+_FOLDER_ATTRIBUTE = 0x10
 _OLD_ENCODINGS = ("cp437", "cp1252", "cp1256", "cp720")
-"""In which names are that are not UTF-8: ZIP's own, then those of Windows' programs, and of DOS in Arabic."""
-_OTHER_ARCHIVE = re.compile(r"\.(zip|zipx|jar|rar|7z|tar|gz|tgz|bz2|xz|zst|cab|iso)$", re.IGNORECASE)
+"""Of names that are not UTF-8: ZIP's own, then those of Windows, and of DOS where it was Arabic."""
+_ARCHIVE_ENDING = re.compile(r"\.(zipx?|jar|rar|7z|tar|t?gz|bz2|xz|zst|cab|iso)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """How much of an archive is taken. MB are 1,000,000 bytes.
+    """How much of an archive is taken. Each is checked before the work that it bounds.
 
     Attributes:
-        photo_bytes: Of one photo.
+        photo_bytes: Of one photo; MB are 1,000,000 bytes.
         archive_bytes: Of the archive.
         unpacked_bytes: Of all its photos, unpacked.
-        entries: Photos, folders, and what systems lay beside them: macOS one for each photo.
-        directory_bytes: Of the archive's directory: some 100 for each entry.
+        entries: Photos, folders, and what systems lay beside them: macOS a file for each photo.
+        directory_bytes: Of the archive's directory, which has about 100 for each entry.
     """
 
     photo_bytes: int = 40_000_000
     archive_bytes: int = 20_000_000_000
     unpacked_bytes: int = 40_000_000_000
     entries: int = 120_000
-    directory_bytes: int = 64_000_000
+    directory_bytes: int = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,10 +83,10 @@ class Entry:
     """A file in an archive.
 
     Attributes:
-        name: Cleaned; as it may be shown, where it is refused for its name.
-        refusal: Why it is not read, whatever is in it.
-        skipped: It is no photo, but what a system laid beside photos.
-        size: Bytes of its content, by the archive's word.
+        name: Cleaned; where it is refused for its name, as it may be shown.
+        refusal: Why it is not read, whatever it holds.
+        skipped: It is no photo, but what a system laid beside photos. It is not read either.
+        size: Bytes that it holds, by the archive's word.
     """
 
     name: str
@@ -94,78 +94,41 @@ class Entry:
     skipped: bool
     size: int
     record: Record = field(repr=False)
-    end: int = field(repr=False)
 
 
 class Archive:
-    """The photos of a ZIP.
+    """The photos of a ZIP. One thread at a time may read them.
 
     Attributes:
-        entries: In the order in which they lie in the file, so that reading them in turn reads it once.
+        entries: In the order in which they lie in the file: read in turn, they read it once, from its beginning.
     """
 
-    def __init__(self, file: BinaryIO, entries: Sequence[Entry], photo_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self._file = file
-        self._photo_bytes = photo_bytes
 
     def read(self, entry: Entry) -> bytes:
-        """Return an entry's content: as many bytes as it said, with the checksum that it said.
+        """Return what an entry holds: as many bytes as it says, which a photo may have, and in memory once.
 
-        What is no photo by its first bytes, such as another archive, is not unpacked any further.
+        What is no photo by its first bytes, such as another archive, is unpacked no further.
 
         Raises:
-            PhotoTooManyBytes: It is larger than a photo may be.
-            PhotoNotSupported: It begins as no photo does.
             ArchiveDamaged: It is not what the archive says of it.
-            RibbonsError: Its refusal, where it has one.
+            PhotoNotSupported: It begins as no photo does, or is to be skipped.
+            RibbonsError: Its refusal, where it has one; ``PhotoTooManyBytes`` among them.
         """
         if entry.refusal:
             raise entry.refusal
         if entry.skipped:
-            raise PhotoNotSupported(formats=FORMAT_NAMES)
-        content = self._unpacked(entry)
-        if zlib.crc32(content) != entry.record.crc:
-            raise ArchiveDamaged
-        return content
-
-    def _unpacked(self, entry: Entry) -> bytes:
-        self._file.seek(entry.record.offset)
-        start = data_start(_whole(self._file, LOCAL_BYTES), entry.record)
-        if start + entry.record.packed > entry.end:
-            raise ArchiveDamaged
-        self._file.seek(start)
-        if entry.record.method == _STORED:
-            return self._stored(entry)
-        return self._inflated(entry)
-
-    def _stored(self, entry: Entry) -> bytes:
-        head = _whole(self._file, min(SIGNATURE_BYTES, entry.size))
-        _check_beginning(head)
-        return head + _whole(self._file, entry.size - len(head))
-
-    def _inflated(self, entry: Entry) -> bytes:
-        """Unpack an entry, never more of it than it said, and a piece at a time."""
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        content = io.BytesIO()
-        left = entry.record.packed
-        while not unpacker.eof:
-            piece = unpacker.unconsumed_tail or self._file.read(min(_PIECE, left))
-            if not unpacker.unconsumed_tail:
-                left -= len(piece)
-            if not piece:
-                raise ArchiveDamaged
-            is_first = content.tell() < SIGNATURE_BYTES
-            try:
-                content.write(unpacker.decompress(piece, min(_PIECE, entry.size - content.tell() + 1)))
-            except zlib.error:
-                raise ArchiveDamaged from None
-            if content.tell() > entry.size:
-                raise ArchiveDamaged
-            if is_first and content.tell() >= min(SIGNATURE_BYTES, entry.size):
-                _check_beginning(content.getbuffer()[:SIGNATURE_BYTES].tobytes())
-        if content.tell() != entry.size or left or unpacker.unused_data:
-            raise ArchiveDamaged
+            raise _not_a_photo()
+        # Of the size that it will have: a growing one would be copied when it is whole.
+        content = io.BytesIO(bytes(entry.size))
+        unseen = SIGNATURE_BYTES
+        for piece in unpack(self._file, entry.record):
+            content.write(piece)
+            if unseen and content.tell() >= min(unseen, entry.size):
+                unseen = 0
+                _check_beginning(content.getvalue()[:SIGNATURE_BYTES])
         return content.getvalue()
 
 
@@ -173,105 +136,102 @@ def open_archive(file: BinaryIO, limits: ArchiveLimits) -> Archive:
     """Open a ZIP: read its directory, and decide what of it may be read.
 
     Args:
-        file: Seekable. It stays open, and belongs to the archive from now on.
-        limits: Checked before the work that they bound.
+        file: Seekable. It stays open, and is the archive's from now on.
+        limits: How much is taken.
 
     Raises:
         ArchiveNotSupported: It is no ZIP.
         ArchiveDamaged: It is broken, contradicts itself, or is built to do harm.
-        ArchiveTooLarge: It has more bytes or more entries than are taken, or unpacks to more.
+        ArchiveTooLarge: It has more bytes or entries than are taken, or unpacks to more.
     """
-    if file.seek(0, io.SEEK_END) > limits.archive_bytes:
+    length = file.seek(0, io.SEEK_END)
+    if length > limits.archive_bytes:
         raise ArchiveTooLarge.over(limits.archive_bytes)
-    directory = find_directory(file)
-    records = list(read_directory(file, directory, limits.entries, limits.directory_bytes))
-    records.sort(key=lambda record: record.offset)
-    ends = [record.offset for record in records[1:]] + [directory.start]
-    for record, end in zip(records, ends, strict=True):
-        if record.offset + LOCAL_BYTES + len(record.raw_name) + record.packed > end <= directory.start:
-            raise ArchiveDamaged  # two entries share their bytes, or one has the directory's
-    entries = _entries(records, ends, limits)
-    _check_total(entries, limits, directory.start)
-    return Archive(file, entries, limits.photo_bytes)
+    records = read_directory(file, limits.entries, limits.directory_bytes)
+    entries = _entries(records, limits.photo_bytes)
+    _check_total(entries, limits.unpacked_bytes, length)
+    return Archive(file, entries)
 
 
-def _entries(records: Sequence[Record], ends: Sequence[int], limits: ArchiveLimits) -> list[Entry]:
-    unknown = (record.raw_name for record in records if record.name is None)
-    encoding = _encoding(list(unknown))
+def _entries(records: Sequence[Record], photo_bytes: int) -> list[Entry]:
+    encoding = _encoding([record.raw_name for record in records if record.name is None])
     seen: set[str] = set()
     entries = []
-    for record, end in zip(records, ends, strict=True):
+    for record in records:
         name = _name(record, encoding)
-        if name.endswith("/") and not record.size:
-            continue  # a folder
-        entry = _entry(record, end, name, limits)
-        key = fold(entry.name)
-        if not entry.refusal and not entry.skipped and key in seen:
-            entry = Entry(entry.name, NameRepeated(), False, record.size, record, end)
-        seen.add(key)
-        entries.append(entry)
+        if _is_folder(record, name):
+            continue
+        entries.append(_entry(record, name, photo_bytes, seen))
     return entries
 
 
-def _entry(record: Record, end: int, name: str, limits: ArchiveLimits) -> Entry:
-    is_skipped = not is_photo_name(name)
+def _entry(record: Record, name: str, photo_bytes: int, seen: set[str]) -> Entry:
+    if not is_photo_name(name):
+        return Entry(shown_name(name), None, skipped=True, size=record.size, record=record)
+    refusal: RibbonsError | None
     try:
         cleaned = clean_name(name)
-        refusal = None if is_skipped else _refusal(record, name, limits)
     except InvalidName as error:
-        cleaned = shown_name(name)
-        refusal = None if is_skipped else error
-    return Entry(cleaned, refusal, is_skipped, record.size, record, end)
+        cleaned, refusal = shown_name(name), error
+    else:
+        is_new = fold(cleaned) not in seen
+        refusal = _refusal(record, name, photo_bytes) if is_new else NameRepeated()
+        seen.add(fold(cleaned))
+    return Entry(cleaned, refusal, skipped=False, size=record.size, record=record)
 
 
-def _refusal(record: Record, name: str, limits: ArchiveLimits) -> RibbonsError | None:
+def _refusal(record: Record, name: str, photo_bytes: int) -> RibbonsError | None:
     """Return why an entry is not read, by what the directory says of it."""
-    kind = stat.S_IFMT(record.attributes >> 16) if record.system in _UNIX else 0
-    if kind not in {0, stat.S_IFREG} or name.endswith("/") or _OTHER_ARCHIVE.search(name):
-        return PhotoNotSupported(formats=FORMAT_NAMES)
-    if record.flags & ENCRYPTED_FLAGS or record.method not in {_STORED, _DEFLATED}:
+    is_other = record.system in _UNIX and stat.S_IFMT(record.attributes >> 16) not in {0, stat.S_IFREG}
+    if is_other or name.endswith("/") or _ARCHIVE_ENDING.search(name):
+        return _not_a_photo()  # a link, a device, a folder with something in it, another archive
+    if record.flags & ENCRYPTED_FLAGS or record.method not in {STORED, DEFLATED}:
         return EntryNotSupported()
-    if record.size > limits.photo_bytes:
-        return PhotoTooManyBytes.over(limits.photo_bytes)
-    is_stored = record.method == _STORED
-    if (is_stored and record.size != record.packed) or record.size > _MOST_EXPANSION * record.packed:
+    if record.size > photo_bytes:
+        return PhotoTooManyBytes.over(photo_bytes)
+    is_stored_as_other = record.method == STORED and record.size != record.packed
+    if is_stored_as_other or record.size > _DENSEST * record.packed or record.least_end > record.end:
         return ArchiveDamaged()
     if record.size > _SMALL and record.size > _RATIO * record.packed:
         return PhotoDamaged()
     return None
 
 
-def _check_total(entries: Iterable[Entry], limits: ArchiveLimits, length: int) -> None:
-    """Check what all photos unpack to. None can unpack to more than it said, so this bounds what they do."""
+def _check_total(entries: Iterable[Entry], most: int, length: int) -> None:
+    """Check what all photos unpack to. None unpacks to more than it says, so it bounds what they do in truth."""
     total = sum(entry.size for entry in entries if not entry.refusal and not entry.skipped)
-    if total > limits.unpacked_bytes:
-        raise ArchiveTooLarge.over(limits.unpacked_bytes)
-    if total > 100 * _SMALL and total > _RATIO * length:
+    if total > most:
+        raise ArchiveTooLarge.over(most)
+    if total > _LITTLE and total > _RATIO * length:
         raise ArchiveDamaged
 
 
-def _encoding(names: list[bytes]) -> str:
-    """Return in which encoding names are that do not say so: macOS writes UTF-8, and does not say so."""
+def _encoding(names: Iterable[bytes]) -> str:
+    """Return the encoding of names that do not say which. That of macOS is UTF-8, and it does not say so."""
+    whole = [name for name in names if len(name) <= LONGEST_NAME]
     try:
-        b"\n".join(names).decode()
+        b"\n".join(whole).decode()
     except UnicodeDecodeError:
-        return guess_encoding(names, _OLD_ENCODINGS) or "cp437"
+        return guess_encoding(whole, _OLD_ENCODINGS) or "cp437"
     return "utf-8"
 
 
 def _name(record: Record, encoding: str) -> str:
-    name = record.raw_name.decode(encoding, errors="replace") if record.name is None else record.name
+    name = record.name
+    if name is None:
+        name = record.raw_name.decode(encoding, errors="replace")
     return name.replace("\\", "/") if record.system in _WINDOWS else name
 
 
-def _whole(file: BinaryIO, count: int) -> bytes:
-    """Read so many bytes."""
-    content = file.read(count)
-    if len(content) != count:
-        raise ArchiveDamaged
-    return content
+def _is_folder(record: Record, name: str) -> bool:
+    is_marked = record.system in _WINDOWS and record.attributes & _FOLDER_ATTRIBUTE
+    return not record.size and (name.endswith("/") or bool(is_marked))
 
 
 def _check_beginning(head: bytes) -> None:
-    if head and not any(known.may_begin(head) for known in READ_FORMATS):
-        raise PhotoNotSupported(formats=FORMAT_NAMES)
+    if not any(known.may_begin(head) for known in READ_FORMATS):
+        raise _not_a_photo()
+
+
+def _not_a_photo() -> PhotoNotSupported:
+    return PhotoNotSupported(formats=FORMAT_NAMES)

@@ -15,10 +15,13 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 BOM = b"\xef\xbb\xbf"
 """By which Excel knows UTF-8."""
+
+LONGEST_ROW = 1_000_000
+"""Characters of a row that is read: this bounds how many cells it has, before they are made."""
 
 _DIVIDERS = ";\t\r\n"
 _TRIGGERS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫")
@@ -47,6 +50,17 @@ def csv_line(cells: Sequence[str]) -> bytes:
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue().encode("utf-8", errors="replace")
+
+
+def csv_rows(lines: Iterable[str], separator: str = ",") -> Iterator[list[str]]:
+    """Yield the cells of each row of CSV, however much of it is one cell.
+
+    Raises:
+        csv.Error: A quotation mark is missing, or in the wrong place.
+    """
+    # The module's own limit, for all of its readers; a lower one would part what we ourselves have written.
+    csv.field_size_limit(LONGEST_ROW)
+    return csv.reader(lines, delimiter=separator, strict=True)
 
 
 def _begins_badly(cell: str) -> bool:

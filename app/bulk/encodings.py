@@ -1,7 +1,7 @@
-"""In which encoding text is that does not say so: of old programs for Windows and DOS, in Arabic or Latin letters.
+"""In which encoding text is that does not say so: of older programs for Windows and DOS, Arabic or Latin.
 
-No statistics: in the wrong encoding, words come out that mix scripts, or have signs inside. What is tried are the
-encodings in which partners' programs write; UTF-8 comes before them, since nothing else passes for it.
+Without statistics: read in a wrong encoding, words mix scripts, consist of accents, or have signs inside. UTF-8 is
+for the caller to try first, since text in any other encoding hardly ever passes for it.
 """
 
 from __future__ import annotations
@@ -10,46 +10,52 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _SAMPLE = 10_000
 """Words that are looked at."""
 _WORD_BYTES = 200
-"""Of one word that are looked at: what is longer is none."""
+"""Of one that are looked at: what is longer is none."""
 
-_WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
-_ARABIC_WORD = re.compile("[\u0621-\u0652\u0660-\u06d3\u200c-\u200f\u060c\u061b\u061f]+")
+_RAW_WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
+_WORD = re.compile("(?:[^\\W\\d_]|[\u064b-\u0652])+")
+_ARABIC_WORD = re.compile("[\u0621-\u0652\u0670-\u06d5]+")
 _LATIN_WORD = re.compile("[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]+")
+# Beyond ASCII, beside words of any language.
+_PUNCTUATION = frozenset("\u00a0\u00ad«»“”„‘’‚…–—·•°€™،؛؟\u200c\u200d\u200e\u200f")
 
 
 def guess_encoding(texts: Iterable[bytes], encodings: Sequence[str]) -> str | None:
-    """Return the encoding in which words make the best sense; the first of those that do alike.
+    """Return the encoding in which words make the best sense; of several, the first.
 
     Args:
-        texts: In one encoding, all of them.
-        encodings: That are tried, by Python's names: each a superset of ASCII.
+        texts: All of one encoding.
+        encodings: That are tried, by Python's names; each has ASCII in it.
 
     Returns:
-        None where the texts are in none of them.
+        None where the words are in none of them.
     """
     words = list(_words(texts))
-    known = [encoding for encoding in encodings if all(_decodes(word, encoding) for word in words)]
-    return max(known, key=lambda encoding: sum(_sense(word, encoding) for word in words), default=None)
+    possible = [encoding for encoding in encodings if all(_is_in(encoding, word) for word in words)]
+    return max(
+        possible, key=lambda encoding: sum(_sense(word.decode(encoding)) for word in words), default=None
+    )
 
 
-def _words(texts: Iterable[bytes]) -> Iterable[bytes]:
+def _words(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the first words that are not ASCII."""
     left = _SAMPLE
     for text in texts:
-        for found in _WORD.finditer(text):
+        for found in _RAW_WORD.finditer(text):
             word = found.group()[:_WORD_BYTES]
             if not word.isascii():
                 yield word
                 left -= 1
-                if not left:
-                    return
+            if not left:
+                return
 
 
-def _decodes(word: bytes, encoding: str) -> bool:
+def _is_in(encoding: str, word: bytes) -> bool:
     try:
         word.decode(encoding)
     except UnicodeDecodeError:
@@ -57,12 +63,14 @@ def _decodes(word: bytes, encoding: str) -> bool:
     return True
 
 
-def _sense(word: bytes, encoding: str) -> int:
-    """Return how many characters beyond ASCII a word has, as a loss where it is no word of one script.
-
-    Words of Arabic, read as Latin, are letters too, but all of them with accents; true ones have at most half.
-    """
-    text = word.decode(encoding)
-    beyond = sum(not character.isascii() for character in text)
-    is_latin = _LATIN_WORD.fullmatch(text) and 2 * beyond <= len(text) + 1
-    return beyond if is_latin or _ARABIC_WORD.fullmatch(text) else -beyond
+def _sense(text: str) -> int:
+    """Return how many characters beyond ASCII make sense in words, less those that make none."""
+    sense = 0
+    for found in _WORD.finditer(text):
+        word = found.group()
+        beyond = sum(not character.isascii() for character in word)
+        # Arabic read as Latin has letters only, too, but nearly all of them with accents.
+        is_latin = _LATIN_WORD.fullmatch(word) and 2 * beyond <= len(word) + 1
+        sense += beyond if is_latin or _ARABIC_WORD.fullmatch(word) else -beyond
+    between = _WORD.sub("", text)
+    return sense - sum(not c.isascii() and not c.isdigit() and c not in _PUNCTUATION for c in between)

@@ -7,7 +7,8 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from app.bulk.cells import BOM, as_it_was, csv_line, harmless
+from app.bulk.cells import BOM, as_it_was, csv_line, csv_rows, harmless
+from app.errors import PHOTO_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +19,18 @@ if TYPE_CHECKING:
 Outcome = Literal["made", "failed", "missing", "waiting"]
 """Of a photo. ``missing``: the table or the batch names it, and it was never handed over."""
 
-PHOTO = "photo"
-OUR_COLUMNS = (PHOTO, "avatar", "outcome", "error", "error_text", "framing", "x", "y", "zoom", "seconds")
+OUR_COLUMNS = (
+    PHOTO_FIELD,
+    "avatar",
+    "outcome",
+    "error",
+    "error_text",
+    "framing",
+    "x",
+    "y",
+    "zoom",
+    "seconds",
+)
 _PREFIX = "ribbons_"
 
 
@@ -34,7 +45,7 @@ class ReportRow:
         error: Why none was made.
         framing: Which square was drawn.
         seconds: That drawing took.
-        cells: The photo's row of the partner's table, a cell for each of its columns; none where it has no row.
+        cells: Its row of the partner's table, a cell for each column; none where it has no row.
     """
 
     photo: str
@@ -47,20 +58,21 @@ class ReportRow:
 
 
 def report_lines(columns: Sequence[str], rows: Iterable[ReportRow], language: str) -> Iterator[bytes]:
-    """Yield a report as CSV (UTF-8 with BOM, CRLF), line by line.
+    """Yield a report as CSV (UTF-8 with BOM, CRLF), a row at a time.
+
+    The partner's columns are as they were, ours are the last ones. Where the partner's table has a column of a name
+    of ours, ours is called ``ribbons_…``; only ``photo`` is left out, because it would say the same.
 
     Args:
         columns: Of the partner's table, as they came; none without a table.
         rows: In the order in which they are told.
         language: Of the errors' texts.
     """
-    own = _partners_photo_column(columns)
+    own = _place_of_photo(columns)
     ours = OUR_COLUMNS if own is None else OUR_COLUMNS[1:]
-    names = _names_beside(columns, ours)
-    yield BOM + csv_line([*map(harmless, columns), *names])
+    yield BOM + csv_line([*map(harmless, columns), *_names_beside(columns, ours)])
     for row in rows:
-        cells = list(row.cells[: len(columns)])
-        cells += [""] * (len(columns) - len(cells))
+        cells = [*row.cells[: len(columns)], *[""] * (len(columns) - len(row.cells))]
         if own is not None and not row.cells:
             cells[own] = row.photo
         told = _ours(row, language)
@@ -70,44 +82,40 @@ def report_lines(columns: Sequence[str], rows: Iterable[ReportRow], language: st
 def read_report(content: bytes) -> list[dict[str, str]]:
     """Read a report's own columns back, so that work can go on where it stopped.
 
-    A line that is not whole, because the program was killed while it wrote it, is left out.
+    The end of a report may be missing, if whoever wrote it was killed: what is whole is returned.
 
     Returns:
-        For each photo the columns of :data:`OUR_COLUMNS`, by these names, whatever the table has; empty where a
-        file is no report.
+        For each photo :data:`OUR_COLUMNS` by these names, whatever they had to be called; nothing of what is no
+        report.
     """
-    text = content.decode("utf-8-sig", errors="replace")
-    rows = csv.reader(io.StringIO(text, newline=""))
-    places: dict[str, int] | None = None
-    width = 0
+    whole = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", errors="replace")
+    rows = csv_rows(io.StringIO(whole, newline=""))
     found = []
     try:
+        header = next(rows, [])
+        places = _places(header)
         for row in rows:
-            if places is None:
-                places, width = _places(row), len(row)
-                if places is None:
-                    return []
-            elif len(row) == width:
+            if places and len(row) == len(header):
                 found.append({name: as_it_was(row[place]) for name, place in places.items()})
-    except csv.Error:  # a cell larger than any of ours, or NUL: what follows is not from us
+    except csv.Error:  # it ends inside a cell, or is no CSV
         pass
     return found
 
 
-def _partners_photo_column(columns: Sequence[str]) -> int | None:
+def _place_of_photo(columns: Sequence[str]) -> int | None:
     folded = [_folded(column) for column in columns]
-    return folded.index(PHOTO) if PHOTO in folded else None
+    return folded.index(PHOTO_FIELD) if PHOTO_FIELD in folded else None
 
 
 def _names_beside(columns: Sequence[str], ours: Sequence[str]) -> list[str]:
-    """Return what our columns are called beside the partner's. Programs of tables tell no capitals apart."""
+    """Return what our columns are called beside the partner's: programs of tables tell no capitals apart."""
     taken = {_folded(column) for column in columns}
     names = []
     for name in ours:
-        prefix = ""
-        while prefix + name in taken:
-            prefix += _PREFIX
-        names.append(prefix + name)
+        free = name
+        while free in taken:
+            free = _PREFIX + free
+        names.append(free)
     return names
 
 
@@ -118,7 +126,7 @@ def _folded(column: str) -> str:
 def _ours(row: ReportRow, language: str) -> dict[str, str]:
     framing = row.framing
     return {
-        PHOTO: harmless(row.photo),
+        PHOTO_FIELD: harmless(row.photo),
         "avatar": harmless(row.avatar or ""),
         "outcome": row.outcome,
         "error": row.error.code if row.error else "",
@@ -127,26 +135,19 @@ def _ours(row: ReportRow, language: str) -> dict[str, str]:
         "x": f"{framing.x:z.3f}" if framing else "",
         "y": f"{framing.y:z.3f}" if framing else "",
         "zoom": f"{framing.zoom:z.3f}" if framing else "",
-        "seconds": "" if row.seconds is None else f"{row.seconds:.3f}",
+        "seconds": "" if row.seconds is None else f"{row.seconds:z.3f}",
     }
 
 
-def _places(header: Sequence[str]) -> dict[str, int] | None:
-    """Return where our columns are: the last ones, whatever they had to be called."""
-    tail = [_unprefixed(name) for name in header[-len(OUR_COLUMNS) :]]
-    first = len(header) - len(OUR_COLUMNS)
-    if tail == list(OUR_COLUMNS) and _partners_photo_column(header[:first]) is None:
-        return {name: first + place for place, name in enumerate(OUR_COLUMNS)}
-    if tail[1:] != list(OUR_COLUMNS[1:]) and tail != list(OUR_COLUMNS[1:]):
-        return None
-    own = _partners_photo_column(header)
-    if own is None:
-        return None
-    first = len(header) - len(OUR_COLUMNS) + 1
-    return {PHOTO: own} | {name: first + place for place, name in enumerate(OUR_COLUMNS[1:])}
-
-
-def _unprefixed(name: str) -> str:
-    while name.startswith(_PREFIX):
-        name = name.removeprefix(_PREFIX)
-    return name
+def _places(header: Sequence[str]) -> dict[str, int]:
+    """Return where our columns are in a report; none where it is not one."""
+    for ours in (OUR_COLUMNS, OUR_COLUMNS[1:]):
+        first = len(header) - len(ours)
+        columns = header[: max(0, first)]
+        photo = _place_of_photo(columns)
+        if list(header[max(0, first) :]) == _names_beside(columns, ours) and (photo is None) == (
+            ours is OUR_COLUMNS
+        ):
+            places = {name: first + place for place, name in enumerate(ours)}
+            return {PHOTO_FIELD: places.get(PHOTO_FIELD, photo or 0)} | places
+    return {}
