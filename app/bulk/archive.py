@@ -1,7 +1,8 @@
 """ZIP -> photos: one after the other, each in bounded memory, out of an archive that nobody trusts.
 
-What is wrong with the archive itself refuses it whole, before any of it is unpacked; what is wrong with one entry
-is told of that entry, and loses nothing else. No file is ever written, so no name and no link leads anywhere.
+What is wrong with the archive itself refuses it whole, before any of it is unpacked; what is wrong with one
+entry is told of that entry, and loses nothing else. No file is ever written, so no name and no link leads
+anywhere.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ class Archive:
     """The photos of a ZIP. One thread at a time may read them.
 
     Attributes:
-        entries: In the order in which they lie in the file: read in turn, they read it once, from its beginning.
+        entries: In the order in which they lie in the file: read in turn, they read it once, from its
+        beginning.
     """
 
     def __init__(self, file: BinaryIO, entries: Sequence[Entry]) -> None:

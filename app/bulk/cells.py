@@ -2,9 +2,10 @@
 
 Excel, LibreOffice and Google Sheets run a cell that begins with one of ``= + - @`` (also in full width) as a
 formula. As OWASP advises, such a cell gets a ``'`` before it:
-https://owasp.org/www-community/attacks/CSV_Injection. So does one that begins with TAB or an end of line, which
-some of them drop. Where the list separator of a country is ``;``, Excel divides a line of ours at a ``;`` or an end
-of line inside a cell, too, and what follows it would be a cell of its own: there a ``'`` is put as well.
+https://owasp.org/www-community/attacks/CSV_Injection. So does one that begins with TAB or an end of line,
+which some of them drop. Where the list separator of a country is ``;``, Excel divides a line of ours at a
+``;`` or an end of line inside a cell, too, and what follows it would be a cell of its own: there a ``'`` is
+put as well.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ LONGEST_ROW = 1_000_000
 
 _DIVIDERS = ";\t\r\n"
 _TRIGGERS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫")
-# What may stand before a formula without anybody seeing it: spaces, control and format characters. And our mark.
+# What may stand before a formula without anybody seeing it: spaces, control and format characters. And our
+# mark.
 _UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 _RUN = re.compile(f"[';{_UNSEEN}]+")
 _START = re.compile(f"[';{_UNSEEN}]*")

@@ -5,9 +5,9 @@ A ZIP is read from its end (APPNOTE.TXT 6.3.10)::
     entry entry …  directory  [zip64 end record, its locator]  end record [comment]
 
 The end record says where the directory is, how long, and of how many entries. All of that is attacked: by end
-records that lie, or that hide in the comment of another; by entries that share their bytes (David Fifield's bomb,
-https://www.bamsoftware.com/hacks/zipbomb/); by a million entries. Python's own reader trusts most of that, and
-loads the whole directory at once.
+records that lie, or that hide in the comment of another; by entries that share their bytes (David Fifield's
+bomb, https://www.bamsoftware.com/hacks/zipbomb/); by a million entries. Python's own reader trusts most of
+that, and loads the whole directory at once.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class _Directory:
         size: Its bytes.
         entries: How many it has, by its word.
         prefix: Bytes before the ZIP, as a self-extracting one has: its offsets leave them out.
-        is_narrow: Its numbers have 32 bits, and that of its entries 16. The archiver of macOS cuts to that what is
-            larger, in ZIPs of more than 4 GiB or 65,535 entries.
+        is_narrow: Its numbers have 32 bits, and that of its entries has 16. The archiver of macOS cuts to that
+            what is larger, in ZIPs of more than 4 GiB or 65,535 entries.
     """
 
     start: int
@@ -220,8 +220,8 @@ def _end_records(tail: bytes) -> Iterator[int]:
 def _wide_end(file: BinaryIO, locator: bytes, place: int) -> tuple[int, tuple[int, ...]]:
     """Return where the zip64 end record is, and what it says. It ends where its locator begins."""
     _, disk, offset, disks = _LOCATOR.unpack(locator)
-    # With bytes before the ZIP the offset is wrong, and only a record of the usual size is found. Windows counts
-    # no disks, where one is right.
+    # With bytes before the ZIP the offset is wrong, and only a record of the usual size is found. Windows
+    # counts no disks, where one is right.
     for start in (offset, place - _WIDE_END.size):
         if 0 <= start <= place - _WIDE_END.size and not disk and disks <= 1:
             file.seek(start)

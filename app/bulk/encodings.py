@@ -1,7 +1,7 @@
 """In which encoding text is that does not say so: of older programs for Windows and DOS, Arabic or Latin.
 
-Without statistics: read in a wrong encoding, words mix scripts, consist of accents, or have signs inside. UTF-8 is
-for the caller to try first, since text in any other encoding hardly ever passes for it.
+Without statistics: read in a wrong encoding, words mix scripts, consist of accents, or have signs inside.
+UTF-8 is for the caller to try first, since text in any other encoding hardly ever passes for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Names of photos and of their avatars: what is kept of a name, and which two are the same.
 
-A name is kept as it came. macOS writes accents and vowel marks apart from their letters (NFD) where other systems
-compose them (NFC), so two spellings are compared by :func:`fold`.
+A name is kept as it came. macOS writes accents and vowel marks apart from their letters (NFD) where other
+systems compose them (NFC), so two spellings are compared by :func:`fold`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volum
 def clean_name(name: str) -> str:
     """Return a photo's name as it is kept: folders with ``/`` between them, else as it came.
 
-    A ``\\`` is left where it is, since other systems than Windows have it in names; but no name leads out of its
-    folder on a system that takes it for a separator.
+    A ``\\`` is left where it is, since other systems than Windows have it in names; but no name leads out of
+    its folder on a system that takes it for a separator.
 
     Raises:
         InvalidName: It is empty, too long, absolute, leads upwards, or has characters that nothing can keep.
@@ -79,9 +79,10 @@ def is_photo_name(name: str) -> bool:
 def avatar_names(names: Iterable[str], extension: str) -> dict[str, str]:
     """Name the avatars of photos: ``a/b.heic`` becomes ``a/b.jpg``.
 
-    No two are one file, nor one file and a folder, on any system: also where capitals, or composed letters, are
-    not told apart. Photos of which only the extension differs keep it: ``b.heic.jpg``, ``b.png.jpg``; what is then
-    still alike gets a number: ``b.png-2.jpg``. The same photos get the same names, in whichever order they come.
+    No two are one file, nor one file and a folder, on any system: also where capitals, or composed letters,
+    are not told apart. Photos of which only the extension differs keep it: ``b.heic.jpg``, ``b.png.jpg``;
+    what is then still alike gets a number: ``b.png-2.jpg``. The same photos get the same names, in whichever
+    order they come.
 
     Args:
         names: Of photos, cleaned. One that comes twice is one photo.

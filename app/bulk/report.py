@@ -60,8 +60,8 @@ class ReportRow:
 def report_lines(columns: Sequence[str], rows: Iterable[ReportRow], language: str) -> Iterator[bytes]:
     """Yield a report as CSV (UTF-8 with BOM, CRLF), a row at a time.
 
-    The partner's columns are as they were, ours are the last ones. Where the partner's table has a column of a name
-    of ours, ours is called ``ribbons_…``; only ``photo`` is left out, because it would say the same.
+    The partner's columns are as they were, ours are the last ones. Where the partner's table has a column of
+    a name of ours, ours is called ``ribbons_…``; only ``photo`` is left out, because it would say the same.
 
     Args:
         columns: Of the partner's table, as they came; none without a table.
@@ -85,8 +85,8 @@ def read_report(content: bytes) -> list[dict[str, str]]:
     The end of a report may be missing, if whoever wrote it was killed: what is whole is returned.
 
     Returns:
-        For each photo :data:`OUR_COLUMNS` by these names, whatever they had to be called; nothing of what is no
-        report.
+        For each photo :data:`OUR_COLUMNS` by these names, whatever they had to be called; nothing of what is
+        no report.
     """
     whole = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", errors="replace")
     rows = csv_rows(io.StringIO(whole, newline=""))

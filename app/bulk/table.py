@@ -1,7 +1,7 @@
 """A partner's table -> what is asked for of each photo: CSV, TSV or XLSX, as office programs write them.
 
-Its headings are the fields of the spec, or are mapped to them; whatever else it has is the partner's own, and comes
-back in the report. Rows are counted as a spreadsheet counts: the headings are row 1.
+Its headings are the fields of the spec, or are mapped to them; whatever else it has is the partner's own, and
+comes back in the report. Rows are counted as a spreadsheet counts: the headings are row 1.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ def read_table(
     """Read a table. What kind of file it is, its content says, not its name.
 
     Args:
-        content: Of the file.
-        mapping: What a column of ours (``photo``, or a field of the spec) is called in the table. An empty name
+        content: Of the file. mapping: What a column of ours (``photo``, or a field of the spec) is called in
+        the table. An empty name
             leaves the field alone: a column of that name is the partner's own.
         limits: How much of it is read.
 

@@ -1,8 +1,8 @@
 """CSV, in all the ways in which Excel and others write it -> rows of cells.
 
-Excel takes the list separator of the country (``,`` or ``;``) and its old encoding (Windows-1256 in Arabic), or
-UTF-8 with a BOM; its "Unicode text" is UTF-16 with TAB. So encoding and separator are found out. ``csv.Sniffer``
-finds letters for separators where rows are short.
+Excel takes the list separator of the country (``,`` or ``;``) and its old encoding (Windows-1256 in Arabic),
+or UTF-8 with a BOM; its "Unicode text" is UTF-16 with TAB. So encoding and separator are found out.
+``csv.Sniffer`` finds letters for separators where rows are short.
 """
 
 from __future__ import annotations

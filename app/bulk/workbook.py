@@ -1,8 +1,9 @@
 """XLSX -> rows of cells: of the first sheet that is shown; formulas as the values that Excel kept of them.
 
-Of a workbook five parts are read, and of these what makes a cell's text (ECMA-376, part 1, 18.3 and 18.4). Each is
-streamed through expat, so that what is held at once is known: a row, and the texts that sheets share. openpyxl holds
-a part's elements, and took 12 s where this takes 2; the tests compare with it.
+Of a workbook five or six parts are read, and of these what makes a cell's text (ECMA-376, part 1, 18.3, 18.4
+and 18.8). Each is streamed through expat, so that it is known what is held at once: a row, and the texts that
+sheets share. openpyxl holds elements, of a hostile part gigabytes of them, and takes twice the time, four
+times with a guard before it; the tests compare with it.
 
 XML that declares entities, inside or outside, is refused at its document type.
 """
@@ -21,7 +22,7 @@ from app.errors import ArchiveDamaged, ArchiveNotSupported, ArchiveTooLarge, Tab
 from app.texts.marking import mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from app.bulk.directory import Record
 
@@ -44,6 +45,8 @@ _ELEMENTS = 12_000_000
 _DEPTH = 100
 _QUIET_PIECES = 16
 """Pieces of 64 KiB within which an element or a text has to end or go on. No tag is longer than that."""
+_NAMES = 10_000
+"""Of elements, attributes and namespaces: a part has tens."""
 _CELL_CHARACTERS = 100_000
 """Excel has room for 32,767."""
 
@@ -52,8 +55,11 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,400}")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _NOT_IN_CELLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
-# What does not belong to the codes of a number's format: quoted, escaped, in brackets (colour, country), padding.
+# What does not belong to the codes of a number's format: quoted, escaped, in brackets (colour, country),
+# padding.
 _NO_CODES = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+_DATE_CODES = re.compile("[dmyhs]")
+_ELAPSED = re.compile(r"\[[hms]+\]")
 _ZEROS = re.compile("0{2,20}")
 # Built in, without a code of their own (18.8.30), some of them only in East Asia.
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)})
@@ -201,9 +207,13 @@ class _Feeder:
         self._reader = reader
         self._depth = 0
         self._quiet = 0
-        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._names: dict[str, str] = {}
+        self._spaces = 0
+        self._known: dict[str, str] = {}
+        self._parser = expat.ParserCreate(namespace_separator=" ", intern=self._known)
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartNamespaceDeclHandler = self._space
         self._parser.StartElementHandler = self._start
         self._parser.CharacterDataHandler = self._text
         self._parser.EndElementHandler = self._end
@@ -211,9 +221,10 @@ class _Feeder:
     def feed(self, piece: bytes) -> None:
         """Parse the next piece."""
         self._quiet += 1
-        if self._quiet > _QUIET_PIECES:
-            raise _TooMuch
         self._parse(piece, is_last=False)
+        # expat keeps every name that it has met.
+        if self._quiet > _QUIET_PIECES or len(self._known) > _NAMES:
+            raise _TooMuch
 
     def end(self) -> None:
         """Parse what is left."""
@@ -232,13 +243,21 @@ class _Feeder:
     def _doctype(self, *_: object) -> None:
         raise _Broken
 
+    def _space(self, *_: object) -> None:
+        self._spaces += 1
+        if self._spaces > _NAMES:
+            raise _TooMuch
+
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._quiet = 0
         self._depth += 1
         self.elements -= 1
         if self.elements < 0 or self._depth > _DEPTH:
             raise _TooMuch
-        self._reader.start(name.rpartition(" ")[2], attributes)
+        local = self._names.get(name)
+        if local is None:
+            local = self._names[name] = name.rpartition(" ")[2]
+        self._reader.start(local, attributes)
 
     def _text(self, text: str) -> None:
         self._quiet = 0
@@ -247,7 +266,7 @@ class _Feeder:
     def _end(self, name: str) -> None:
         self._quiet = 0
         self._depth -= 1
-        self._reader.end(name.rpartition(" ")[2])
+        self._reader.end(self._names[name])
 
 
 class _Relations(_Reader):
@@ -281,6 +300,13 @@ class _Book(_Reader):
             self.first_day = dt.datetime(1904, 1, 1)  # noqa: DTZ001
 
 
+class _Format(NamedTuple):
+    """How numbers are shown: as moments, or with so many digits at the least."""
+
+    is_date: bool
+    digits: int
+
+
 class _Styles(_Reader):
     """How numbers are shown."""
 
@@ -288,6 +314,7 @@ class _Styles(_Reader):
         self._codes: dict[str, str] = {}
         self._formats: list[str] = []
         self._is_of_cells = False
+        self._known: dict[str, _Format] = {}
 
     def start(self, name: str, attributes: Attributes) -> None:
         """Take a format's code, or which format a style has."""
@@ -303,17 +330,19 @@ class _Styles(_Reader):
         if name == "cellXfs":
             self._is_of_cells = False
 
-    def shown(self, number: str, style: str, first_day: dt.datetime) -> str:
-        """Return a number as it is shown, or nearly: a date, or as many digits as its format has zeros."""
+    def of(self, style: str) -> _Format:
+        """Return how a style shows numbers, by its place among the styles of cells."""
+        if style not in self._known:
+            self._known[style] = self._format(style)
+        return self._known[style]
+
+    def _format(self, style: str) -> _Format:
         place = int(style) if style.isdecimal() and len(style) < 8 else 0
-        known = self._formats[place] if place < len(self._formats) else "0"
-        code = self._codes.get(known, "")
-        if _ZEROS.fullmatch(code):
-            return _plain(number).zfill(len(code))
-        is_date = bool(re.search("[dmyhs]", _NO_CODES.sub("", code).lower())) and "[h" not in code.lower()
-        if is_date or (known.isdecimal() and int(known[:6]) in _DATE_FORMATS):
-            return _moment(number, first_day)
-        return _plain(number)
+        number = self._formats[place] if place < len(self._formats) else "0"
+        code = self._codes.get(number, "").lower()
+        is_built_in = number.isdecimal() and int(number[:6]) in _DATE_FORMATS
+        is_date = is_built_in or (_DATE_CODES.search(_NO_CODES.sub("", code)) and not _ELAPSED.search(code))
+        return _Format(bool(is_date), len(code) if _ZEROS.fullmatch(code) else 0)
 
 
 class _Texts(_Reader):
@@ -479,9 +508,16 @@ class _Rows(_Reader):
             case "b":
                 return "FALSE" if value.strip() == "0" else "TRUE"
             case "n":
-                return self._styles.shown(value.strip(), self._style, self._first_day)
+                return self._number(value.strip())
             case _:
                 return _unescaped(value)
+
+    def _number(self, number: str) -> str:
+        """Write a number as it is shown, or nearly: as a moment, or with the zeros before it."""
+        shown = self._styles.of(self._style)
+        if shown.is_date:
+            return _moment(number, self._first_day)
+        return _plain(number).zfill(shown.digits)
 
 
 def _whole(number: str) -> int:
