@@ -200,7 +200,7 @@ def _refusal(record: Record, name: str, photo_bytes: int) -> RibbonsError | None
 
 
 def _check_total(entries: Iterable[Entry], most: int, length: int) -> None:
-    """Check what all photos unpack to. None unpacks to more than it says, so it bounds what they do in truth."""
+    """Check what all photos unpack to: as none unpacks to more than it says, in truth and by their word."""
     total = sum(entry.size for entry in entries if not entry.refusal and not entry.skipped)
     if total > most:
         raise ArchiveTooLarge.over(most)

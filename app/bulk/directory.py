@@ -94,8 +94,8 @@ class _Directory:
         size: Its bytes.
         entries: How many it has, by its word.
         prefix: Bytes before the ZIP, as a self-extracting one has: its offsets leave them out.
-        is_narrow: Its numbers have 32 bits, and that of its entries has 16. The archiver of macOS cuts to that
-            what is larger, in ZIPs of more than 4 GiB or 65,535 entries.
+        is_narrow: Its numbers have 32 bits, and that of its entries has 16. The archiver of macOS cuts to
+            that what is larger, in ZIPs of more than 4 GiB or 65,535 entries.
     """
 
     start: int

@@ -32,9 +32,9 @@ _SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volum
 
 
 def clean_name(name: str) -> str:
-    """Return a photo's name as it is kept: folders with ``/`` between them, else as it came.
+    r"""Return a photo's name as it is kept: folders with ``/`` between them, else as it came.
 
-    A ``\\`` is left where it is, since other systems than Windows have it in names; but no name leads out of
+    A ``\`` is left where it is, since other systems than Windows have it in names; but no name leads out of
     its folder on a system that takes it for a separator.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -90,15 +91,15 @@ def read_report(content: bytes) -> list[dict[str, str]]:
     """
     whole = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", errors="replace")
     rows = csv_rows(io.StringIO(whole, newline=""))
-    found = []
-    try:
+    found: list[dict[str, str]] = []
+    with suppress(csv.Error):  # it ends inside a cell, or is no CSV
         header = next(rows, [])
         places = _places(header)
-        for row in rows:
-            if places and len(row) == len(header):
-                found.append({name: as_it_was(row[place]) for name, place in places.items()})
-    except csv.Error:  # it ends inside a cell, or is no CSV
-        pass
+        found.extend(
+            {name: as_it_was(row[place]) for name, place in places.items()}
+            for row in rows
+            if places and len(row) == len(header)
+        )
     return found
 
 

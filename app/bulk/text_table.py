@@ -151,7 +151,7 @@ def _rows(source: _Source, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 class _Lines:
-    """A text's lines, with their endings: CR, LF or both. A row of them is bounded before its cells are made."""
+    """A text's lines, with their endings (CR, LF or both). A row is bounded before its cells are made."""
 
     def __init__(self, content: bytes, encoding: str, most_rows: int) -> None:
         self._text = io.TextIOWrapper(io.BytesIO(content), encoding, newline="")

@@ -332,13 +332,15 @@ class _Styles(_Reader):
 
     def of(self, style: str) -> _Format:
         """Return how a style shows numbers, by its place among the styles of cells."""
-        if style not in self._known:
-            self._known[style] = self._format(style)
-        return self._known[style]
+        known = self._known.get(style)
+        if known is None:
+            place = _whole(style) if style else 0
+            if place >= max(1, len(self._formats)):
+                raise _Broken
+            known = self._known[style] = self._format(self._formats[place] if self._formats else "0")
+        return known
 
-    def _format(self, style: str) -> _Format:
-        place = int(style) if style.isdecimal() and len(style) < 8 else 0
-        number = self._formats[place] if place < len(self._formats) else "0"
+    def _format(self, number: str) -> _Format:
         code = self._codes.get(number, "").lower()
         is_built_in = number.isdecimal() and int(number[:6]) in _DATE_FORMATS
         is_date = is_built_in or (_DATE_CODES.search(_NO_CODES.sub("", code)) and not _ELAPSED.search(code))
