@@ -40,6 +40,7 @@ from dbos import error as dbos_error
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app.bulk.ledger import make_folder
 from app.bulk.locks import CONNECT_OPTIONS, DatabaseLocks, FileLocks, connect
 from app.errors import CapacityError, ShuttingDown, StorageFull, StorageUnavailable
 from app.faults import Fault
@@ -153,7 +154,7 @@ class Engine:
         with ExitStack() as stack:
             stack.callback(self._is_open.release)
             database, locks = _prepare(self._settings, self._owner, self._concurrency + _OWN_CONNECTIONS)
-            stack.callback(database.dispose)
+            stack.callback(_close, database)
             stack.callback(locks.give_up)
             locks.keep()
             with _told():
@@ -178,7 +179,8 @@ class Engine:
             batch: Its id.
             partner: Whose turn its chunks take.
             chunks: Numbers of photos, together in one chunk.
-            generation: Another one makes the same chunks anew, for what was not done in the one before.
+            generation: A higher one makes chunks anew, for what was not done. What waited under another one
+                does not wait any more.
 
         Raises:
             StorageUnavailable: The database is out of reach; some chunks may be in the queue.
@@ -199,6 +201,8 @@ class Engine:
                         serialization_type=WorkflowSerializationFormat.PORTABLE,
                     )
                     client.enqueue_in_transaction(transaction, options, batch, ",".join(map(str, numbers)))
+        if generation:
+            self._delete(client, f"{batch}/", status="ENQUEUED", but=f"{batch}/{generation}/")
 
     def forget(self, batch: str) -> None:
         """Delete a batch's chunks, whatever has become of them. One that is being drawn ends by itself.
@@ -208,14 +212,21 @@ class Engine:
             StorageFull: There is no room for it; the same.
         """
         client, _ = self._parts()
-        with _told():
-            while found := _listed(client, workflow_id_prefix=f"{batch}/", limit=_PAGE):
-                client.delete_workflows([name for name, _ in found])
+        self._delete(client, f"{batch}/")
 
     def _parts(self) -> tuple[DBOSClient, sa.Engine]:
         if self._client is None or self._database is None:
             raise ShuttingDown
         return self._client, self._database
+
+    def _delete(self, client: DBOSClient, prefix: str, but: str = "/", **which: Any) -> None:
+        """Delete chunks by how their names begin, but those whose names begin otherwise."""
+        after = 0
+        with _told():
+            while found := _listed(client, workflow_id_prefix=prefix, limit=_PAGE, offset=after, **which):
+                names = [name for name, _ in found if not name.startswith(but)]
+                client.delete_workflows(names)
+                after += len(found) - len(names)
 
     def _launch(self, database: sa.Engine, stack: ExitStack) -> None:
         """Start DBOS, and leave on a stack what ends it."""
@@ -400,8 +411,15 @@ def _register_queue(dbos: DBOS, concurrency: int) -> None:
     )
 
 
+# What DBOS warns of when a batch is erased while it is drawn, or a chunk is drawn twice: all in order here.
+_EXPECTED = ("no longer owned by this execution", "Workflow status not found", "was cancelled during")
+
+
 class _Seldom(logging.Filter):
-    """Lets a line of code say the same again after a minute only: DBOS polls ten times a second."""
+    """Lets a line of code say the same again after a minute only: DBOS polls ten times a second.
+
+    What is in order here is left out.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -409,6 +427,11 @@ class _Seldom(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a line is to be written."""
+        reason = record.exc_info[1] if record.exc_info else None
+        if isinstance(reason, dbos_error.DBOSNonExistentWorkflowError | ShuttingDown) or any(
+            words in str(record.msg) for words in _EXPECTED
+        ):
+            return False
         place = record.pathname, record.lineno
         now = time.monotonic()
         if now - self._last.get(place, -60.0) < 60:
@@ -432,13 +455,15 @@ def _keep_quiet() -> None:
 def _prepare(settings: Settings, owner: str, connections: int) -> tuple[sa.Engine, Locks]:
     """Return the database for jobs and what tells who is alive, once it is known that both can be had."""
     if settings.jobs_url is None:
+        make_folder(settings.data_folder)
+        path = settings.data_folder / "jobs.sqlite"
         try:
-            settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = settings.data_folder / "jobs.sqlite"
             _make_file(path)
         except (OSError, sqlite3.Error) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "no database can be kept there"
-            raise InvalidSettings(f"{PREFIX}DATA_FOLDER: “{settings.data_folder}”: {reason}") from exc
+            reason = exc.strerror if isinstance(exc, OSError) else "is no database of ours"
+            raise InvalidSettings(
+                f"{PREFIX}DATA_FOLDER: “{settings.data_folder}”: {path.name} in it {reason}"
+            ) from None
         return _sqlite(path, connections), FileLocks(settings.data_folder / "locks", owner)
     url = settings.jobs_url.get_secret_value()
     try:
@@ -503,6 +528,15 @@ def _postgresql(url: str, connections: int) -> sa.Engine:
         pool_pre_ping=True,
         connect_args=dict(CONNECT_OPTIONS),
     )
+
+
+def _close(database: sa.Engine) -> None:
+    """Give the connections back, and make no new one: DBOS has threads that would try for ever."""
+    database.dispose()
+
+    @event.listens_for(database, "do_connect")
+    def refuse(*_: object) -> None:
+        raise ShuttingDown
 
 
 @contextmanager

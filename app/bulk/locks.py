@@ -148,11 +148,10 @@ class DatabaseLocks:
             if self._connection is not None:
                 self._connection.execute("SELECT 1")
                 return
-            connection = connect(self._url)
-            if not _try_lock(connection, self._owner):  # somebody holds it for a moment
-                connection.close()
+            self._connection = connect(self._url)
+            if not _try_lock(self._connection, self._owner):  # somebody holds it for a moment
+                self.give_up()
                 raise StorageUnavailable
-            self._connection = connection
 
     @contextmanager
     def taken_from(self, other: str) -> Iterator[bool]:
