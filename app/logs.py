@@ -49,7 +49,12 @@ _SENTENCES: Mapping[str, str] = {
     "Raise that, or lower RIBBONS_MAX_UPLOADS to half of it.",
     "cannot_start": "Red Ribbons cannot start: {reason}",
     "request": "{method} {route} {status} in {milliseconds} ms",
+    "worker_starting": "Starting to draw batches; workers: {workers}.",
+    "worker_ready": "Ready: batches are drawn here. Ctrl-C stops it.",
+    "worker_stopping": "Finishing the photos in hand. Ctrl-C again ends it at once.",
     "stopped": "Stopped.",
+    "chunks_taken_over": "A process has died. What it was drawing is drawn by others; chunks: {chunks}.",
+    "chunk_put_off": "Photos of a batch wait, and are tried again: {reason}.",
     "secret_made": "A secret was made in {file}. Whoever has this file can read the batches; without it none "
     "can be read. Keep a copy of it apart from the data, or give RIBBONS_SECRET.",
     "store_failed": "What keeps the batches' photos fails: {code} ({kind}). Said once a minute.",

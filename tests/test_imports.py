@@ -24,6 +24,7 @@ LAYERS = (
     ("app.drawing",),
     ("app.making",),
     ("app.bulk",),
+    ("app.worker",),
     ("app.web",),
     ("app.files",),
     ("app.cli",),

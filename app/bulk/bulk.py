@@ -11,6 +11,7 @@ from anyio.from_thread import BlockingPortal
 from app.bulk.batches import Batches, Holdings
 from app.bulk.engine import Engine
 from app.bulk.ledger import Ledger
+from app.bulk.locks import check_connection
 from app.bulk.sealing import open_vault
 from app.bulk.store import Store
 from app.bulk.work import Drawer, Upkeep
@@ -34,7 +35,9 @@ class Bulk:
 
     def __init__(self, settings: Settings, drawing: Drawing) -> None:
         holdings = Holdings(Ledger.build(settings), Store.build(settings), open_vault(settings))
+        self._settings = settings
         self._ledger = holdings.ledger
+        self._fingerprint = holdings.vault.fingerprint
         self._engine = Engine(settings, self, concurrency=_PHOTOS_A_WORKER * settings.workers)
         self.batches = Batches(holdings, drawing.frames, self._engine, settings)
         self._drawer = Drawer(self.batches, holdings, drawing)
@@ -54,9 +57,10 @@ class Bulk:
         """Bring the tables up to date and draw what waits, until the block ends. Needs the pool to be open.
 
         Raises:
-            StorageUnavailable: The database does not answer.
+            InvalidSettings: No database answers, or what is in it was sealed with another secret.
+            StorageUnavailable: The database has gone away meanwhile.
         """
-        await anyio.to_thread.run_sync(self._ledger.migrate)
+        await anyio.to_thread.run_sync(self._prepare)
         async with BlockingPortal() as portal:
             self._drawer.portal = portal
             opening = self._engine.opened()
@@ -67,6 +71,13 @@ class Bulk:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(opening.__exit__, None, None, None)
                     await anyio.to_thread.run_sync(self._ledger.close)
+
+    def _prepare(self) -> None:
+        if self._settings.jobs_url is not None:
+            check_connection(self._settings.jobs_url.get_secret_value())
+        self._ledger.migrate()
+        # Whoever has another secret would take chunks from those who can open them.
+        self._ledger.check_secret(self._fingerprint)
 
     def draw(self, batch: str, numbers: Sequence[int], is_stopping: Callable[[], bool]) -> None:
         """See :meth:`app.bulk.work.Drawer.draw`."""

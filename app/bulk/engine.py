@@ -41,7 +41,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.bulk.ledger import make_folder
-from app.bulk.locks import CONNECT_OPTIONS, DatabaseLocks, FileLocks, connect
+from app.bulk.locks import CONNECT_OPTIONS, DatabaseLocks, FileLocks, check_connection
 from app.errors import CapacityError, ShuttingDown, StorageFull, StorageUnavailable
 from app.faults import Fault
 from app.settings import PREFIX, InvalidSettings
@@ -466,17 +466,8 @@ def _prepare(settings: Settings, owner: str, connections: int) -> tuple[sa.Engin
             ) from None
         return _sqlite(path, connections), FileLocks(settings.data_folder / "locks", owner)
     url = settings.jobs_url.get_secret_value()
-    try:
-        connect(url).close()
-    except psycopg.Error as exc:
-        raise InvalidSettings(f"{PREFIX}JOBS_URL: {_why_not_connected(exc)}") from None
+    check_connection(url)
     return _postgresql(url, connections), DatabaseLocks(url, owner)
-
-
-def _why_not_connected(error: psycopg.Error) -> str:
-    """Say what PostgreSQL says; what the client says of an address can hold a piece of a password."""
-    _, is_refused, reason = str(error).partition("FATAL: ")
-    return f"PostgreSQL refuses: {reason.strip()}" if is_refused else "no PostgreSQL answers there"
 
 
 def _make_file(path: Path) -> None:

@@ -116,6 +116,8 @@ photos = sa.Table(
     sa.Index("photos_by_state", "batch", "state", "number"),
 )
 
+vaults = sa.Table("vaults", metadata, sa.Column("fingerprint", sa.Text, primary_key=True))
+
 requests = sa.Table(
     "requests",
     metadata,
@@ -184,6 +186,25 @@ class Ledger:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         with self._migrating() as connection:
             migrations.upgrade(connection)
+
+    def check_secret(self, fingerprint: str) -> None:
+        """See that what is kept here can be opened; the first one to come decides with which secret.
+
+        Args:
+            fingerprint: Of the secret; see :class:`app.bulk.sealing.Vault`.
+
+        Raises:
+            InvalidSettings: It is sealed with another secret.
+        """
+        with self._migrating() as connection:  # one at a time, as two may be the first
+            held = connection.execute(sa.select(vaults)).scalar_one_or_none()
+            if held is None:
+                connection.execute(vaults.insert().values(fingerprint=fingerprint))
+        if held not in {None, fingerprint}:
+            raise InvalidSettings(
+                f"{PREFIX}SECRET: what is kept here is sealed with another secret. Give the one that it was "
+                "made with; all machines need the same"
+            )
 
     @contextmanager
     def _migrating(self) -> Iterator[Connection]:

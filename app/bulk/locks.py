@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from app.errors import StorageUnavailable
+from app.settings import PREFIX, InvalidSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +38,7 @@ CONNECT_OPTIONS: Mapping[str, Any] = {
         )
     ),
     **{f"keepalives_{name}": value for name, value in _KEEPALIVE.items()},
+    "tcp_user_timeout": 30_000,  # milliseconds, for what was sent and not acknowledged
 }
 """How to connect to PostgreSQL so that either end notices when the other is gone."""
 
@@ -181,6 +183,21 @@ class DatabaseLocks:
         except psycopg.Error as exc:
             self.give_up()
             raise StorageUnavailable from exc
+
+
+def check_connection(url: str) -> None:
+    """See that there is a PostgreSQL that lets us in.
+
+    Raises:
+        InvalidSettings: There is none, or it does not.
+    """
+    try:
+        connect(url).close()
+    except psycopg.Error as exc:
+        # What PostgreSQL says is told; what the client says of an address can hold a piece of a password.
+        _, is_refused, reason = str(exc).partition("FATAL: ")
+        told = f"PostgreSQL refuses: {reason.strip()}" if is_refused else "no PostgreSQL answers there"
+        raise InvalidSettings(f"{PREFIX}JOBS_URL: {told}") from None
 
 
 def connect(url: str) -> psycopg.Connection:

@@ -1,4 +1,4 @@
-"""The command line: ``ribbons make``, ``ribbons frames`` and ``ribbons serve``.
+"""The command line: ``ribbons make``, ``ribbons frames``, ``ribbons serve`` and ``ribbons worker``.
 
 Exit codes: 0 done; 1 a photo could not be made into an avatar, or a frame is not sound; 2 bad usage.
 """
@@ -331,3 +331,15 @@ def serve(**given: Any) -> None:
     from app.web.server import serve as run  # noqa: PLC0415
 
     run(read_settings(**given))
+
+
+@main.command()
+@folder_options
+def worker(**given: Any) -> None:
+    """Draw batches only: beside the service, or on more machines.
+
+    It has the settings of the service whose batches it draws, RIBBONS_SECRET too.
+    """
+    from app.worker import work  # noqa: PLC0415 - as above
+
+    work(read_settings(**given))
