@@ -140,8 +140,8 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# The documents' commands are run as written, so the tests need curl. Those in a browser, with Redis, behind nginx or
-# in JavaScript are skipped without one, and say so at the end; in CI (CI=true) a skip is a failure.
+# The documents' commands are run as written, so the tests need curl. Those in a browser, with Redis, behind nginx, in
+# JavaScript or of compose.yaml are skipped without one, and say so at the end; in CI (CI=true) a skip is a failure.
 .PHONY: tools
 tools:
 	@command -v curl >/dev/null || .ci/apt-get curl
@@ -152,3 +152,4 @@ tools:
 	  .ci/apt-get nginx-light openssl || echo "Tests behind nginx will be skipped."
 	@command -v node >/dev/null || .ci/apt-get nodejs || echo "The documents' JavaScript will not be tested."
 	@command -v redis-server >/dev/null || .ci/apt-get redis-server || echo "Tests with Redis will be skipped."
+	@[ -x $(BIN)/docker-compose ] || .ci/docker-compose $(BIN) || echo "Docker Compose will not check compose.yaml."

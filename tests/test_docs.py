@@ -250,7 +250,7 @@ def test_the_lock_holds_what_the_project_asks_for(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     lock = (root / "requirements.txt").read_text(encoding="utf-8")
     pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
-    asked = {re.split(r"[<>=]", requirement)[0] for requirement in project["project"]["dependencies"]}
+    asked = {re.split(r"[<>=\[]", requirement)[0] for requirement in project["project"]["dependencies"]}
     assert asked <= pinned
     assert "://" not in lock
     for entry in re.split(r"\n(?=\S)", lock.strip()):
