@@ -56,6 +56,7 @@ def _context(request: Request) -> dict[str, Any]:
         "switch_path": "/partners",
         "refusals": _refusals(service, site.batch_photos, language),
         "batch_photos": site.batch_photos,
+        "lifetime_hours": max(1, round(site.batch_lifetime / 3600)),
         "sizes": {"least": int(smallest), "most": int(largest), "usual": DEFAULT_SIZE},
         "shapes": field_choices(fields["shape"]),
         "formats": field_choices(fields["format"]),

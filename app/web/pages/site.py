@@ -68,6 +68,7 @@ class Site:
         has_docs: Whether the API's description is served, so that pages may lead there.
         finds_faces: Whether faces are looked for, so that pages say so.
         batch_photos: How many photos a partner's batch may have; 0 where none are taken, and no page leads there.
+        batch_lifetime: Seconds after which a batch is erased.
         templates: Jinja's; a template finds its language in what it is rendered with.
     """
 
@@ -78,6 +79,7 @@ class Site:
     has_docs: bool
     finds_faces: bool
     batch_photos: int
+    batch_lifetime: float
     templates: Environment
     _rendered: LRUCache[Hashable, bytes] = field(default_factory=lambda: LRUCache(_KEPT_BYTES, getsizeof=len))
 
@@ -93,6 +95,7 @@ class Site:
             has_docs=settings.docs,
             finds_faces=settings.faces,
             batch_photos=settings.max_batch_photos if settings.batches else 0,
+            batch_lifetime=settings.batch_lifetime,
             templates=_load_templates(assets),
         )
 

@@ -32,8 +32,10 @@ export async function follow(batch, line, signal, ears, last = "") {
         isSilent = false;
         const photos = [];
         for (const { event, id, data } of told) {
-          if (event === "photo") photos.push(JSON.parse(data));
-          if (event === "photo" && id) last = id;
+          if (event === "photo") {
+            photos.push({ ...JSON.parse(data), event: id });
+            last = id;
+          }
           if (event === "state") {
             const state = JSON.parse(data);
             isDone = state.state === "done";

@@ -49,7 +49,14 @@ export function isOrdering() {
 export function forgetChoice() {
   choice = new Choice();
   byId("name").value = "";
+  byId("no-table").parentElement.after(byId("headings")); // it may stand beside what was wrong with a table
   showChoice();
+}
+
+/** @returns {string[]} which of a table's columns is which of ours, where its headings do not say it */
+export function headings() {
+  const given = [...byId("headings").querySelectorAll("input")].filter(({ value }) => value.trim());
+  return given.map(({ dataset, value }) => `${dataset.column}=${value.trim()}`);
 }
 
 /** @returns {Record<string, string>} what is asked for, in the spec's own words; the defaults are left out */
@@ -126,7 +133,7 @@ function showChoice() {
   byId("counts").hidden = !facts.length;
   byId("counts").replaceChildren(...facts.map(figure));
   byId("left-out").replaceChildren(...lists.map(leftOutList));
-  byId("no-table").hidden = !choice.table;
+  byId("no-table").hidden = byId("headings").hidden = !choice.table;
   byId("choose-anew").hidden = !facts.length && !lists.length;
   complainOfOrder(photos.length > BATCH_PHOTOS ? text("batchFull") : "");
 }
@@ -220,7 +227,7 @@ function showShape() {
   }
 }
 
-form.addEventListener("change", ({ target }) => {
+form.addEventListener("change", (/** @type {Event} */ { target }) => {
   if (target === langSelect) {
     wish = langSelect.value;
     refreshSample();

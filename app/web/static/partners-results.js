@@ -14,7 +14,7 @@ import { number, text } from "./texts.js";
  * @property {{title: string, detail: string} | null} error
  * @property {{kind: string, x: number, y: number, zoom: number} | null} framing
  * @property {boolean} doubtful
- * @property {number} [event]
+ * @property {string} [event] by which it was told
  */
 
 const FIRST = 60;
@@ -83,11 +83,10 @@ export class Results {
 
   /** @param {Entry} entry @param {Photo} photo */
   _renew(entry, photo) {
-    // A stream that was taken up again may tell what is known.
-    const isNew = entry.photo.event !== photo.event || entry.photo.state !== photo.state;
+    // Where events do not get through, all photos are told again and again.
+    const isNew = JSON.stringify(entry.photo) !== JSON.stringify(photo);
     entry.photo = photo; // it stays where it was found: nothing jumps away under a finger
-    if (!isNew || !entry.item) return;
-    if (entry.part === this.failures) return;
+    if (!isNew || !entry.item || entry.part === this.failures) return;
     entry.item.classList.remove("is-drawn-anew");
     entry.item.classList.toggle("is-failed", photo.state === "failed");
     this.pictures.renew(entry.item);
@@ -98,10 +97,12 @@ export class Results {
     const item = document.createElement("li");
     const button = Object.assign(document.createElement("button"), { type: "button", className: "result" });
     const picture = Object.assign(document.createElement("img"), { alt: "", width: 160, height: 160 });
+    const place = Object.assign(document.createElement("span"), { className: "result-picture" });
     const name = Object.assign(document.createElement("span"), { className: "result-name", dir: "auto" });
     name.textContent = lastPart(entry.photo.name);
     button.title = entry.photo.name;
-    button.append(picture, name);
+    place.append(picture);
+    button.append(place, name);
     button.addEventListener("click", () => this.onOpen(entry.photo));
     item.append(button);
     const address = addressOf(this.batch, `thumbnails/${encoded(entry.photo.name)}`);
@@ -224,11 +225,12 @@ class Pictures {
     this._fetchNext();
   }
 
+  /** @returns {Promise<void>} */
   async _fetchNext() {
     if (this.asked >= AT_ONCE) return;
+    this.wanted = this.wanted.filter(({ isSeen }) => isSeen);
     const watched = this.wanted.pop();
     if (!watched) return;
-    if (!watched.isSeen) return this._fetchNext();
     this.asked++;
     const asking = (watched.asking = new AbortController());
     try {

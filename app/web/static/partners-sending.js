@@ -21,13 +21,11 @@ export class Sending {
    * @param {[string, File][]} parts.photos by name
    * @param {number} parts.size the avatar's side
    * @param {import("./partners-line.js").Line} parts.line
-   * @param {() => void} parts.onChange
    */
-  constructor({ batch, photos, size, line, onChange }) {
+  constructor({ batch, photos, size, line }) {
     this.batch = batch;
     this.photos = photos;
     this.line = line;
-    this.onChange = onChange;
     this.shrinker = new Shrinker(size);
     this.stopping = new AbortController();
     this.sent = 0;
@@ -91,7 +89,6 @@ export class Sending {
       if (signal.aborted || (problem instanceof Problem && FATAL.has(problem.code))) throw problem;
       this.refused.set(name, problem instanceof Problem ? problem.message : text("failed"));
     }
-    this.onChange();
   }
 
   /** @param {File} file @returns {Promise<Blob>} */

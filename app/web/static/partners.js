@@ -6,7 +6,15 @@ import { NoAnswer, Problem, addressOf, ask, askJson, encoded, forgetKey, takeKey
 import { follow, photosOf } from "./partners-events.js";
 import { Choice, chosen, folded } from "./partners-files.js";
 import { Line } from "./partners-line.js";
-import { complainOfOrder, forgetChoice, isOrdering, listenToDrops, listenToOrder, loadOverlay } from "./partners-order.js";
+import {
+  complainOfOrder,
+  forgetChoice,
+  headings,
+  isOrdering,
+  listenToDrops,
+  listenToOrder,
+  loadOverlay,
+} from "./partners-order.js";
 import { Results } from "./partners-results.js";
 import { Sending } from "./partners-sending.js";
 import { complain, duration, make, moment, number, pace, text } from "./partners-texts.js";
@@ -22,6 +30,7 @@ import { complain, duration, make, moment, number, pace, text } from "./partners
  * @property {number} waiting
  * @property {number} done
  * @property {number} failed
+ * @property {number} missing
  * @property {number | null} rate
  * @property {number | null} seconds_left
  * @property {string} created
@@ -153,12 +162,19 @@ function batchItem(one) {
   button.addEventListener("click", () => openBatch(one));
   const words = make("p");
   words.append(
-    make("b", titleOf(one), { dir: "auto" }),
+    boldly(titleOf(one)),
     make("span", facts.join(" · "), { className: "hint" }),
     make("span", text("expires", { time: moment(one.expires) }), { className: "hint" }),
   );
   item.append(words, button);
   return item;
+}
+
+/** @param {string} title */
+function boldly(title) {
+  const bold = make("b");
+  bold.append(make("bdi", title));
+  return bold;
 }
 
 /** @param {Batch} one */
@@ -199,7 +215,8 @@ listenToOrder(async ({ name, spec, photos, table }) => {
     forgetChoice();
     hold(photos);
     await work(async () => {
-      if (!table || (await sendTable(table))) await send(photos);
+      if (table) await sendTable(table);
+      await send(photos);
     });
   } catch (problem) {
     complainOfOrder(wordsFor(problem));
@@ -219,7 +236,6 @@ function openBatch(one) {
   work(async () => {
     if (one.state !== "open") return watch();
     showRest(true);
-    showProgress();
   });
 }
 
@@ -227,7 +243,7 @@ function openBatch(one) {
 function enter(one) {
   batch = one;
   results.begin(one.id);
-  byId("batch-title").textContent = titleOf(one);
+  byId("batch-title").replaceChildren(make("bdi", titleOf(one)));
   byId("batch-expires").textContent = text("expires", { time: moment(one.expires) });
   for (const id of ["rest", "start-without", "table-problems", "take-home", "another-batch"]) byId(id).hidden = true;
   byId("take-home-said").textContent = "";
@@ -262,14 +278,20 @@ function hold(photos) {
 
 // -- the table -----------------------------------------------------------------
 
-/** What to do when the partner has seen what is wrong with the table. @type {() => void} */
+/** What to do when the partner has seen what is wrong with a table. @type {() => void} */
 let goOnWithTable = () => {};
+/** @type {File | null} */
+let sentTable = null;
 
-/** @param {File} table @returns {Promise<boolean>} whether photos may follow now */
+/**
+ * @param {File} table
+ * @returns {Promise<void>} when photos may follow: it is good, or the partner goes on all the same
+ */
 async function sendTable(table) {
-  if (!batch) return false;
+  if (!batch) return;
   const { signal } = ending;
-  const address = addressOf(batch.id, "table");
+  const columns = new URLSearchParams(headings().map((each) => ["column", each]));
+  const address = addressOf(batch.id, `table?${columns}`);
   const question = { method: "PUT", body: table, headers: { "Content-Type": "application/octet-stream" }, signal };
   /** @type {{line?: number, photo?: string, error: {detail: string}}[]} */
   let problems;
@@ -280,16 +302,14 @@ async function sendTable(table) {
     if (!(problem instanceof Problem) || ![413, 415, 422].includes(problem.status)) throw problem;
     problems = [{ error: { detail: problem.message } }];
   }
-  if (!problems.length) return true;
+  byId("table-problems").hidden = !problems.length;
+  if (!problems.length) return;
+  sentTable = table;
   byId("table-problems").querySelector("ul").replaceChildren(...problems.map(tableProblem));
-  byId("table-problems").hidden = false;
+  byId("headings-again").append(byId("headings"));
   byId("table-problems").querySelector("h3").focus();
-  return new Promise((resolve) => {
-    goOnWithTable = () => {
-      byId("table-problems").hidden = true;
-      resolve(true);
-    };
-  });
+  await new Promise((/** @type {(value?: any) => void} */ resolve) => (goOnWithTable = resolve));
+  byId("table-problems").hidden = true;
 }
 
 /** @param {{line?: number, photo?: string, error: {detail: string}}} problem */
@@ -301,15 +321,18 @@ function tableProblem({ line: row, photo = "", error }) {
   return item;
 }
 
-byId("in-spite").addEventListener("click", () => goOnWithTable());
-byId("other-table").addEventListener("change", () => {
-  const [table] = byId("other-table").files;
-  byId("other-table").value = "";
+/** @param {File | null} table in the place of the one before */
+function sendTableAgain(table) {
   const goOn = goOnWithTable;
-  if (table) work(async () => {
-    byId("table-problems").hidden = true;
-    if (await sendTable(table)) goOn();
-  });
+  if (table) work(() => sendTable(table).then(goOn));
+}
+
+byId("in-spite").addEventListener("click", () => goOnWithTable());
+byId("same-table").addEventListener("click", () => sendTableAgain(sentTable));
+byId("other-table").addEventListener("change", () => {
+  const [table = null] = byId("other-table").files;
+  byId("other-table").value = "";
+  sendTableAgain(table);
 });
 
 // -- sending -------------------------------------------------------------------
@@ -324,10 +347,11 @@ async function send(photos) {
   announceProgress(0);
   try {
     await sending.run();
-    results.putRefused(sending.refused);
-    batch.received += sending.sent;
+    const { sent, refused } = sending;
+    results.putRefused(refused);
+    batch.received += sent;
     sending = null;
-    await start(false);
+    await start(refused.size);
   } finally {
     clearInterval(tick);
     sending = null;
@@ -335,28 +359,40 @@ async function send(photos) {
   }
 }
 
-/** @param {boolean} isWithoutMissing */
-async function start(isWithoutMissing) {
+/**
+ * Have the batch drawn.
+ * @param {number} known how many may be missing: those that the partner sees the reason of already
+ */
+async function start(known) {
   if (!batch) return;
   const { signal } = ending;
-  const address = addressOf(batch.id, isWithoutMissing ? "start?without_missing=true" : "start");
+  const { id } = batch;
   byId("start-without").hidden = true;
+  complain(byId("trouble"), "");
   try {
-    batch = await line.insist(() => askJson(address, { method: "POST", signal }), signal);
+    const address = addressOf(id, known === Infinity ? "start?without_missing=true" : "start");
+    takeBatch(await line.insist(() => askJson(address, { method: "POST", signal }), signal));
   } catch (problem) {
     if (!(problem instanceof Problem) || problem.code !== "batch_incomplete") throw problem;
+    takeBatch(await line.insist(() => askJson(addressOf(id), { signal }), signal));
+    // Nobody has to be there at night for the one file of thousands that is empty.
+    if (missingFrom(batch) <= known) return start(Infinity);
     complain(byId("trouble"), problem.message);
     byId("start-without").hidden = false;
     byId("start-without").focus();
     return;
   }
-  complain(byId("trouble"), "");
   await watch();
+}
+
+/** How many photos are missing: of those that the table names, or of those that were to come. @param {Batch} one */
+function missingFrom({ missing, expected, received }) {
+  return Math.max(missing, (expected ?? 0) - received);
 }
 
 byId("start-without").addEventListener("click", () => {
   showRest(false);
-  work(() => start(true));
+  work(() => start(Infinity));
 });
 byId("go-on").addEventListener("click", () => line.goOn());
 
@@ -366,6 +402,7 @@ byId("go-on").addEventListener("click", () => line.goOn());
 function showRest(isWanted) {
   byId("rest").hidden = !isWanted;
   byId("start-without").hidden = !(isWanted && batch?.state === "open" && batch.received);
+  showProgress();
 }
 
 byId("rest-folder").addEventListener("change", () => {
@@ -427,7 +464,6 @@ function showDone() {
   byId("take-home").hidden = false;
   byId("another-batch").hidden = false;
   showRest(!atHand.size);
-  showProgress();
 }
 
 byId("another-batch").addEventListener("click", goBack);
@@ -441,9 +477,10 @@ function showProgress() {
   const { what, done, all, rate, left } = progress(batch);
   byId("progress-said").textContent = text(what, { done: number(done), all: number(all) });
   byId("progress-bar").value = all ? done / all : 0;
+  byId("progress-bar").hidden = what === "done";
   const notes = [];
   if (rate && left) notes.push(text("pace", { rate: pace(rate), time: duration(left) }));
-  if (what === "unfinished") notes.push(text("unfinishedNote"));
+  if (!byId("rest").hidden && what === "unfinished") notes.push(text("unfinishedNote"));
   if (sending?.lies) notes.push(text("lying"));
   else if (sending?.whole) notes.push(text("whole", { count: number(sending.whole) }));
   byId("progress-note").textContent = notes.join(" ");
@@ -544,7 +581,9 @@ byId("erase").addEventListener("click", async () => {
 });
 
 addEventListener("beforeunload", (event) => {
-  if (sending) event.preventDefault();
+  if (!sending) return;
+  event.preventDefault();
+  event.returnValue = ""; // older browsers ask for it
 });
 
 // A page that comes back out of a browser's memory has no key to go on with in somebody else's hands.
