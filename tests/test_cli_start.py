@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -25,13 +26,15 @@ SERVICE = {
     "uvicorn",
     "uvloop",
 }
+# What only batches on a server, and the keys to them, need.
+BATCHES = {"alembic", "cryptography", "dbos", "obstore", "openpyxl", "psycopg", "sqlalchemy"}
 # What no font that we ship needs; arabic_reshaper loads fontTools where it is installed.
 OLD_FONTS = {"arabic_reshaper", "fontTools"}
 DRAWING = {"PIL", "pi_heif", "resvg_py", "uharfbuzz"}
 DETECTOR = {"numpy"}
 
 
-def loaded(root: Path, *words: object) -> set[str]:
+def loaded(root: Path, *words: object, **environment: str) -> set[str]:
     """Run the command line in a process of its own, and return the packages that it has loaded."""
     program = """
 import json, sys
@@ -43,7 +46,8 @@ except SystemExit as end:
 print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     command = [sys.executable, "-c", program, *map(str, words)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=60, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -52,13 +56,22 @@ def test_one_avatar_loads_what_draws_and_no_more(root: Path, tmp_path: Path) -> 
     photo = root / "frames" / "portrait.png"
     modules = loaded(root, "make", photo, "-o", tmp_path / "avatar.jpg")
     assert modules >= DRAWING
-    assert not modules & (SERVICE | OLD_FONTS | {"multiprocessing"})
+    assert not modules & (SERVICE | BATCHES | OLD_FONTS | {"multiprocessing"})
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["make", "--help"], ["frames", "list"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["make", "--help"], ["frames", "list"], ["keys", "--help"]]
+)
 def test_what_draws_nothing_loads_nothing_that_draws(words: list[str], root: Path) -> None:
     """Help and lists come at once."""
-    assert not loaded(root, *words) & (SERVICE | OLD_FONTS | DRAWING | DETECTOR)
+    assert not loaded(root, *words) & (SERVICE | BATCHES | OLD_FONTS | DRAWING | DETECTOR)
+
+
+def test_keys_need_nothing_that_serves(root: Path, tmp_path: Path) -> None:
+    """Making a key loads the database and what seals, and no web server, no store, queue or frame."""
+    modules = loaded(root, "keys", "list", RIBBONS_DATA_FOLDER=str(tmp_path))
+    assert modules >= {"sqlalchemy", "cryptography", "structlog"}
+    assert not modules & {"dbos", "fastapi", "obstore", "openpyxl", "resvg_py", "uvicorn"}
 
 
 def test_the_first_avatar_draws_no_frame(root: Path, tmp_path: Path) -> None:

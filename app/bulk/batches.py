@@ -24,8 +24,9 @@ from app import keys
 from app.bulk import names
 from app.bulk.incoming import Incoming
 from app.bulk.ledger import BatchGone, Changed, NotOpen, SealedRow, TooManyBatches, TooManyPhotos
-from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened, Partner
+from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened
 from app.bulk.parcel import Parcel, Part
+from app.bulk.partners import partner_in
 from app.bulk.report import ReportRow, report_lines
 from app.bulk.sealing import SealBroken
 from app.bulk.sheet import draw_sheet
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
     from app.bulk.ledger import Ledger, PhotoState
+    from app.bulk.opened import Partner
     from app.bulk.sealing import Vault
     from app.bulk.store import Store
     from app.bulk.table import RowProblem, Table
@@ -672,26 +674,6 @@ _OUTCOMES: Mapping[PhotoState, Literal["made", "failed", "missing", "waiting"]] 
     "missing": "missing",
     "waiting": "waiting",
 }
-
-
-def partner_in(row: Row[Any], vault: Vault) -> Partner:
-    """Return the partner that a row of the ledger is."""
-    return Partner(
-        id=row.id,
-        name=vault.open(row.name, f"partner/{row.id}").decode(),
-        photos_a_day=row.photos_a_day,
-        created=_time(row.created),
-        revoked=_time(row.revoked) if row.revoked else None,
-        batches=getattr(row, "batches", 0),
-    )
-
-
-def add_partner(ledger: Ledger, vault: Vault, name: str, photos_a_day: int | None) -> tuple[Partner, str]:
-    """Make a key for a partner, and return both. The key is kept nowhere."""
-    key, partner = keys.new_key(), f"p_{secrets.token_hex(6)}"
-    sealed = vault.seal(name.encode(), f"partner/{partner}")
-    ledger.add_partner(partner, keys.key_digest(key), sealed, photos_a_day)
-    return Partner(partner, name, photos_a_day, datetime.now(UTC)), key
 
 
 def avatar_object(batch: str, number: int, version: int) -> str:

@@ -1,4 +1,4 @@
-"""The command line: ``ribbons make``, ``ribbons frames``, ``ribbons serve`` and ``ribbons worker``.
+"""The command line: ``ribbons make``, ``frames``, ``keys``, ``serve`` and ``worker``.
 
 Exit codes: 0 done; 1 a photo could not be made into an avatar, or a frame is not sound; 2 bad usage.
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app import __version__
+from app.cli.keys import keys
 from app.cli.options import (
     EXIT_FAILED,
     fail,
@@ -61,6 +62,9 @@ _SUMMARY = mark("Pictures made: {made} of {all}.")
 @click.version_option(__version__, prog_name="ribbons")
 def main() -> None:
     """Red Ribbons: put the campaign's frame around a photo."""
+
+
+main.add_command(keys)
 
 
 @main.command()
