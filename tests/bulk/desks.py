@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image
 
-from app.bulk.batches import Batches, Holdings, add_partner
+from app.bulk.batches import Batches, Holdings
 from app.bulk.ledger import Ledger
+from app.bulk.partners import add_partner
 from app.bulk.sealing import open_vault
 from app.bulk.store import Store
 from app.bulk.work import Drawer, Upkeep

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from app.bulk.batches import add_partner
 from app.bulk.opened import BatchRequest
+from app.bulk.partners import add_partner
 from app.bulk.report import read_report
 from app.errors import (
     BatchFull,
