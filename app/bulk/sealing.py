@@ -153,7 +153,10 @@ class Vault(_Secretive):
         secret: At least 32 bytes that cannot be guessed; the same on all machines.
     """
 
-    __slots__ = ("_own", "_webhooks", "_wrapping")
+    __slots__ = ("_own", "_webhooks", "_wrapping", "fingerprint")
+
+    fingerprint: str
+    """Tells one secret from another, and nothing else of it: 32 hexadecimal digits."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < MIN_SECRET_BYTES:
@@ -161,6 +164,7 @@ class Vault(_Secretive):
         self._wrapping = _Seal(_derive(secret, "wrap"))
         self._own = _Seal(_derive(secret, "vault"))
         self._webhooks = _derive(secret, "webhook")
+        self.fingerprint = _derive(secret, "fingerprint")[:16].hex()
 
     def new_key(self) -> BatchKey:
         """Return a key for a new batch."""
