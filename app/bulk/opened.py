@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
     from app.bulk.ledger import PhotoState
-    from app.bulk.outcomes import Outcome
+    from app.bulk.outcomes import Entry, Outcome
     from app.bulk.sealing import BatchKey
     from app.errors import RibbonsError
     from app.render.framing import Choice
@@ -189,6 +189,10 @@ class Opened:
         if photo.outcome is None or photo.state not in {"done", "failed"}:
             return None
         return outcomes.unpack(self.open_of("outcome", photo))
+
+    def entry(self, number: int, sealed: bytes) -> Entry:
+        """Return an avatar as a file in a ZIP, of the outcome that a photo has."""
+        return outcomes.unpack_entry(self.key.open(sealed, f"{self.id}/outcome/{number}"))
 
     def target(self, photo: Row[Any]) -> str | None:
         """Return the name of a photo's avatar; None before the batch was started."""

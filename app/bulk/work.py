@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.bulk.batches import avatar_object, thumb_object
-from app.bulk.outcomes import Outcome, pack
+from app.bulk.outcomes import Entry, Outcome, pack
 from app.bulk.sealing import SealBroken
 from app.bulk.shown import ShownBatch
 from app.bulk.store import ObjectMissing
@@ -136,8 +136,8 @@ class Drawer:
         except (PhotoError, SpecError, WorkerDied, DeadlineExceeded, InternalError) as error:
             return Outcome(error=error, seconds=time.perf_counter() - start), {}
         seconds = round(sum(avatar.seconds.values()), 4)
-        crc = zlib.crc32(avatar.content)
-        return Outcome(framing=avatar.framing, seconds=seconds, size=len(avatar.content), crc=crc), {
+        entry = Entry(task.avatar, len(avatar.content), zlib.crc32(avatar.content))
+        return Outcome(framing=avatar.framing, seconds=seconds, entry=entry), {
             avatar_object(task.batch, task.number, task.version): avatar.content,
             thumb_object(task.batch, task.number, task.version): small,
         }
@@ -187,7 +187,7 @@ class Upkeep:
             self._sweep(now)
 
     def _notify_all(self, now: float) -> None:
-        """Tell some partners at once: one whose server hangs holds nobody up but the next tick, for seconds."""
+        """Tell some partners side by side: a server that hangs holds up nothing but the next tick."""
         claimed = (
             row
             for row in self._ledger.to_notify(now)
