@@ -35,6 +35,10 @@ ROOT = Path(__file__).parent.parent
 
 # Where the endpoint itself is told something. No bucket may have such a name.
 _TOLD = "/-/fail"
+# Whose request it is; how it is signed is not looked at.
+_SIGNED = {
+    "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, Signature=0"
+}
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -44,7 +48,7 @@ class S3Server:
 
     process: psutil.Popen
     port: int
-    _client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
+    _client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30, headers=_SIGNED))
 
     @property
     def url(self) -> str:
@@ -94,6 +98,11 @@ class S3Server:
             found[f"{name}?{version}"] = answer.content
         return found
 
+    def names(self, store_url: str) -> list[str]:
+        """Return the names of the objects in a store's bucket, as they are now."""
+        root = ET.fromstring(self._ask("GET", f"/{store_url.split('/')[2]}").content)  # noqa: S314
+        return [key.text or "" for key in root.iter(f"{_NAMESPACE}Key")]
+
     def memory(self) -> Iterator[bytes]:
         """Yield what the endpoint's process has in its memory, mapping by mapping (on Linux)."""
         folder = Path(f"/proc/{self.process.pid}")
@@ -113,7 +122,7 @@ class S3Server:
 
     def _ask(self, method: str, path: str, **request: Any) -> httpx2.Response:
         answer = self._client.request(method, self.url + path, **request)
-        assert answer.is_success, answer.text
+        assert answer.is_success, (answer.status_code, answer.text)
         return answer
 
 
