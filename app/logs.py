@@ -56,8 +56,8 @@ _SENTENCES: Mapping[str, str] = {
     "chunks_taken_over": "A process has died. What it was drawing is drawn by others; chunks: {chunks}.",
     "chunk_put_off": "Photos of a batch wait, and are tried again: {reason}.",
     "secret_made": "A secret was made in {file}. Whoever has this file can read the batches; without it none "
-    "can be read. A disk that is taken away with both shows them: give RIBBONS_SECRET from elsewhere to prevent "
-    "that, or at least keep a copy of this file apart from the data.",
+    "can be read. A disk that is taken away with both shows them: to prevent that, give RIBBONS_SECRET from "
+    "elsewhere. At least keep a copy of this file apart from the data.",
     "store_failed": "What keeps the batches' photos fails: {code} ({kind}). Said once a minute.",
 }
 

@@ -70,11 +70,9 @@ def add(name: str, photos_a_day: int | None) -> None:
 
     It cannot be shown again. Give it to one organisation, over a channel that you trust.
     """
-    from app.bulk.partners import add_partner, all_partners  # noqa: PLC0415
+    from app.bulk.partners import add_partner  # noqa: PLC0415
 
     with _opened() as office:
-        # A key that is made with another secret than the others would open nothing.
-        all_partners(office.ledger, office.vault)
         partner, key = add_partner(office.ledger, office.vault, name, photos_a_day)
     click.echo(key)
     _say(_ADDED, partner)
@@ -131,6 +129,8 @@ def _opened() -> Iterator[_Office]:
         ledger = Ledger.build(settings)
         try:
             ledger.migrate()
+            # A partner who was added with another secret than the service has would be none of its.
+            ledger.check_secret(vault.fingerprint)
             yield _Office(settings, ledger, vault)
         finally:
             ledger.close()

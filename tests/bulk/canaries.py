@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import random
 import sys
 import zipfile
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -30,7 +32,6 @@ from app.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from app.bulk.batches import Batches
     from app.bulk.opened import Partner
@@ -86,11 +87,14 @@ def search(
 def files(
     folder: Path, is_wanted: Callable[[Path], bool] = lambda _path: True
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Yield the files below a folder, to be searched: their names too, and what is in them."""
-    for path in sorted(folder.rglob("*")):
-        yield "a file's name", iter([str(path.relative_to(folder)).encode()])
-        if path.is_file() and is_wanted(path):
-            yield str(path.relative_to(folder)), _chunks(path)
+    """Yield what is below a folder, to be searched: the names of all, and what is in files."""
+    # Unlike rglob, it goes on where something has just been deleted.
+    for parent, folders, names in os.walk(folder):
+        for path in (Path(parent) / name for name in sorted(folders + names)):
+            place = str(path.relative_to(folder))
+            yield "a file's name", iter([place.encode()])
+            if path.is_file() and is_wanted(path):
+                yield place, _chunks(path)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -201,6 +201,13 @@ def test_webhook_secrets_are_what_the_standard_asks_for() -> None:
     assert Webhook(secret).sign("msg_1", datetime.now(UTC), "{}").startswith("v1,")
 
 
+def test_a_fingerprint_tells_secrets_apart() -> None:
+    """Machines that were given different secrets can notice it, without showing any."""
+    assert VAULT.fingerprint == Vault(SECRET).fingerprint
+    assert VAULT.fingerprint != Vault(SECRET + b"!").fingerprint
+    assert len(bytes.fromhex(VAULT.fingerprint)) == 16
+
+
 @pytest.mark.parametrize("keeper", [VAULT, KEY, KEY._seal], ids=lambda one: type(one).__name__)
 def test_nothing_that_has_a_key_shows_it(keeper: object) -> None:
     """Not in a log, a trace, a pickle for another process or a copy; it has no dictionary to look into."""

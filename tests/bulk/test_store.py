@@ -197,11 +197,14 @@ def test_old_versions_in_a_bucket_die_with_the_key(
             VAULT.new_key().open(sealed, "b_1/photos/1.1")
 
 
-def test_a_batch_of_several_pages_is_deleted_whole(bucket: Store) -> None:
-    """S3 lists and deletes a thousand at a time."""
+def test_more_than_a_page_is_deleted_whole(bucket: Store) -> None:
+    """S3 lists and deletes a thousand at a time, whether a batch goes or many objects that are named."""
+    names = [f"b_{batch}/photos/{number}.1" for batch in (1, 2) for number in range(1010)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: bucket.put(f"b_1/photos/{number}.1", b"", KEY), range(1010)))
+        list(pool.map(lambda name: bucket.put(name, b"", KEY), names))
     bucket.delete_batch("b_1")
+    assert list(bucket.batches()) == ["b_2"]
+    bucket.delete([*names, "b_3/photos/1.1"])
     assert list(bucket.batches()) == []
 
 

@@ -220,7 +220,7 @@ def test_another_secret_is_told(keys: Keys) -> None:
     for words in (["add", "Other"], ["list"], ["revoke", "p_1"], ["webhook-secret", "p_1"]):
         result = keys(*words, RIBBONS_SECRET="x" * 40)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "RIBBONS_SECRET: not the secret that partners and batches were sealed with" in result.stderr
+        assert "RIBBONS_SECRET: what is kept here is sealed with another secret" in result.stderr
     assert [row["name"] for row in listed(keys)] == [NAME]
 
 
