@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,3 +153,50 @@ def _wait_until_ready(server: Server) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A running ``ribbons worker``."""
+
+    process: psutil.Popen
+    output_path: Path
+
+    @property
+    def output(self) -> str:
+        """All that it and its processes have printed."""
+        return self.output_path.read_text()
+
+    def until_says(self, event: str, seconds: float = 60) -> None:
+        """Wait until it has logged an event."""
+        start = time.monotonic()
+        while f'"event": "{event}"' not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() - start < seconds, self.output
+            time.sleep(0.02)
+
+
+@contextmanager
+def working(folder: Path, environment: dict[str, str], *, code: Path = ROOT) -> Iterator[Worker]:
+    """Start a worker with one process that draws, which prints to a file of a folder. It is not ready yet.
+
+    Args:
+        folder: Where its output goes.
+        environment: Variables that it has beside ours.
+        code: Where its code lies.
+    """
+    output_path = folder / f"worker-{uuid.uuid4().hex[:8]}.log"
+    with output_path.open("wb") as output:
+        process = psutil.Popen(
+            [sys.executable, "-m", "app", "worker"],
+            cwd=code,
+            env={**os.environ, "RIBBONS_WORKERS": "1", **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Worker(process, output_path)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+        process.wait()

@@ -14,7 +14,8 @@ another version: everything, but the names in this file that are written into ro
 queue's), and what the two arguments are. With another version the old rows stay for processes of the old
 release; whoever changes it has to let those end first, or to enqueue anew what was not done.
 
-DBOS is known to this module alone. Two things are taken from it that are not its public interface, each in a
+DBOS is known to this module alone, and loaded when an engine is opened: a library of its own runs a program
+as it is imported. Two things are taken from it that are not its public interface, each in a
 function of its own with a test that fails when it moves: :func:`_register_queue` and :func:`_keep_quiet`.
 """
 
@@ -35,8 +36,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import psycopg
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, WorkflowSerializationFormat
-from dbos import error as dbos_error
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -49,6 +48,8 @@ from app.settings import PREFIX, InvalidSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from dbos import DBOS, DBOSClient, EnqueueOptions
 
     from app.bulk.locks import Locks
     from app.settings import Settings
@@ -186,20 +187,22 @@ class Engine:
             StorageUnavailable: The database is out of reach; some chunks may be in the queue.
             StorageFull: There is no room for it; the same.
         """
+        from dbos import WorkflowSerializationFormat  # noqa: PLC0415
+
         client, database = self._parts()
         named = ((f"{batch}/{generation}/{place}", chunk) for place, chunk in enumerate(chunks))
         for page in _pages(named):
             with _told(), database.begin() as transaction:
                 for name, numbers in page:
-                    options = EnqueueOptions(
-                        workflow_name=_WORKFLOW,
-                        queue_name=_QUEUE,
-                        workflow_id=name,
-                        app_version=VERSION,
-                        queue_partition_key=partner,
+                    options: EnqueueOptions = {
+                        "workflow_name": _WORKFLOW,
+                        "queue_name": _QUEUE,
+                        "workflow_id": name,
+                        "app_version": VERSION,
+                        "queue_partition_key": partner,
                         # Not the default, which unpickles what the database says.
-                        serialization_type=WorkflowSerializationFormat.PORTABLE,
-                    )
+                        "serialization_type": WorkflowSerializationFormat.PORTABLE,
+                    }
                     client.enqueue_in_transaction(transaction, options, batch, ",".join(map(str, numbers)))
         if generation:
             self._delete(client, f"{batch}/", status="ENQUEUED", but=f"{batch}/{generation}/")
@@ -230,6 +233,8 @@ class Engine:
 
     def _launch(self, database: sa.Engine, stack: ExitStack) -> None:
         """Start DBOS, and leave on a stack what ends it."""
+        from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowSerializationFormat  # noqa: PLC0415
+
         _keep_quiet()
         dbos = DBOS(
             config=DBOSConfig(
@@ -247,7 +252,7 @@ class Engine:
         leave.callback(DBOS.destroy, destroy_registry=True)
 
         def draw_chunk(batch: str, numbers: str) -> None:
-            self._draw_chunk(batch, numbers)
+            self._draw_chunk(DBOS.workflow_id or "", batch, numbers)
 
         # However often its process died, a chunk is done in the end.
         DBOS.workflow(
@@ -286,8 +291,7 @@ class Engine:
             _put_back(client, [name for name, _ in _pending(client, self._owner)])
         client.destroy()
 
-    def _draw_chunk(self, batch: str, numbers: str) -> None:
-        name = DBOS.workflow_id or ""
+    def _draw_chunk(self, name: str, batch: str, numbers: str) -> None:
         with self._is_idle:
             self._running[name] += 1
         try:
@@ -391,6 +395,8 @@ def _pending(client: DBOSClient, owner: str | None = None) -> list[tuple[str, st
 
 def _put_back(client: DBOSClient, names: Iterable[str]) -> None:
     """Put chunks back into the queue. Whoever draws one still may; its outcome is not asked for any more."""
+    from dbos import error as dbos_error  # noqa: PLC0415
+
     for name in names:
         with suppress(dbos_error.DBOSNonExistentWorkflowError):  # its batch was erased meanwhile
             client.resume_workflow(name, queue_name=_QUEUE)
@@ -412,6 +418,7 @@ def _register_queue(dbos: DBOS, concurrency: int) -> None:
 
 
 # What DBOS warns of when a batch is erased while it is drawn, or a chunk is drawn twice: all in order here.
+_IN_ORDER = ("DBOSNonExistentWorkflowError", "ShuttingDown")
 _EXPECTED = ("no longer owned by this execution", "Workflow status not found", "was cancelled during")
 
 
@@ -427,10 +434,8 @@ class _Seldom(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a line is to be written."""
-        reason = record.exc_info[1] if record.exc_info else None
-        if isinstance(reason, dbos_error.DBOSNonExistentWorkflowError | ShuttingDown) or any(
-            words in str(record.msg) for words in _EXPECTED
-        ):
+        reason = type(record.exc_info[1]).__name__ if record.exc_info else None
+        if reason in _IN_ORDER or any(words in str(record.msg) for words in _EXPECTED):
             return False
         place = record.pathname, record.lineno
         now = time.monotonic()

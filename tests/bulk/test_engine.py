@@ -21,13 +21,13 @@ from app.errors import ShuttingDown, StorageUnavailable
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 from tests.bulk.filework import FileWork, settings_for
-from tests.postgres import connected, fresh_database, private_cluster
+from tests.databases import break_connections, connected, new_database, private_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.postgres import Cluster
+    from tests.databases import Cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -36,7 +36,7 @@ def jobs_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     if request.param == "sqlite":
         yield None
     else:
-        with fresh_database() as url:
+        with new_database() as url:
             yield url
 
 
@@ -374,17 +374,13 @@ def test_a_chunk_that_got_lost_in_its_own_process_is_found(work: FileWork, jobs_
 @pytest.mark.usefixtures("quick")
 def test_connections_that_break_do_no_harm(work: FileWork) -> None:
     """When every connection ends at once, and with them every lock, the work goes on by itself."""
-    with fresh_database() as url:
+    with new_database() as url:
         (work.folder / "slow").write_text("0.05")
         with opened(work, url) as engine, process(work, url):
             engine.enqueue("b", "p", chunks(100, 5))
             for photos in (10, 40):
                 work.wait_for("b", photos)
-                with connected(url) as connection:
-                    connection.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                    )
+                break_connections(url)
             work.wait_for("b", 100)
             until(lambda: {state for _, state in rows(work, url)} == {"SUCCESS"})
     assert work.done("b") == list(range(100))
@@ -394,7 +390,7 @@ def test_connections_that_break_do_no_harm(work: FileWork) -> None:
 def test_the_work_goes_on_when_postgresql_comes_back(work: FileWork, cluster: Cluster) -> None:
     """While PostgreSQL is away, whoever asks is told at once; when it is back, the work goes on by itself."""
     (work.folder / "slow").write_text("0.05")
-    with fresh_database(cluster.url) as url, opened(work, url) as engine, process(work, url):
+    with new_database(cluster.url) as url, opened(work, url) as engine, process(work, url):
         engine.enqueue("b", "p", chunks(80, 5))
         work.wait_for("b", 10)
         cluster.stop()
@@ -415,7 +411,7 @@ def test_the_work_goes_on_when_postgresql_comes_back(work: FileWork, cluster: Cl
 def test_a_process_ends_while_postgresql_is_away(work: FileWork, cluster: Cluster) -> None:
     """Who is told to stop stops, also where nothing can be written down; the next start finds it all."""
     (work.folder / "slow").write_text("0.1")
-    with fresh_database(cluster.url) as url:
+    with new_database(cluster.url) as url:
         with opened(work, url) as engine:
             engine.enqueue("b", "p", chunks(60, 10))
             work.wait_for("b", 2)
@@ -563,7 +559,7 @@ def test_it_does_not_start_without_its_database(work: FileWork, url: str, reason
 
 def test_it_tells_why_a_database_refuses(work: FileWork) -> None:
     """What PostgreSQL itself says is told: the database is missing, or the user may not make its tables."""
-    with fresh_database() as url:
+    with new_database() as url:
         with pytest.raises(InvalidSettings, match=r'PostgreSQL refuses: database ".*_no" does not exist'):
             Engine(settings_for(work.folder, f"{url}_no"), work, concurrency=1).opened().__enter__()
         name = url.rpartition("/")[2]

@@ -8,7 +8,7 @@ import pytest
 
 from app.bulk.locks import DatabaseLocks, FileLocks
 from app.errors import StorageUnavailable
-from tests.postgres import connected, fresh_database
+from tests.databases import break_connections, new_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ def locks_of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callabl
     if request.param == "files":
         yield lambda owner: FileLocks(tmp_path / "locks", owner)
     else:
-        with fresh_database() as url:
+        with new_database() as url:
             yield lambda owner: DatabaseLocks(url, owner)
 
 
@@ -117,16 +117,12 @@ def test_a_file_lock_that_cannot_be_had_is_told(tmp_path: Path) -> None:
 
 def test_a_lost_connection_is_told_and_made_again() -> None:
     """With its connection a lock is lost; that is told at the next look, and the one after has a new one."""
-    with fresh_database() as url:
+    with new_database() as url:
         ours, theirs = DatabaseLocks(url, "ours"), DatabaseLocks(url, "theirs")
         with pytest.raises(StorageUnavailable), theirs.taken_from("ours"):
             pass
         ours.keep()
-        with connected(url) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        break_connections(url)
         theirs.keep()
         with theirs.taken_from("ours") as is_dead:
             assert is_dead
@@ -143,7 +139,7 @@ def test_a_lost_connection_is_told_and_made_again() -> None:
 
 def test_a_machine_that_is_gone_is_noticed() -> None:
     """Both ends of the connection ask for each other after seconds, not after the system's two hours."""
-    with fresh_database() as url:
+    with new_database() as url:
         ours = DatabaseLocks(url, "ours")
         ours.keep()
         assert ours._connection is not None
