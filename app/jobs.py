@@ -17,7 +17,7 @@ from PIL import Image
 from app.errors import PhotoDamaged, RibbonsError
 from app.faults import Fault
 from app.frames import FrameLibrary
-from app.render.avatar import make_avatar
+from app.render.avatar import make_avatar, make_avatar_and_picture
 from app.render.derived.collection import draw_collection
 from app.render.derived.platforms import PLATFORMS, draw_for
 from app.render.derived.small import draw_small
@@ -154,14 +154,15 @@ class Studio:
 
     def draw_avatar(self, photo: bytes, spec: AvatarSpec) -> Avatar:
         """Make one avatar. Raises as :func:`~app.render.avatar.make_avatar` does."""
-        if not self.finds_faces:
-            spec = spec.without_faces()
-        return make_avatar(photo, spec, _overlays(self), self.limits)
+        return make_avatar(photo, self._allowed(spec), _overlays(self), self.limits)
 
     def draw_for_batch(self, photo: bytes, spec: AvatarSpec) -> tuple[Avatar, bytes]:
         """Make one avatar, and a small JPEG of it. Raises as :meth:`draw_avatar` does."""
-        avatar = self.draw_avatar(photo, spec)
-        return avatar, draw_small(avatar.content)
+        avatar, picture = make_avatar_and_picture(photo, self._allowed(spec), _overlays(self), self.limits)
+        return avatar, draw_small(picture)
+
+    def _allowed(self, spec: AvatarSpec) -> AvatarSpec:
+        return spec if self.finds_faces else spec.without_faces()
 
     def draw_overlay(self, spec: AvatarSpec) -> bytes:
         """Draw a frame by itself, as the spec's format says: WebP, or else PNG.

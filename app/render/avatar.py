@@ -20,6 +20,8 @@ from app.render.thumbnail import Thumbnail
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from PIL import Image
+
     from app.frames import Face
     from app.render.decode import Photo
     from app.render.overlay import Overlays
@@ -59,6 +61,17 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
         SpecError: The slogan cannot be drawn.
         FrameError: The frame is missing or wrong.
     """
+    avatar, _ = make_avatar_and_picture(photo, spec, overlays, limits)
+    return avatar
+
+
+def make_avatar_and_picture(
+    photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limits
+) -> tuple[Avatar, Image.Image]:
+    """Make a photo into an avatar, and return the picture too that was encoded, RGB or RGBA.
+
+    Args and errors are those of :func:`make_avatar`.
+    """
     steps = _Stopwatch()
     with steps("decode"):
         container = identify(photo, limits)
@@ -88,7 +101,7 @@ def make_avatar(photo: bytes, spec: AvatarSpec, overlays: Overlays, limits: Limi
     with steps("encode"):
         content = encode(composed, spec.output_format)
     media_type, extension = MEDIA_TYPES[spec.output_format], EXTENSIONS[spec.output_format]
-    return Avatar(content, media_type, extension, framing, steps.seconds)
+    return Avatar(content, media_type, extension, framing, steps.seconds), composed
 
 
 def _frame(photo: Photo, spec: AvatarSpec, opening: Face) -> Choice:
