@@ -61,6 +61,9 @@ _S3_RETRIES: RetryConfig = {
 # Trouble is logged once in this time, not for each of a thousand photos.
 _QUIET_SECONDS = 60.0
 
+# Which folders are on the disk is remembered of so many: those of thousands of batches.
+_SETTLED_FOLDERS = 20_000
+
 # How obstore's errors tell, in their texts alone, what happened: the system's numbers, and the codes of AWS,
 # MinIO and Ceph. `ulimit -f` (EFBIG) is a disk that is full, too.
 _FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -225,6 +228,7 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
         self._identity = self._identify()
+        self._settled: set[Path] = set()
 
     def check(self) -> None:
         """Tell whether it is still the folder it was: obstore would make another in its place.
@@ -240,13 +244,22 @@ class _Folder:
         return status.st_dev, status.st_ino
 
     def settle(self, name: str) -> None:
-        """Close a file to others, and have it and its place on the disk: obstore leaves both to chance."""
+        """Close a file to others, and have it and its place on the disk: obstore leaves both to chance.
+
+        A folder's own place is seen to once, since each of these is a flush of the disk.
+        """
         path = self._path / name
         _sync(path, mode=0o600)
-        for folder in path.parents:
+        folder = path.parent
+        _sync(folder)
+        new = []
+        while folder not in self._settled and folder != self._path:
+            new.append(folder)
+            folder = folder.parent
             _sync(folder)
-            if folder == self._path:
-                break
+        if len(self._settled) > _SETTLED_FOLDERS:
+            self._settled.clear()
+        self._settled.update(new)
 
     def remove(self, batch: str) -> None:
         """Remove a batch's folder, with what obstore's list does not show: its drafts, named ``1.1#1``.

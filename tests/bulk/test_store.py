@@ -167,6 +167,23 @@ def test_what_lies_in_a_folder_is_sealed_and_closed(folder: Store, tmp_path: Pat
     assert b"canary" not in file.read_bytes()
 
 
+def test_a_folders_own_place_is_seen_to_once(
+    folder: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each object go it and its entry; the folders above as they are made. Each is a flush of the disk."""
+    synced: list[str] = []
+
+    def noted(path: Path, mode: int | None = None) -> None:
+        assert path.is_file() == (mode == 0o600)
+        synced.append(str(path.relative_to(tmp_path / "store")))
+
+    monkeypatch.setattr(module, "_sync", noted)
+    for name in ("b/avatars/1.1", "b/avatars/2.1", "b/thumbs/1.1"):
+        folder.put(name, PHOTO, KEY)
+    first, second = ["b/avatars/1.1", "b/avatars", "b", "."], ["b/avatars/2.1", "b/avatars"]
+    assert synced == [*first, *second, "b/thumbs/1.1", "b/thumbs", "b"]
+
+
 def test_a_photo_put_in_place_of_another_does_not_open(folder: Store, tmp_path: Path) -> None:
     """Who can write to the disk cannot give a member someone else's photo, not even of the same batch."""
     folder.put("b_1/photos/1.1", b"mine", KEY)
