@@ -170,7 +170,7 @@ def test_what_lies_in_a_folder_is_sealed_and_closed(folder: Store, tmp_path: Pat
 def test_a_folders_own_place_is_seen_to_once(
     folder: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With each object go it and its entry; the folders above as they are made. Each is a flush of the disk."""
+    """With each object go it and its entry; folders above as they are made. Each is a flush of the disk."""
     synced: list[str] = []
 
     def noted(path: Path, mode: int | None = None) -> None:
