@@ -307,6 +307,7 @@ async function sendTable(table) {
   sentTable = table;
   byId("table-problems").querySelector("ul").replaceChildren(...problems.map(tableProblem));
   byId("headings-again").append(byId("headings"));
+  byId("headings").hidden = false;
   byId("table-problems").querySelector("h3").focus();
   await new Promise((/** @type {(value?: any) => void} */ resolve) => (goOnWithTable = resolve));
   byId("table-problems").hidden = true;
@@ -351,7 +352,7 @@ async function send(photos) {
     results.putRefused(refused);
     batch.received += sent;
     sending = null;
-    await start(refused.size);
+    await start(refused);
   } finally {
     clearInterval(tick);
     sending = null;
@@ -361,22 +362,23 @@ async function send(photos) {
 
 /**
  * Have the batch drawn.
- * @param {number} known how many may be missing: those that the partner sees the reason of already
+ * @param {Map<string, string> | null} refused those of which the partner sees already why they are missing; or whatever
+ *   is missing may be
  */
-async function start(known) {
+async function start(refused) {
   if (!batch) return;
   const { signal } = ending;
   const { id } = batch;
   byId("start-without").hidden = true;
   complain(byId("trouble"), "");
   try {
-    const address = addressOf(id, known === Infinity ? "start?without_missing=true" : "start");
+    const address = addressOf(id, !refused ? "start?without_missing=true" : "start");
     takeBatch(await line.insist(() => askJson(address, { method: "POST", signal }), signal));
   } catch (problem) {
     if (!(problem instanceof Problem) || problem.code !== "batch_incomplete") throw problem;
     takeBatch(await line.insist(() => askJson(addressOf(id), { signal }), signal));
     // Nobody has to be there at night for the one file of thousands that is empty.
-    if (missingFrom(batch) <= known) return start(Infinity);
+    if (refused && (await isExplained(batch, refused))) return start(null);
     complain(byId("trouble"), problem.message);
     byId("start-without").hidden = false;
     byId("start-without").focus();
@@ -385,14 +387,21 @@ async function start(known) {
   await watch();
 }
 
-/** How many photos are missing: of those that the table names, or of those that were to come. @param {Batch} one */
-function missingFrom({ missing, expected, received }) {
-  return Math.max(missing, (expected ?? 0) - received);
+/** Whether nothing is missing but what was refused. @param {Batch} one @param {Map<string, string>} refused */
+async function isExplained({ id, missing, expected, received }, refused) {
+  if ((expected ?? 0) - received > refused.size || missing > refused.size) return false;
+  const known = new Set([...refused.keys()].map(folded));
+  if (missing) {
+    for await (const photos of photosOf(id, line, ending.signal)) {
+      if (photos.some(({ name, state }) => state === "missing" && !known.has(folded(name)))) return false;
+    }
+  }
+  return true;
 }
 
 byId("start-without").addEventListener("click", () => {
   showRest(false);
-  work(() => start(Infinity));
+  work(() => start(null));
 });
 byId("go-on").addEventListener("click", () => line.goOn());
 
