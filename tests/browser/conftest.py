@@ -22,6 +22,7 @@ from tests.conftest import ARTIFACTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
     from pytest_playwright import CreateContextCallback
@@ -77,9 +78,15 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def server(serve: Serve) -> Iterator[Server]:
-    """One server for every test that changes nothing in it."""
-    with serve(deadline=60) as server:
+def server_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where that server has the batches of partners."""
+    return tmp_path_factory.mktemp("batches") / "data"
+
+
+@pytest.fixture(scope="session")
+def server(serve: Serve, server_data: Path) -> Iterator[Server]:
+    """One server for every test that changes nothing in it that another would see."""
+    with serve(deadline=60, batches="true", data_folder=str(server_data)) as server:
         yield server
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_VIEW_BYTES = 100_000
 
-NAMES = ("editor", "made", "ios", "offline", "error")
+NAMES = ("editor", "made", "ios", "partners", "offline", "error")
 
 # What stands outside of the window, if anything makes the page wider than it.
 _SCROLLS_SIDEWAYS = """() => {
@@ -90,6 +90,7 @@ def addresses_in(language: str, token: str) -> dict[str, str]:
         "editor": f"/{language}",
         "made": f"/{language}/made/{token}",
         "ios": f"/{language}/ios",
+        "partners": f"/{language}/partners",
         "offline": f"/{language}/offline",
         "error": f"/{language}/made/gone",
     }

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 ROOM = 9 / 8
 """How many times the avatar's side a photo keeps along its shorter side when it is made small in the browser.
 
-The square of three quarters of the photos that we measured is the shorter side over 1.13 or more, so that no
-pixel of the avatar is made up; of a phone's photo, 1215 pixels along its shorter side are 1620 along its longer.
+The square of three quarters of the photos that we measured has at least the shorter side over 1.13, so that
+no pixel of the avatar is made up. A phone's photo is 1620 x 1215 pixels then.
 """
 QUALITY = 0.84
 """Of the JPEG that such a photo becomes: 3 MB with 12 million pixels become 350 KB."""

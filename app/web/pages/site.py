@@ -67,7 +67,7 @@ class Site:
         shows_counter: Whether the first page says how many avatars were made.
         has_docs: Whether the API's description is served, so that pages may lead there.
         finds_faces: Whether faces are looked for, so that pages say so.
-        batch_photos: How many photos a partner's batch may have; 0 where none are taken, and no page leads there.
+        batch_photos: How many photos a partner's batch may have; 0 where there are no batches.
         batch_lifetime: Seconds after which a batch is erased.
         templates: Jinja's; a template finds its language in what it is rendered with.
     """
