@@ -135,11 +135,9 @@ def read_directory(file: BinaryIO, most_entries: int, most_bytes: int) -> list[R
     surplus = len(records) - directory.entries
     if surplus % (_16_BITS + 1) if directory.is_narrow else surplus:
         raise ArchiveDamaged
-    records.sort(key=lambda record: record.offset)
-    ends = [min(record.offset, directory.start) for record in records[1:]] + [directory.start]
-    if any(record.least_end > end < directory.start for record, end in zip(records, ends, strict=True)):
-        raise ArchiveDamaged  # two share their bytes
-    return [record._replace(end=end) for record, end in zip(records, ends, strict=True)]
+    if not records and directory.start:
+        raise ArchiveDamaged  # something is there, and hidden
+    return _with_ends(records, directory.start)
 
 
 def unpack(file: BinaryIO, record: Record) -> Iterator[bytes]:
@@ -169,6 +167,23 @@ def unpack(file: BinaryIO, record: Record) -> Iterator[bytes]:
         yield piece
     if size != record.size or crc != record.crc:
         raise ArchiveDamaged
+
+
+def _with_ends(records: list[Record], directory_start: int) -> list[Record]:
+    """Return the entries in the order in which they lie, with their ends.
+
+    Raises:
+        ArchiveDamaged: Two of them share bytes.
+    """
+    found: list[Record] = []
+    end = directory_start
+    for record in sorted(records, key=lambda record: record.offset, reverse=True):
+        if record.least_end > end < directory_start:
+            raise ArchiveDamaged
+        found.append(record._replace(end=end))
+        end = min(record.offset, directory_start)
+    found.reverse()
+    return found
 
 
 def _find(file: BinaryIO) -> _Directory:

@@ -71,7 +71,7 @@ def is_photo_name(name: str) -> bool:
     ``desktop.ini``, previews of network disks, and all that is hidden (``.x``).
     """
     *folders, file = name.split("/")
-    is_hidden = any(part.startswith(".") and part not in {".", ".."} for part in (*folders, file))
+    is_hidden = any(len(part) > 1 and part[0] == "." != part[1] for part in (*folders, file))
     is_systems = any(folder.casefold() in _SYSTEM_FOLDERS for folder in folders)
     return not (is_hidden or is_systems or file.casefold() in _SYSTEM_FILES)
 

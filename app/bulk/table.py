@@ -71,8 +71,8 @@ _NOTHING = mark("The table is empty. It needs a row of headings, and a row for e
 _NO_PHOTO = mark("Row {row} of the table: the photo’s name is missing in the column “{column}”.")
 _FAILED_FORMULA = mark("Row {row} of the table: the formula in the column “{column}” has no value.")
 _TOO_MANY_CELLS = mark(
-    "Row {row} of the table has more cells than the table has columns. Perhaps a text with a separator in it is"
-    " not in quotation marks."
+    "Row {row} of the table has more cells than the table has columns. Perhaps a text with a separator in it"
+    " is not in quotation marks."
 )
 
 
@@ -155,8 +155,8 @@ def read_table(
 
     Args:
         content: Of the file.
-        mapping: What a column of ours (``photo``, or a field of the spec) is called in the table. With an empty
-            name it has none, and one of our name is the partner's own.
+        mapping: What a column of ours (``photo``, or a field of the spec) is called in the table. With an
+            empty name it has none, and one of our name is the partner's own.
         limits: How much of it is read.
 
     Raises:
@@ -208,7 +208,7 @@ def check_table(table: Table, given: Sequence[tuple[str, str]], frames: FrameLib
 
 
 def write_table(names: Iterable[str]) -> bytes:
-    """Return a table to fill in (CSV, UTF-8 with BOM, CRLF): a row for each photo, a column for each field."""
+    """Return a table to fill in, as CSV (UTF-8 with BOM): a row for each photo, a column for each field."""
     blank = [""] * len(FIELDS)
     lines = [csv_line([PHOTO_FIELD, *FIELDS]), *(csv_line([harmless(name), *blank]) for name in names)]
     return BOM + b"".join(lines)

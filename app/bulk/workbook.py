@@ -335,9 +335,9 @@ class _Styles(_Reader):
         known = self._known.get(style)
         if known is None:
             place = _whole(style) if style else 0
-            if place >= max(1, len(self._formats)):
-                raise _Broken
-            known = self._known[style] = self._format(self._formats[place] if self._formats else "0")
+            if place >= len(self._formats):
+                return self._format("0")  # as Excel takes a style that is not there
+            known = self._known[style] = self._format(self._formats[place])
         return known
 
     def _format(self, number: str) -> _Format:
