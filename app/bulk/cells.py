@@ -30,12 +30,14 @@ _TRIGGERS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫")
 # mark.
 _UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 _RUN = re.compile(f"[';{_UNSEEN}]+")
-_START = re.compile(f"[';{_UNSEEN}]*")
+_PLAIN = re.compile("[^=+@＝＋－＠﹦﹢﹣﹫;\t\r\n-]*+")
 _DROPPED = re.compile(r"'*[\t\r\n]")
 
 
 def harmless(cell: str) -> str:
     """Return a cell that no program runs. :func:`as_it_was` undoes it, exactly."""
+    if _PLAIN.fullmatch(cell):
+        return cell  # as nearly all are
     marked = _mark_inside(cell)
     return f"'{marked}" if _begins_badly(marked) else marked
 
@@ -66,34 +68,34 @@ def csv_rows(lines: Iterable[str], separator: str = ",") -> Iterator[list[str]]:
 
 
 def _begins_badly(cell: str) -> bool:
-    start = _START.match(cell)
-    place = start.end() if start else 0
+    run = _RUN.match(cell)
+    place = run.end() if run else 0
     return cell[place : place + 1] in _TRIGGERS or _DROPPED.match(cell) is not None
 
 
 def _mark_inside(cell: str) -> str:
-    places = _places_inside(cell)
-    return "".join(f"'{cell[a:b]}" if a else cell[a:b] for a, b in _pieces(places, cell)) if places else cell
+    pieces = []
+    last = 0
+    for place in _places_inside(cell):
+        pieces.append(cell[last:place])
+        last = place
+    return "'".join([*pieces, cell[last:]])
 
 
 def _unmark_inside(cell: str) -> str:
-    places = [place - 1 for place in _places_inside(cell) if cell[place - 1] == "'"]
-    return "".join(cell[a + (a > 0) : b] for a, b in _pieces(places, cell)) if places else cell
-
-
-def _pieces(places: Sequence[int], cell: str) -> list[tuple[int, int]]:
-    return list(zip([0, *places], [*places, len(cell)], strict=True))
+    pieces = []
+    last = 0
+    for place in _places_inside(cell):
+        if cell[place - 1] == "'":
+            pieces.append(cell[last : place - 1])
+            last = place
+    return "".join([*pieces, cell[last:]])
 
 
 def _places_inside(cell: str) -> list[int]:
-    """Return where a formula would begin if the cell were divided: behind a divider and what nobody sees.
+    """Return where a formula would begin if the cell were divided: behind a divider, and what nobody sees.
 
-    Each run is looked at once, so that it takes linear time.
+    Each run of these is looked at once, so that it takes linear time.
     """
-    return [
-        run.end()
-        for run in _RUN.finditer(cell)
-        if cell[run.end() : run.end() + 1] in _TRIGGERS
-        and run.end() < len(cell)
-        and any(divider in run.group() for divider in _DIVIDERS)
-    ]
+    ends = (run.end() for run in _RUN.finditer(cell) if any(divider in run.group() for divider in _DIVIDERS))
+    return [place for place in ends if place < len(cell) and cell[place] in _TRIGGERS]

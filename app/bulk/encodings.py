@@ -69,8 +69,11 @@ def _sense(text: str) -> int:
     for found in _WORD.finditer(text):
         word = found.group()
         beyond = sum(not character.isascii() for character in word)
-        # Arabic read as Latin has letters only, too, but nearly all of them with accents.
-        is_latin = _LATIN_WORD.fullmatch(word) and 2 * beyond <= len(word) + 1
-        sense += beyond if is_latin or _ARABIC_WORD.fullmatch(word) else -beyond
+        if _ARABIC_WORD.fullmatch(word):
+            sense += beyond
+        elif not _LATIN_WORD.fullmatch(word) or 2 * beyond > len(word) + 1:
+            sense -= beyond  # Arabic read as Latin has letters only, too, but nearly all of them with accents
+        elif len(word) > 1:
+            sense += beyond  # one letter with an accent may be one of Arabic
     between = _WORD.sub("", text)
     return sense - sum(not c.isascii() and not c.isdigit() and c not in _PUNCTUATION for c in between)

@@ -319,4 +319,5 @@ def _row(number: int, cells: tuple[str, ...], header: Sequence[str], places: Map
         except InvalidName as error:
             photo, problem = shown_name(photo), problem or error
     values = ((name, cells[place].strip(_BLANK)) for name, place in places.items() if name != PHOTO_FIELD)
-    return TableRow(number, photo, tuple((name, value) for name, value in values if value), cells, problem)
+    fields = tuple((name, value) for name, value in values if value and value not in _FAILURES)
+    return TableRow(number, photo, fields, cells, problem)

@@ -25,6 +25,8 @@ _SEPARATORS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile('"?sep=([^"\\w\\s]|\t)"?', re.IGNORECASE)
 _SAMPLE = 20
 """Rows by which a separator is told where the headings leave it open."""
+_SAMPLE_LINES = 1000
+"""Likewise, empty ones included."""
 _MOST_LINES = 1 << 20
 """Rows, empty ones included: more no program of tables has."""
 _PIECE = 1 << 20
@@ -124,7 +126,7 @@ def _first_rows(source: _Source, separator: str) -> list[list[str]]:
     """Return the first rows, up to where anything goes wrong."""
     found: list[list[str]] = []
     try:
-        for _, row in _rows(source, separator):
+        for _, row in _rows(source, separator, _SAMPLE_LINES):
             found.append(row)
             if len(found) == _SAMPLE:
                 break
@@ -133,7 +135,7 @@ def _first_rows(source: _Source, separator: str) -> list[list[str]]:
     return found
 
 
-def _rows(source: _Source, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(source: _Source, separator: str, most_lines: int = _MOST_LINES) -> Iterator[tuple[int, list[str]]]:
     lines = _Lines(source.content, source.encoding, source.most_rows)
     if source.names_separator:
         next(lines)
@@ -141,7 +143,7 @@ def _rows(source: _Source, separator: str) -> Iterator[tuple[int, list[str]]]:
     try:
         for row in csv_rows(lines, separator):
             number += 1
-            if number > _MOST_LINES:
+            if number > most_lines:
                 raise TableTooLarge(limit=source.most_rows)
             lines.begin_row()
             if any(row):
