@@ -28,7 +28,9 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     |  |- AddressNotEncoded       letters in the address that HTTP has no place for
     |  |- AddressTooLong          longer than any address of ours
     |  |- HeadersTooLarge         more headers than are read
+    |  |- DigestMismatch          what arrived is not what its digest says was sent
     |  |- UploadTimedOut          the photo did not arrive in time
+    |  |- RangeNotSatisfiable     a part is asked for that begins after the end
     |  |- NotFound                nothing lives at this address
     |  |- ResultGone              a finished avatar that is no longer kept
     |  |- MethodNotAllowed        this address does not take that method
@@ -213,6 +215,8 @@ FieldProblemKind = Literal[
     "not_text",
     "not_offered",
     "needs_transparency",
+    "not_a_value",
+    "not_an_object",
     "not_a_webhook",
 ]
 
@@ -229,6 +233,8 @@ FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
     ),
     "not_offered": mark("This frame carries the campaign’s own words only. Choose another frame for yours."),
     "needs_transparency": mark("A circle needs a format with transparency: {choices}."),
+    "not_a_value": mark("This must be a text, a number, true or false."),
+    "not_an_object": mark("This must be an object: names, and a value for each."),
     "not_a_webhook": mark("This must be an https:// address that can be reached from the internet."),
 }
 
@@ -391,7 +397,8 @@ class MalformedRequest(RequestError):
     """A body that is not what its headers say, or more parts than a form of ours has; or no HTTP at all.
 
     Params: ``field`` (the one field of a form or a query that cannot be read), and with it ``encoding`` or
-    ``charset``, where it names one that it is not in; or none.
+    ``charset``, where it names one that it is not in; or ``limit_kb`` (of what has to be JSON); or ``bare`` (of
+    what has to be the body, and came in a form); or none.
     """
 
     code = "malformed_request"
@@ -414,21 +421,39 @@ class MalformedRequest(RequestError):
         """Return the error for a field that is not in the charset it names, or in one that is not read."""
         return cls(field=name[:64], charset=_encoding_told(charset))
 
+    @classmethod
+    def not_json(cls, limit: int) -> Self:
+        """Return the error for a body that is no JSON object of at most ``limit`` bytes."""
+        return cls(limit_kb=limit / 1024)
+
+    @classmethod
+    def not_bare(cls) -> Self:
+        """Return the error for a form where the file itself has to be the body."""
+        return cls(bare="")
+
     def text(self, language: str = PROGRAM_LANGUAGE) -> str:
-        """Return which field could not be read, where one is at fault."""
+        """Return which field could not be read, where one is at fault; or what a body has to be."""
         if not self.params:
             return super().text(language)
+        if "limit_kb" in self.params:
+            return told(_NOT_JSON, self.params, language)
+        if "bare" in self.params:
+            return told(_NOT_BARE, self.params, language)
         text = _NOT_IN_ENCODING if "encoding" in self.params else _UNREADABLE_FIELD
         return told(text, self.params, language)
 
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
-        """Return the charset that could not be read, where one was named."""
+        """Return the charset that could not be read, where one was named; or what a form has."""
+        if {"limit_kb", "bare"} & self.params.keys():
+            return None
         return told(_NOT_IN_CHARSET if "charset" in self.params else self.hint, self.params, language)
 
 
 _UNREADABLE_FIELD = mark("The field “{field}” could not be read. It has to be short text in UTF-8.")
 _NOT_IN_ENCODING = mark("The field “{field}” is not in the encoding that it names: {encoding}.")
 _NOT_IN_CHARSET = mark("It could not be read in the charset that it names: {charset}.")
+_NOT_BARE = mark("Send the file itself as the request’s body, not in a form.")
+_NOT_JSON = mark("What was sent could not be read. It has to be a JSON object of at most {limit_kb} KB.")
 
 
 def _encoding_told(name: str) -> str:
@@ -493,6 +518,15 @@ class HeadersTooLarge(RequestError):
         return cls(limit_kb=limit / 1024)
 
 
+class DigestMismatch(RequestError):
+    """What arrived has another digest than the ``Content-Digest`` (RFC 9530) that came with it."""
+
+    code = "digest_mismatch"
+    retry_after = 1
+    title = mark("Arrived changed")
+    detail = mark("What arrived is not what was sent. Send it again.")
+
+
 class UploadTimedOut(RequestError):
     """Params: ``seconds``."""
 
@@ -502,6 +536,14 @@ class UploadTimedOut(RequestError):
         "The photo took too long to arrive. Try again with a better connection, or choose a smaller one."
     )
     hint = mark("Time for a photo to arrive: {seconds} s.")
+
+
+class RangeNotSatisfiable(RequestError):
+    """Params: ``length`` (bytes of the whole)."""
+
+    code = "range_not_satisfiable"
+    title = mark("No such part")
+    detail = mark("The part that was asked for begins after the end: all of it has {length} bytes.")
 
 
 class NotFound(RequestError):

@@ -17,6 +17,8 @@ from app.web.http.client import is_secure
 from app.web.http.problems import language_of, problem_response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from app.errors import RibbonsError
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 32_768
 """A request's line and headers. What nginx takes, too (``large_client_header_buffers``, 4 of 8 KB)."""
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CLIENT_LEFT = 499
 
 # A refused upload is read on for so long, so that the client gets to see the answer: closing a connection
@@ -119,6 +121,31 @@ def _route(scope: Scope) -> str:
     if path := getattr(scope.get("route"), "path", None):
         return str(path)
     return scope.get("root_path") or "unmatched"
+
+
+def put_by(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Have headers on the answer to a request, whatever its answer will be; see :class:`AddHeaders`."""
+    scope["state"].setdefault("headers", {}).update(headers)
+
+
+class AddHeaders:
+    """Adds what was put by while a request was worked on: an error's answer has it, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass the lifespan through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_them(message: Message) -> None:
+            if message["type"] == "http.response.start" and (headers := scope["state"].get("headers")):
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        await self.app(scope, receive, send_with_them)
 
 
 class SecureHeaders:
@@ -259,10 +286,16 @@ class AnswerHead:
             return
         # A copy: the server looks at its own scope to know that it has to leave the body out.
         as_get = {**scope, "method": "GET"}
+        is_answered = False
 
         async def send_head(message: Message) -> None:
+            nonlocal is_answered
+            if is_answered:
+                # All has been told. What would go on for gigabytes, or has no end, goes on for nobody.
+                raise ClientDisconnect
             if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
+                is_answered = True
+                message = {"type": "http.response.body", "body": b""}
             # Whoever observes the request from outside knows it by its route.
             scope.update({name: as_get[name] for name in ("route", "root_path") if name in as_get})
             await send(message)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/v1/problems/"
 
+# RFC 6750, 3.
+_CHALLENGE = 'Bearer realm="partners"'
+_KEY_REFUSED = f'{_CHALLENGE}, error="invalid_token"'
+
 STATUSES: Mapping[type[RibbonsError], int] = {
     errors.PhotoMissing: 400,
     errors.PhotoTooManyBytes: 413,
@@ -40,7 +44,9 @@ STATUSES: Mapping[type[RibbonsError], int] = {
     errors.AddressTooLong: 414,
     errors.HeadersTooLarge: 431,
     errors.EncodingNotSupported: 415,
+    errors.DigestMismatch: 400,
     errors.UploadTimedOut: 408,
+    errors.RangeNotSatisfiable: 416,
     errors.NotFound: 404,
     errors.ResultGone: 404,
     errors.MethodNotAllowed: 405,
@@ -137,8 +143,13 @@ def problem_response(error: RibbonsError, language: str) -> Response:
 def headers_of(error: RibbonsError) -> Mapping[str, str]:
     """Return the headers of an error's answer, whatever its form. No cache keeps what somebody did wrong."""
     headers = {"Cache-Control": "no-store"}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
+    seconds = error.seconds if isinstance(error, errors.QuotaUsedUp) else error.retry_after
+    if seconds is not None:
+        headers["Retry-After"] = str(seconds)
+    if isinstance(error, errors.KeyMissing | errors.KeyNotKnown):
+        headers["WWW-Authenticate"] = _CHALLENGE if isinstance(error, errors.KeyMissing) else _KEY_REFUSED
+    if isinstance(error, errors.RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.params['length']}"
     if isinstance(error, errors.EncodingNotSupported):
         headers["Accept-Encoding"] = "identity"  # of requests (RFC 9110, 15.5.16)
     if isinstance(error, errors.MethodNotAllowed):

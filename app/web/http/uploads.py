@@ -10,7 +10,7 @@ import io
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Self
 from urllib.parse import quote
 
 import anyio
@@ -33,6 +33,7 @@ from app.web.http.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from python_multipart.multipart import MultipartCallbacks
     from starlette.requests import Request
@@ -89,9 +90,10 @@ class UploadDesk:
         self.timeout = timeout
         self.places = Places(max_uploads, memory_bytes)
 
-    @asynccontextmanager
-    async def receive(self, request: Request, settings: Sequence[str], party: Party) -> AsyncIterator[Upload]:
-        """Read the request's body. Its bytes count against the memory until the block ends.
+    def receive(
+        self, request: Request, settings: Sequence[str], party: Party
+    ) -> AbstractAsyncContextManager[Upload]:
+        """Read the request's body, a photo or a form. It counts against the memory until the block ends.
 
         Args:
             request: Whose body it is.
@@ -112,9 +114,40 @@ class UploadDesk:
                 unknown way.
             UploadTimedOut: The body did not arrive in time.
         """
-        _refuse_packed(",".join(request.headers.getlist("content-encoding")))
-        receiver = self._receiver(request, settings)
-        self._refuse_by_length(request)
+        refuse_packed(request)
+        content_type, options = parse_options_header(request.headers.get("content-type"))
+        if content_type == b"multipart/form-data":
+            form = _FormReceiver(options.get(b"boundary", b""), self.max_photo_bytes, settings)
+            over = partial(PhotoTooManyBytes.over, self.max_photo_bytes)
+            refuse_by_length(request, self.max_photo_bytes + _FORM_OVERHEAD, over)
+            return self._receive(request, form, party)
+        return self.receive_body(request, party)
+
+    def receive_body(
+        self, request: Request, party: Party, most: Most | None = None
+    ) -> AbstractAsyncContextManager[Upload]:
+        """Read a body that is the file itself, whatever type it says that it has.
+
+        Its bytes count against the memory until the block ends. Its content type is not looked at: curl calls
+        every ``--data-binary`` a form, phones send none.
+
+        Args:
+            request: Whose body it is.
+            party: Who sends it.
+            most: What it may be, where it is no photo.
+
+        Raises:
+            RibbonsError: As :meth:`receive`.
+        """
+        most = most or Most.of_photo(self.max_photo_bytes)
+        refuse_packed(request)
+        refuse_by_length(request, most.bytes, most.over)
+        return self._receive(request, _RawReceiver(most), party)
+
+    @asynccontextmanager
+    async def _receive(
+        self, request: Request, receiver: _RawReceiver | _FormReceiver, party: Party
+    ) -> AsyncIterator[Upload]:
         scope = anyio.CancelScope()
         with self.places.held(party, scope.cancel) as arrival:
             try:
@@ -146,16 +179,27 @@ class UploadDesk:
             self.places.leave(arrival)
         return receiver.finish()
 
-    def _receiver(self, request: Request, settings: Sequence[str]) -> _RawReceiver | _FormReceiver:
-        content_type, options = parse_options_header(request.headers.get("content-type"))
-        if content_type != b"multipart/form-data":
-            return _RawReceiver(self.max_photo_bytes)
-        return _FormReceiver(options.get(b"boundary", b""), self.max_photo_bytes, settings)
 
-    def _refuse_by_length(self, request: Request) -> None:
-        length = request.headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self.max_photo_bytes + _FORM_OVERHEAD:
-            raise PhotoTooManyBytes.over(self.max_photo_bytes)
+def refuse_packed(request: Request) -> None:
+    """Refuse a body by its Content-Encoding.
+
+    Raises:
+        EncodingNotSupported: It has one.
+    """
+    _refuse_packed(",".join(request.headers.getlist("content-encoding")))
+
+
+def refuse_by_length(request: Request, most: int, over: Callable[[], RibbonsError]) -> None:
+    """Refuse a body that its headers tell to be too long, before any of it is read.
+
+    Args:
+        request: Whose body it is.
+        most: Bytes that it may have.
+        over: Makes the error for more.
+    """
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > most:
+        raise over()
 
 
 def _refuse_packed(codings: str) -> None:
@@ -167,20 +211,40 @@ def _refuse_packed(codings: str) -> None:
         raise EncodingNotSupported.of(codings)
 
 
+@dataclass(frozen=True, slots=True)
+class Most:
+    """What a file may be: so many bytes, and at least one.
+
+    Attributes:
+        bytes: As many as it may have.
+        over: Makes the error for more.
+        none: Makes the error for an empty one.
+    """
+
+    bytes: int
+    over: Callable[[], RibbonsError]
+    none: Callable[[], RibbonsError]
+
+    @classmethod
+    def of_photo(cls, most: int) -> Self:
+        """Return what a photo may be."""
+        return cls(most, partial(PhotoTooManyBytes.over, most), PhotoMissing)
+
+
 class _Photo:
     """The photo's bytes, as they come."""
 
     name = PHOTO_FIELD
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, most: Most) -> None:
+        self._most = most
         # Grows in place and hands its bytes over without a copy; chunks in a list would be held twice
         # while they are joined.
         self._buffer = io.BytesIO()
 
     def write(self, chunk: bytes) -> None:
-        if self._buffer.tell() + len(chunk) > self._max_bytes:
-            raise PhotoTooManyBytes.over(self._max_bytes)
+        if self._buffer.tell() + len(chunk) > self._most.bytes:
+            raise self._most.over()
         self._buffer.write(chunk)
 
     def refuse(self, fault: Callable[[], RibbonsError]) -> NoReturn:
@@ -189,18 +253,15 @@ class _Photo:
     def read(self) -> bytes:
         photo = self._buffer.getvalue()
         if not photo:
-            raise PhotoMissing
+            raise self._most.none()
         return photo
 
 
 class _RawReceiver:
-    """A body that is the photo itself.
+    """A body that is the photo itself, or another file."""
 
-    Its content type is not looked at: curl calls every ``--data-binary`` a form, phones send none.
-    """
-
-    def __init__(self, max_photo_bytes: int) -> None:
-        self._photo = _Photo(max_photo_bytes)
+    def __init__(self, most: Most) -> None:
+        self._photo = _Photo(most)
 
     def write(self, chunk: bytes) -> None:
         self._photo.write(chunk)
@@ -240,7 +301,7 @@ class _Form:
     """
 
     def __init__(self, max_photo_bytes: int, settings: Sequence[str]) -> None:
-        self._max_photo_bytes = max_photo_bytes
+        self._most = Most.of_photo(max_photo_bytes)
         self._settings = settings
         self._photo: _Photo | None = None
         self._fields: list[_Field] = []
@@ -293,7 +354,7 @@ class _Form:
         if name == PHOTO_FIELD:
             if self._photo is not None:
                 raise MalformedRequest
-            self._part = self._photo = _Photo(self._max_photo_bytes)
+            self._part = self._photo = _Photo(self._most)
         elif name and len(self._fields) < MAX_FIELDS:
             _, options = parse_options_header(self._headers.get(b"content-type"))
             is_known = name in self._settings or name == _CHARSET_FIELD
