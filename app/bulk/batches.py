@@ -324,6 +324,20 @@ class Batches:
 
     # -- what arrives ------------------------------------------------------
 
+    def has_photo(self, partner: Partner, batch: str, name: str) -> bool:
+        """Tell whether a photo of that name has been sent already, before it is received (again).
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchNotOpen: The batch was started.
+            InvalidName: A photo may not have that name.
+        """
+        opened = self._open(partner, batch)
+        if opened.row.state != "open":
+            raise BatchNotOpen
+        row = self._ledger.photo_by_name(batch, opened.folded(names.clean_name(name)))
+        return row is not None and row.state != "missing"
+
     def receive_photo(
         self, partner: Partner, batch: str, name: str, content: bytes
     ) -> tuple[BatchPhoto, bool]:

@@ -182,9 +182,7 @@ class ShownPhoto(BaseModel):
     seconds: Annotated[float | None, Field(description="That drawing took.", examples=[0.061])]
     avatar: Annotated[
         str | None,
-        Field(
-            description="The avatar's name, in the ZIP and below `/avatars/`.", examples=["staff/Abu Ali.jpg"]
-        ),
+        Field(description="The avatar's name, in the ZIP.", examples=["staff/Abu Ali.jpg"]),
     ]
 
     @classmethod

@@ -10,15 +10,18 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette_compress import CompressMiddleware
+from starlette_compress import CompressMiddleware, remove_compress_type
 
 from app import __version__
-from app.errors import InternalError, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
+from app.errors import InternalError, InvalidSpec, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
 from app.texts.languages import PAGE_LANGUAGES
-from app.web.api import avatars, docs, frames, health, overlays, problem_kinds, renditions, stats
+from app.web.api import avatars, batches, docs, frames, health, overlays, problem_kinds, renditions, stats
+from app.web.api.batches.described import SCHEMAS as BATCH_SCHEMAS
 from app.web.api.openapi import FRAMING, TAGS, describe_api, operation_id, servers
+from app.web.http.json_bodies import query_problems
 from app.web.http.problems import language_of, problem_response
 from app.web.middleware import (
+    AddHeaders,
     AnswerCrashes,
     AnswerHead,
     DrainRefusedBodies,
@@ -66,6 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
         InvalidFrame: A frame is wrong, or there is none.
     """
     service = Service.build(settings)
+    # It would keep an encoder of 150 KB and more for each who follows a batch, for lines of 200 bytes.
+    remove_compress_type("text/event-stream")
     app = FastAPI(
         title="Red Ribbons",
         version=__version__,
@@ -74,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        openapi_tags=TAGS,
+        openapi_tags=[tag for tag in TAGS if settings.batches or tag["name"] != "batches"],
         servers=servers(settings.public_url),
         license_info={"name": "MIT", "identifier": "MIT"},
         generate_unique_id_function=operation_id,
@@ -89,20 +94,28 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(SecureHeaders, public_url=settings.public_url),
             Middleware(DrainRefusedBodies),
             Middleware(KeepToHttp),
-            # Any site may use the API: it knows no cookies and no users, so there is nothing to steal.
+            # Any site may use the API: it knows no cookies. Nothing that a browser sends by itself lets
+            # anybody in; a partner's key comes in a header that a page has to set, and a page that has the
+            # key needs no browser to use it.
             Middleware(
                 CORSMiddleware,
                 allow_origins=["*"],
-                allow_methods=["GET", "HEAD", "POST"],
+                allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
                 allow_headers=["*"],
                 expose_headers=[
+                    "Accept-Ranges",
                     "Content-Disposition",
                     "Content-Language",
+                    "Content-Range",
                     "ETag",
+                    "Location",
+                    "RateLimit",
+                    "RateLimit-Policy",
                     "Retry-After",
                     FRAMING,
                 ],
             ),
+            Middleware(AddHeaders),
             Middleware(AnswerCrashes),
         ],
         exception_handlers={
@@ -116,9 +129,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.worker_script = pwa.worker_script(app.state.site)
     for part in (avatars, renditions, overlays, frames, problem_kinds, health, stats):
         app.include_router(part.router)
+    if settings.batches:
+        app.include_router(batches.router)
     if settings.docs:
         app.include_router(docs.router)
-        app.state.openapi = describe_api(app)
+        app.state.openapi = describe_api(app, BATCH_SCHEMAS if settings.batches else {})
         app.mount("/static/docs", docs.KeptFiles(directory=docs.STATIC_FOLDER))
     # The first part of a page's address is a language, and what has a name of its own comes before: the
     # editor, which is at /{lang} itself, last.
@@ -161,5 +176,8 @@ async def _answer_http_error(request: Request, exc: Exception) -> Response:
     return await _answer_error(request, error)
 
 
-async def _answer_invalid_request(request: Request, _exc: Exception) -> Response:
-    return await _answer_error(request, MalformedRequest())
+async def _answer_invalid_request(request: Request, exc: Exception) -> Response:
+    """Name the fields of a query that are wrong, where FastAPI has read one."""
+    faults = exc.errors() if isinstance(exc, RequestValidationError) else []
+    problems = [problem for fault in faults for problem in query_problems(fault)]
+    return await _answer_error(request, InvalidSpec(problems) if problems else MalformedRequest())

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.settings import Settings
+    from app.web.service import Service
 
 # Each connection takes one; the usual 1,024 are used up by what one person can open. More than this would
 # be of no use, and some systems allow a thousand million.
@@ -71,7 +72,9 @@ def serve(settings: Settings) -> None:
     _log.info("starting", host=host, port=port, workers=settings.workers)
     announce = partial(_log.info, "ready", url=own_url(settings.host, port))
     try:
-        _Server(_configuration(app, settings, _connections(files)), announce).run([listener])
+        _Server(_configuration(app, settings, _connections(files)), app.state.service, announce).run(
+            [listener]
+        )
     finally:
         _log.info("stopped")
 
@@ -79,8 +82,9 @@ def serve(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """Says when the first request would be answered: its workers are warm, and it listens."""
 
-    def __init__(self, configuration: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, configuration: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
         super().__init__(configuration)
+        self._service = service
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -95,6 +99,11 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: first those who would listen for ever, so that nobody is waited for in vain."""
+        self._service.send_followers_away()
+        await super().shutdown(sockets)
 
 
 def own_url(host: str, port: int) -> str:

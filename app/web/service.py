@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from anyio import Lock
 
 from app.drawing import Drawing
+from app.web.batch_desk import BatchDesk
 from app.web.http.client import Parties
 from app.web.http.uploads import UploadDesk
 from app.web.metrics import Metrics
@@ -40,6 +41,8 @@ class Service:
     """The parts of one running service."""
 
     drawing: Drawing
+    batch_desk: BatchDesk | None
+    """Where partners bring their batches; None where there are none."""
     parties: Parties
     uploads: UploadDesk
     store: RedisClient | None
@@ -64,7 +67,7 @@ class Service:
 
         Raises:
             InvalidFrame: A frame is wrong, or there is none.
-            InvalidSettings: The counter's file or the address of Redis cannot be used.
+            InvalidSettings: The counter's file, the address of Redis, or what keeps batches cannot be used.
         """
         drawing = Drawing.build(settings)
         uploads = UploadDesk(
@@ -84,6 +87,7 @@ class Service:
         counter_file = CounterFile(settings.counter_file) if settings.counter_file else None
         return cls(
             drawing=drawing,
+            batch_desk=BatchDesk.build(settings, drawing, store) if settings.batches else None,
             parties=Parties(settings.trusted_proxies),
             uploads=uploads,
             store=store,
@@ -106,15 +110,24 @@ class Service:
 
         Raises:
             ExceptionGroup: As :meth:`app.workers.WorkerPool.opened`.
+            StorageUnavailable: The database of batches does not answer.
         """
         async with AsyncExitStack() as stack:
-            # The pool last, so that it closes first: no avatar is made that nobody counts.
+            # The pool behind these, so that it closes before them: no avatar is made that nobody counts. What
+            # has batches drawn comes last, and puts its work down while there is a pool.
             if self.store:
                 await stack.enter_async_context(self.store.opened())
             await stack.enter_async_context(self.counter.opened())
             await stack.enter_async_context(self.results.opened())
             await stack.enter_async_context(self.drawing.pool.opened())
+            if self.batch_desk:
+                await stack.enter_async_context(self.batch_desk.opened())
             yield self
+
+    def send_followers_away(self) -> None:
+        """End the answers that have no end of their own: the service is about to stop."""
+        if self.batch_desk:
+            self.batch_desk.watches.close()
 
 
 def service_of(request: Request) -> Service:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 
 from app import errors
-from app.errors import FieldProblem, InvalidSpec
+from app.errors import FieldProblem, InvalidSpec, QuotaUsedUp
 from app.render import rendition
 from app.render.encode import MEDIA_TYPES
 from app.render.formats import FORMAT_NAMES
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from app.errors import Param, RibbonsError
 
 _IMAGES = tuple(MEDIA_TYPES.values())
-_BINARY = {"type": "string", "format": "binary"}
+BINARY = {"type": "string", "format": "binary"}
+"""The schema of bytes."""
 
 DISPOSITIONS = ("attachment", "inline")
 """What an answer with an avatar may be, and by default is: the first."""
@@ -40,6 +41,7 @@ FRAMING = "Ribbons-Framing"
 
 TAGS = [
     {"name": "avatars", "description": "A photo in, a picture out."},
+    {"name": "batches", "description": "For partners who have a key: thousands of photos at once."},
     {"name": "frames", "description": "What there is to choose from, and each frame's own picture."},
     {"name": "stats", "description": "How many avatars were made."},
     {"name": "problems", "description": "What each `code` of a problem means."},
@@ -63,6 +65,13 @@ _EXAMPLE_PARAMS: Mapping[str, Param] = {
     "formats": FORMAT_NAMES,
     "frame": "red-ribbons",
     "reason": "…",
+    "length": 812_345_678,
+    "limit": 50_000,
+    "waiting": 1810,
+    "missing": 2,
+    "names": ("staff/Abu Ali.heic", "staff/Huda.jpg"),
+    "quota": "photos-a-day",
+    "row": 12,
 }
 
 _UPLOAD_ERRORS: tuple[type[RibbonsError], ...] = (
@@ -76,8 +85,9 @@ _UPLOAD_ERRORS: tuple[type[RibbonsError], ...] = (
     errors.PhotoTooManyPixels,
     errors.PhotoTooSmall,
 )
-_SLOGAN_ERRORS = (errors.InvalidSpec, errors.SloganDoesNotFit, errors.MissingGlyphs)
-_WORKER_ERRORS = (
+SLOGAN_ERRORS = (errors.InvalidSpec, errors.SloganDoesNotFit, errors.MissingGlyphs)
+"""What can be wrong with what is asked for."""
+WORKER_ERRORS = (
     errors.InternalError,
     errors.TooManyAtOnce,
     errors.Busy,
@@ -85,6 +95,7 @@ _WORKER_ERRORS = (
     errors.ShuttingDown,
     errors.DeadlineExceeded,
 )
+"""What drawing may end with."""
 
 
 def example_of(error: type[RibbonsError]) -> RibbonsError:
@@ -93,7 +104,8 @@ def example_of(error: type[RibbonsError]) -> RibbonsError:
         minimum, maximum = field_range("size")
         return InvalidSpec([FieldProblem.of("size", "out_of_range", minimum=minimum, maximum=maximum)])
     names = {name for _, name, _, _ in string.Formatter().parse(error.detail + (error.hint or "")) if name}
-    return error(**{name: _EXAMPLE_PARAMS[name] for name in names})
+    params = {name: _EXAMPLE_PARAMS[name] for name in names}
+    return QuotaUsedUp(3600, **params) if error is QuotaUsedUp else error(**params)
 
 
 def problem_responses(kinds: Iterable[type[RibbonsError]]) -> dict[int | str, dict[str, Any]]:
@@ -115,16 +127,17 @@ def _problem_response(kinds: list[type[RibbonsError]]) -> dict[str, Any]:
     headers: dict[str, Any] = {
         "Content-Language": {"schema": {"type": "string", "enum": list(PAGE_LANGUAGES)}},
     }
-    if any(kind.retry_after is not None for kind in kinds):
+    if any(kind.retry_after is not None or kind is QuotaUsedUp for kind in kinds):
         headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
     return {
         "description": " · ".join(kind.title for kind in kinds),
         "headers": headers,
-        "content": {MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples}},
+        "content": {MEDIA_TYPE: {"schema": reference("Problem"), "examples": examples}},
     }
 
 
-def _image_response(description: str, media_types: Iterable[str], headers: dict[str, str]) -> dict[str, Any]:
+def image_response(description: str, media_types: Iterable[str], headers: dict[str, str]) -> dict[str, Any]:
+    """Return an answer that is a picture, or another file, with what its headers say."""
     # No answer has this last type, which any bytes may be called by. But openapi-python-client knows no image
     # types: it reads bytes where it finds this one, and without it hands no picture over.
     types = (*media_types, "application/octet-stream")
@@ -133,7 +146,7 @@ def _image_response(description: str, media_types: Iterable[str], headers: dict[
         "headers": {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         },
-        "content": {media_type: {"schema": _BINARY} for media_type in types},
+        "content": {media_type: {"schema": BINARY} for media_type in types},
     }
 
 
@@ -186,12 +199,14 @@ _ENUMS = {name: name.capitalize() for name, schema in _FIELDS.items() if "enum" 
 """Fields of a few words. Each is a schema of its own, so that a generated client has one type for it."""
 
 
-def _reference(schema: str) -> dict[str, str]:
+def reference(schema: str) -> dict[str, str]:
+    """Return what refers to a schema by its name."""
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
-def _field_schema(name: str) -> dict[str, Any]:
-    return _reference(_ENUMS[name]) if name in _ENUMS else _FIELDS[name]
+def field_schema(name: str) -> dict[str, Any]:
+    """Return the schema of a field of the spec, or of what may stand beside it."""
+    return reference(_ENUMS[name]) if name in _ENUMS else _FIELDS[name]
 
 
 def _query_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
@@ -201,7 +216,7 @@ def _query_parameters(names: Iterable[str]) -> list[dict[str, Any]]:
             "in": "query",
             "required": False,
             "description": _FIELDS[name]["description"],
-            "schema": {key: value for key, value in _field_schema(name).items() if key != "description"},
+            "schema": {key: value for key, value in field_schema(name).items() if key != "description"},
         }
         for name in names
     ]
@@ -219,14 +234,14 @@ _VERSION: dict[str, Any] = {
 def _form(description: str, names: Iterable[str]) -> dict[str, Any]:
     """Return the schema of a form that brings a photo and, beside it, some fields."""
     photo = {
-        **_BINARY,
+        **BINARY,
         "description": f"{translations_of(PROGRAM_LANGUAGE).either(FORMAT_NAMES)}, known by its bytes.",
     }
     return {
         "type": "object",
         "description": description,
         "required": ["photo"],
-        "properties": {"photo": photo, **{name: _field_schema(name) for name in names}},
+        "properties": {"photo": photo, **{name: field_schema(name) for name in names}},
         "additionalProperties": False,
     }
 
@@ -249,8 +264,8 @@ def _photo_body(form: str) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            "multipart/form-data": {"schema": _reference(form)},
-            "application/octet-stream": {"schema": _BINARY},
+            "multipart/form-data": {"schema": reference(form)},
+            "application/octet-stream": {"schema": BINARY},
         },
     }
 
@@ -261,7 +276,7 @@ AVATAR_REQUEST: dict[str, Any] = {
 }
 
 AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _image_response(
+    200: image_response(
         "The avatar",
         _IMAGES,
         {
@@ -273,7 +288,7 @@ AVATAR_RESPONSES: dict[int | str, dict[str, Any]] = {
             "is told whole; what was given, to three decimals.",
         },
     ),
-    **problem_responses((*_UPLOAD_ERRORS, *_SLOGAN_ERRORS, *_WORKER_ERRORS)),
+    **problem_responses((*_UPLOAD_ERRORS, *SLOGAN_ERRORS, *WORKER_ERRORS)),
 }
 
 RENDITION_REQUEST: dict[str, Any] = {
@@ -282,12 +297,12 @@ RENDITION_REQUEST: dict[str, Any] = {
 }
 
 RENDITION_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _image_response(
+    200: image_response(
         "The whole photo",
         ("image/jpeg",),
         {"Content-Disposition": "Always the same name.", "Cache-Control": "no-store"},
     ),
-    **problem_responses((*_UPLOAD_ERRORS, errors.InvalidSpec, *_WORKER_ERRORS)),
+    **problem_responses((*_UPLOAD_ERRORS, errors.InvalidSpec, *WORKER_ERRORS)),
 }
 
 
@@ -302,9 +317,9 @@ def overlay_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
     But 304: only a request with a header that no parameter here describes gets it, and an answer without a
     body makes generated clients type every other as anything.
     """
-    kinds = (errors.FrameNotFound, errors.MalformedRequest, *_SLOGAN_ERRORS, *_WORKER_ERRORS)
+    kinds = (errors.FrameNotFound, errors.MalformedRequest, *SLOGAN_ERRORS, *WORKER_ERRORS)
     return {
-        200: _image_response(
+        200: image_response(
             "The frame with its slogan",
             (media_type,),
             {"ETag": "Changes when the picture would.", "Cache-Control": "How long it may be kept."},
@@ -319,7 +334,7 @@ TEXT_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 READY_RESPONSES: dict[int | str, dict[str, Any]] = {
     **TEXT_RESPONSES,
-    **problem_responses((*_WORKER_ERRORS, errors.StoreUnavailable)),
+    **problem_responses((*WORKER_ERRORS, errors.StoreUnavailable)),
 }
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = problem_responses([errors.NotFound])
 
@@ -336,8 +351,13 @@ def servers(public_url: str | None) -> list[dict[str, Any]]:
     return [*public, {"url": "/", "description": "Where this document was read."}]
 
 
-def describe_api(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of an app, with our own schemas among its components."""
+def describe_api(app: FastAPI, schemas_of_parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the OpenAPI document of an app, with our own schemas among its components.
+
+    Args:
+        app: With all of its routes.
+        schemas_of_parts: Schemas that some of these refer to.
+    """
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -352,7 +372,7 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     schema["properties"] = {name: _without_null(value) for name, value in schema["properties"].items()}
     schemas = document["components"]["schemas"]
     schemas |= schema.pop("$defs")
-    schemas |= {"Problem": schema, **_SCHEMAS}
+    schemas |= {"Problem": schema, **_SCHEMAS, **schemas_of_parts}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for path in document["paths"].values():
