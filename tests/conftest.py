@@ -47,6 +47,18 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have services take no batches unless a test asks for it, and never write to anybody's home.
+
+    Of all services in one process, one may have them; and each one's start and end would take longer.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RIBBONS_BATCHES", "false")
+        patch.setenv("RIBBONS_DATA_FOLDER", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+import zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from PIL import Image
+
+from tests.partners import new_partner_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +42,15 @@ PROGRAMS = {
 
 
 @pytest.fixture(scope="module")
-def server(serve: Serve) -> Iterator[Server]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it keeps batches."""
+    return tmp_path_factory.mktemp("clients") / "data"
+
+
+@pytest.fixture(scope="module")
+def server(serve: Serve, data: Path) -> Iterator[Server]:
     """A service of our own."""
-    with serve() as server:
+    with serve(batches="true", data_folder=str(data)) as server:
         yield server
 
 
@@ -345,6 +355,37 @@ def test_a_generated_client_reads_frames_and_their_pictures(
     assert ribbons("api.operations.is_alive").sync(client=client) == "ok\n"
     assert ribbons("api.operations.is_ready").sync(client=client) == "ok\n"
     assert "ribbons_" in ribbons("api.operations.show_metrics").sync(client=client)
+
+
+def test_a_generated_client_brings_a_batch(ribbons: Any, server: Server, data: Path, portrait: bytes) -> None:
+    """From its making to the last avatar; an error is a problem."""
+    models, file = ribbons("models"), ribbons("types").File
+
+    def call(name: str, *given: object, **more: object) -> Any:
+        return ribbons(f"api.batches.{name}").sync(*given, client=client, **more)
+
+    key = new_partner_key(data)
+    with ribbons("client").AuthenticatedClient(
+        base_url=server.url, token=key, timeout=30, raise_on_unexpected_status=True
+    ) as client:
+        spec = models.Spec(size=64, shape=models.Shape.CIRCLE)
+        batch = call("make_batch", body=models.NewBatch(spec=spec, expected=2, name="Staff"))
+        assert (batch.state, batch.spec.to_dict()) == ("open", {"size": "64", "shape": "circle"})
+        for name in ("a.png", "staff/b c.png"):
+            photo = call("send_photo", batch.id, name, body=file(io.BytesIO(portrait)))
+            assert (photo.name, photo.state) == (name, "waiting")
+        told = call("send_table", batch.id, body=file(io.BytesIO(b"photo\r\na.png\r\n")))
+        assert (told.rows, told.problems) == (1, [])
+        assert call("start_batch", batch.id).state in {"running", "done"}
+        while call("show_batch", batch.id).state != "done":
+            time.sleep(0.1)
+        photos = call("list_photos", batch.id, limit=10).photos
+        assert [photo.avatar for photo in photos] == ["a.png", "staff/b c.png"]
+        with zipfile.ZipFile(call("download_avatars", batch.id).payload) as archive:
+            assert set(archive.namelist()) == {"a.png", "staff/b c.png"}
+        assert call("show_batch", "nothing").code == "batch_not_found"
+        assert call("erase_batch", batch.id) is None
+        assert call("show_batch", batch.id).code == "batch_not_found"
 
 
 # -- openapi-typescript ----------------------------------------------------

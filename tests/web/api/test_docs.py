@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def document(client: TestClient) -> dict[str, Any]:
-    """The OpenAPI document."""
-    found: dict[str, Any] = client.get("/openapi.json").json()
+def document() -> dict[str, Any]:
+    """The OpenAPI document, of a service that takes batches."""
+    app = create_app(load_settings(batches=True))
+    found: dict[str, Any] = TestClient(app).get("/openapi.json").json()
     return found
 
 
@@ -65,6 +66,21 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     """Each path of the contract, with a summary and a description."""
     assert set(document["paths"]) == {
         "/v1/avatars",
+        "/v1/batches",
+        "/v1/batches/{batch}",
+        "/v1/batches/{batch}/archive",
+        "/v1/batches/{batch}/avatars.zip",
+        "/v1/batches/{batch}/avatars/{name}",
+        "/v1/batches/{batch}/contact-sheet.webp",
+        "/v1/batches/{batch}/downloads",
+        "/v1/batches/{batch}/events",
+        "/v1/batches/{batch}/photos",
+        "/v1/batches/{batch}/photos/{name}",
+        "/v1/batches/{batch}/photos/{name}/framing",
+        "/v1/batches/{batch}/report.csv",
+        "/v1/batches/{batch}/start",
+        "/v1/batches/{batch}/table",
+        "/v1/batches/{batch}/thumbnails/{name}",
         "/v1/renditions",
         "/v1/frames",
         "/v1/frames/{frame_id}",
@@ -99,6 +115,23 @@ def test_every_operation_has_a_name_that_a_person_would_choose(document: dict[st
     assert {operation["operationId"] for operation in operations(document)} == {
         "makeAvatar",
         "makeRendition",
+        "makeBatch",
+        "listBatches",
+        "showBatch",
+        "startBatch",
+        "eraseBatch",
+        "sendPhoto",
+        "sendArchive",
+        "sendTable",
+        "framePhoto",
+        "listPhotos",
+        "followBatch",
+        "downloadAvatars",
+        "downloadAvatar",
+        "downloadReport",
+        "makeDownload",
+        "showContactSheet",
+        "showThumbnail",
         "listFrames",
         "showFrame",
         "drawOverlayPng",
@@ -182,6 +215,36 @@ def test_every_answer_of_an_avatar_is_described(document: dict[str, Any]) -> Non
     assert "Retry-After" in problems["503"]["headers"]
 
 
+def test_every_address_of_batches_asks_for_a_key(document: dict[str, Any]) -> None:
+    """In a header, as the document says of each; and what is left of a quota is told."""
+    scheme = document["components"]["securitySchemes"]["partnerKey"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for path, operations_there in document["paths"].items():
+        for operation in operations_there.values():
+            is_for_partners = path.startswith("/v1/batches")
+            assert operation.get("security", []) == ([{"partnerKey": []}] if is_for_partners else [])
+            if is_for_partners:
+                assert operation["tags"] == ["batches"]
+                assert "401" in operation["responses"]
+                done = next(answer for status, answer in operation["responses"].items() if status < "300")
+                assert "RateLimit" in done["headers"]
+
+
+def test_what_is_sent_to_batches_is_described(document: dict[str, Any]) -> None:
+    """The spec's fields are those of an avatar; photos, ZIPs and tables are bodies as they are."""
+    schemas = document["components"]["schemas"]
+    assert schemas["Spec"]["properties"].keys() == AvatarSpec.model_fields.keys()
+    assert schemas["NewBatch"]["properties"].keys() == {"spec", "expected", "webhook", "name"}
+    assert schemas["NewFraming"]["properties"].keys() == {"x", "y", "zoom", "rotate", "flip", "faces"}
+    for schema in ("Spec", "NewBatch", "NewFraming", "NewDownload"):
+        assert schemas[schema]["additionalProperties"] is False
+        assert "required" not in schemas[schema]
+    for path in ("photos/{name}", "archive", "table"):
+        body = document["paths"][f"/v1/batches/{{batch}}/{path}"]["put"]["requestBody"]
+        assert body["required"]
+        assert "application/octet-stream" in body["content"]
+
+
 # What no operation of the API answers with by itself.
 NOT_OF_AN_OPERATION = {
     "method_not_allowed": "the answer to an operation that does not exist",
@@ -189,6 +252,9 @@ NOT_OF_AN_OPERATION = {
     "address_too_long": "the same",
     "headers_too_large": "the same",
     "result_gone": "of the pages only",
+    "entry_not_supported": "of a file in a ZIP, told in the answer to that",
+    "name_repeated": "the same",
+    "invalid_row": "of a row of a table, told in the answer to that",
     "invalid_frame": "a frame's fault ends the start; what is found later is told as an internal error",
 }
 
