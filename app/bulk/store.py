@@ -17,7 +17,7 @@ import shutil
 import time
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import structlog
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
@@ -265,9 +265,14 @@ class _Folder:
         """Remove a batch's folder, with what obstore's list does not show: its drafts, named ``1.1#1``.
 
         A process that was killed while it wrote one leaves it behind, and obstore deletes none of that name.
+        Others may be writing there, or removing it too: what is gone already holds up nothing.
         """
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._path / batch)
+        shutil.rmtree(self._path / batch, onerror=_pass_over_what_is_gone)
+
+
+def _pass_over_what_is_gone(_call: object, _path: object, raised: tuple[Any, BaseException, Any]) -> None:
+    if not isinstance(raised[1], FileNotFoundError):
+        raise raised[1]
 
 
 def _sync(path: Path, mode: int | None = None) -> None:

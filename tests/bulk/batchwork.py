@@ -7,31 +7,40 @@ from the same database and store.
 from __future__ import annotations
 
 import io
+import os
+import random
 import secrets
 import sqlite3
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+import psycopg
+from anyio.from_thread import start_blocking_portal
 from PIL import Image
 
-from app.bulk.batches import Batches, Holdings, add_partner
+from app import drawing
+from app.bulk.batches import Batches, Holdings
+from app.bulk.bulk import Bulk
 from app.bulk.ledger import Ledger
 from app.bulk.opened import BatchRequest
+from app.bulk.partners import add_partner
 from app.bulk.sealing import open_vault
 from app.bulk.store import Store
-from app.drawing import Drawing
 from app.errors import StorageUnavailable
+from app.jobs import Studio
 from app.settings import load_settings
 from app.spec import parse_spec
 from tests.databases import connected, new_database
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from app.bulk.opened import BatchPhoto
+    from app.workers import Loss, WorkerPool
     from tests.s3 import S3Server
 
 SPEC = (("frame", "red-ribbons"), ("size", "64"), ("faces", "off"))
@@ -47,6 +56,34 @@ class _Nobody:
 
     def forget(self, _batch: str) -> None:
         raise StorageUnavailable
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What draws batches in the test's own process, as a service does.
+
+    Attributes:
+        bulk: The parts.
+        pool: The processes that draw.
+    """
+
+    bulk: Bulk
+    pool: WorkerPool
+
+    @property
+    def batches(self) -> Batches:
+        """What partners may do, with an engine behind it."""
+        return self.bulk.batches
+
+    @property
+    def store(self) -> Store:
+        """Where the bytes are."""
+        return self.bulk._drawer._store
+
+    @property
+    def lost(self) -> dict[Loss, int]:
+        """How many processes were lost, and why."""
+        return self.pool.lost
 
 
 class Office:
@@ -79,7 +116,7 @@ class Office:
         self._stack.callback(self.holdings.ledger.close)
         self.holdings.ledger.migrate()
         self.holdings.ledger.check_secret(self.holdings.vault.fingerprint)
-        self._drawing = Drawing.build(self.settings)
+        self._drawing = drawing.Drawing.build(self.settings)
         self.batches = Batches(self.holdings, self._drawing.frames, _Nobody(), self.settings)
         self.partner, self.key = add_partner(self.holdings.ledger, self.holdings.vault, "Solidarity", None)
         return self
@@ -92,12 +129,41 @@ class Office:
         """What a worker needs to draw these batches."""
         return {f"RIBBONS_{name.upper()}": value for name, value in self._given.items()} | self._more
 
-    def start(self, photos: int, given: Sequence[tuple[str, str]] = SPEC) -> str:
-        """Send a batch of so many photos and start it; return its id."""
-        batch = self.batches.create(self.partner, BatchRequest(spec=tuple(given))).id
+    @contextmanager
+    def drawing(self, studio: type[Studio] = Studio) -> Iterator[Drawing]:
+        """Draw in this process, too, for the length of a block.
+
+        Args:
+            studio: What to draw with.
+        """
+        usual = drawing.Drawing.build(self.settings)
+        parts = {part.name: getattr(usual.studio, part.name) for part in fields(Studio)}
+        built = replace(usual, studio=studio(**parts))
+        bulk = Bulk.build(self.settings, built)
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(built.pool.opened()),
+            portal.wrap_async_context_manager(bulk.opened()),
+        ):
+            yield Drawing(bulk, built.pool)
+
+    def start(
+        self, photos: int, *, queue: Drawing | None = None, spoil: Mapping[int, bytes] | None = None
+    ) -> str:
+        """Send a batch of so many photos and start it; return its id.
+
+        Args:
+            photos: How many.
+            queue: What is told of it. Unless given it is as if the service had died right after the start.
+            spoil: What is put behind some of them.
+        """
+        batch = self.batches.create(self.partner, BatchRequest(spec=SPEC)).id
         for number in range(photos):
-            self.batches.receive_photo(self.partner, batch, name_of(number), photo_of(number))
-        # As if the service had died right after the start.
+            photo = photo_of(number) + (spoil or {}).get(number, b"")
+            self.batches.receive_photo(self.partner, batch, name_of(number), photo)
+        if queue is not None:
+            queue.batches.start(self.partner, batch)
+            return batch
         try:
             self.batches.start(self.partner, batch)
         except StorageUnavailable:
@@ -107,8 +173,8 @@ class Office:
     def wait(self, batch: str, photos: int, seconds: float = 90) -> None:
         """Wait until so many photos of a batch have an outcome."""
         start = time.monotonic()
-        while (told := self.batches.get(self.partner, batch)).done + told.failed < photos:
-            assert time.monotonic() - start < seconds, f"{told.done} of {photos} were drawn: {told}"
+        while self.drawn(batch) < photos:
+            assert time.monotonic() - start < seconds, self.batches.get(self.partner, batch)
             time.sleep(0.05)
 
     def chunks(self, batch: str) -> list[str]:
@@ -116,9 +182,30 @@ class Office:
         query = "SELECT status FROM {}workflow_status WHERE workflow_uuid LIKE '{}/%'"
         if self.settings.jobs_url is not None:
             with connected(self.settings.jobs_url.get_secret_value()) as database:
-                return [row[0] for row in database.execute(query.format("dbos.", batch).encode())]
-        with closing(sqlite3.connect(self.settings.data_folder / "jobs.sqlite")) as file:
-            return [row[0] for row in file.execute(query.format("", batch))]
+                try:
+                    return [row[0] for row in database.execute(query.format("dbos.", batch).encode())]
+                except psycopg.errors.UndefinedTable:  # a worker is making the tables
+                    return []
+        path = self.settings.data_folder / "jobs.sqlite"
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(path)) as file:
+            try:
+                return [row[0] for row in file.execute(query.format("", batch))]
+            except sqlite3.OperationalError:  # as above
+                return []
+
+    def drawn(self, batch: str) -> int:
+        """Return how many photos of a batch have an outcome."""
+        told = self.batches.get(self.partner, batch)
+        return told.done + told.failed
+
+    def until_chunks_are(self, batch: str, states: set[str], seconds: float = 60) -> None:
+        """Wait until the chunks of a batch are in certain states, and in no others."""
+        start = time.monotonic()
+        while set(self.chunks(batch)) != states:
+            assert time.monotonic() - start < seconds, set(self.chunks(batch))
+            time.sleep(0.05)
 
     def until_taken(self, batch: str, seconds: float = 60) -> None:
         """Wait until a worker has begun to draw a batch."""
@@ -165,6 +252,24 @@ class Office:
         objects: Any = self.holdings.store._objects
         names = [found["path"] for page in objects.list() for found in page]
         return [name for name in names if "#" not in name]
+
+
+def new_chance() -> random.Random:
+    """Return what moments are chosen by, and print its seed: it is shown where a test fails.
+
+    ``CHAOS_SEED`` in the environment chooses the same ones again.
+    """
+    seed = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(1_000_000))
+    print(f"CHAOS_SEED={seed}")  # noqa: T201
+    return random.Random(seed)  # noqa: S311
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until something is so."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds
+        time.sleep(0.02)
 
 
 def name_of(number: int) -> str:

@@ -588,3 +588,13 @@ def test_what_the_environment_contradicts_is_told(monkeypatch: pytest.MonkeyPatc
         Store.build(load_settings(store_url="s3://anywhere"))
     assert "not to be shown" not in str(error.value)
     assert "perhaps" not in str(error.value)
+
+
+def test_two_may_delete_a_batch_at_once(folder: Store, tmp_path: Path) -> None:
+    """What one has just deleted does not keep the other from the rest, and nothing is left by either."""
+    for _ in range(5):
+        for number in range(100):
+            folder.put(f"b_1/photos/{number}.1", b"photo", KEY)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(folder.delete_batch, ["b_1"] * 4))
+        assert list((tmp_path / "store").iterdir()) == []
