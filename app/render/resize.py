@@ -50,7 +50,9 @@ NEARLY = 1e-6
 """Pixels. What is nearer to a whole one than that is one, and was moved off it by rounding."""
 
 
-def resize(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+def resize(
+    image: Image.Image, size: tuple[int, int], box: Box | None = None, *, soft: bool = False
+) -> Image.Image:
     """Return a box of the picture at another size, in a plain mode.
 
     Reduced with Lanczos, as sharp as a reduction can be; enlarged with Catmull-Rom, whose rings are half as
@@ -61,14 +63,15 @@ def resize(image: Image.Image, size: tuple[int, int], box: Box | None = None) ->
         size: Width and height that are wanted, 1 or more.
         box: What is resized; the whole picture unless given. Fractions count. What reaches outside the
             picture is left out.
+        soft: Reduce with a triangle instead, in a quarter of the time, for what nobody looks at closely.
 
     Raises:
         MemoryError: There is not enough.
     """
     box = _within(image, box or (0, 0, *image.size))
     if image.mode in READY and not image.has_transparency_data:
-        return _resize_plain(image, size, box)
-    return _resize_in_bands(image, size, box)
+        return _resize_plain(image, size, box, soft=soft)
+    return _resize_in_bands(image, size, box, soft=soft)
 
 
 def _within(image: Image.Image, box: Sequence[float]) -> Box:
@@ -77,20 +80,22 @@ def _within(image: Image.Image, box: Sequence[float]) -> Box:
     return max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
 
 
-def _resize_plain(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+def _resize_plain(image: Image.Image, size: tuple[int, int], box: Box, *, soft: bool) -> Image.Image:
     left, top, width, height = box[0], box[1], box[2] - box[0], box[3] - box[1]
     unscaled = width == size[0] and height == size[1]
     if unscaled and left == int(left) and top == int(top):
         return image.crop((int(left), int(top), int(box[2]), int(box[3])))
     enlarged = width < size[0]
     if cykooz_resizer is None:
-        resampling = Image.Resampling.BICUBIC if enlarged else Image.Resampling.LANCZOS
+        reduction = Image.Resampling.BILINEAR if soft else Image.Resampling.LANCZOS
+        resampling = Image.Resampling.BICUBIC if enlarged else reduction
         return image.resize(size, resampling, box=box, reducing_gap=REDUCING_GAP)
     resized = Image.new(image.mode, size)
     _expect_memory(_working_bytes(image, size, width, height))
     kinds = cykooz_resizer.FilterType
+    reduction = kinds.bilinear if soft else kinds.lanczos3
     options = cykooz_resizer.ResizeOptions(
-        cykooz_resizer.ResizeAlg.convolution(kinds.catmull_rom if enlarged else kinds.lanczos3),
+        cykooz_resizer.ResizeAlg.convolution(kinds.catmull_rom if enlarged else reduction),
         crop_box=cykooz_resizer.CropBox(left, top, width, height),
     )
     # A resizer keeps its working memory for its next picture, so each gets one of its own.
@@ -123,7 +128,7 @@ def _expect_memory(nbytes: int) -> None:
         raise MemoryError from None
 
 
-def _resize_in_bands(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+def _resize_in_bands(image: Image.Image, size: tuple[int, int], box: Box, *, soft: bool) -> Image.Image:
     """Resize a box of the picture, in a plain mode, with no copy of the whole picture on the way."""
     width, height = size
     scale = (box[3] - box[1]) / height
@@ -135,7 +140,7 @@ def _resize_in_bands(image: Image.Image, size: tuple[int, int], box: Box) -> Ima
         upper, lower = max(int(top) - reach, 0), min(math.ceil(bottom) + reach, image.height)
         piece = in_plain_mode(image.crop((left, upper, right, lower)))
         within = _within(piece, (box[0] - left, top - upper, box[2] - left, bottom - upper))
-        bands.append((_resize_plain(piece, (width, stop - start), within), start))
+        bands.append((_resize_plain(piece, (width, stop - start), within, soft=soft), start))
     whole = Image.new(bands[0][0].mode, size)
     for band, start in bands:
         whole.paste(band, (0, start))

@@ -104,6 +104,18 @@ def test_the_smallest_pictures_are_cropped_anywhere(mode: str, size: tuple[int, 
 
 
 @pytest.mark.usefixtures("_either")
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_soft_picture_is_the_same_one(mode: str) -> None:
+    """A quick look at it shows nothing else, and it never rings."""
+    picture = photos.detailed((1080, 1080)).convert(mode)
+    difference = pixels(resize(picture, (160, 160), soft=True)) - pixels(resize(picture, (160, 160)))
+    assert np.sqrt((difference**2).mean()) < 5
+    step = Image.new("L", (64, 64), 50)
+    step.paste(200, (31, 0, 64, 64))
+    assert resize(step, (9, 9), soft=True).getextrema() == (50, 200)
+
+
+@pytest.mark.usefixtures("_either")
 @pytest.mark.parametrize("side", [27, 50, 150, 199, 320])
 def test_a_spot_stays_in_its_place(side: int) -> None:
     """At any scale, of a box with fractions, the centre of a spot is where arithmetic puts it."""

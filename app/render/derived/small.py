@@ -24,7 +24,7 @@ def draw_small(avatar: Image.Image) -> bytes:
     Returns:
         A JPEG of :data:`SIDE` pixels along a side, nothing in it but pixels.
     """
-    small = resize(avatar, (SIDE, SIDE))
+    small = resize(avatar, (SIDE, SIDE), soft=True)
     if small.mode == "RGBA":
         canvas = Image.new("RGB", small.size, _GROUND)
         canvas.paste(small, mask=small)
