@@ -608,18 +608,16 @@ class Batches:
         row = self._ledger.batch(batch)
         return self._told(self._opened(row)) if row else None
 
-    def task(self, batch: str, number: int) -> tuple[Task, Opened] | None:
-        """Return what is to be done for a photo; None where nothing is."""
+    def tasks(self, batch: str, numbers: Sequence[int]) -> Iterator[tuple[Task, Opened]]:
+        """Yield what is to be done for those of some photos that wait to be drawn, as it is now."""
         row = self._ledger.batch(batch)
         if row is None or row.state != "running":
-            return None
-        photo = self._ledger.photo(batch, number)
-        if photo is None or photo.state != "waiting":
-            return None
+            return
         opened = self._opened(row)
-        given = opened.given(photo, opened.request())
-        avatar = opened.target(photo) or ""
-        return Task(batch, number, photo.version, _photo_object(batch, photo.token), avatar, given), opened
+        request = opened.request()
+        for photo in self._ledger.waiting_photos(batch, numbers):
+            given = opened.given(photo, request)
+            yield Task(batch, photo.number, photo.version, _photo_object(batch, photo.token), given), opened
 
     # -- inside ------------------------------------------------------------
 

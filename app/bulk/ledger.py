@@ -570,6 +570,14 @@ class Ledger:
                 sa.select(photos).where(photos.c.batch == batch, photos.c.number == number)
             ).one_or_none()
 
+    def waiting_photos(self, batch: str, numbers: Sequence[int]) -> Sequence[Row[Any]]:
+        """Return those of some photos that wait to be drawn, in the order of their numbers."""
+        query = sa.select(photos).where(
+            photos.c.batch == batch, photos.c.number.in_(numbers), photos.c.state == "waiting"
+        )
+        with self._reading() as connection:
+            return connection.execute(query.order_by(photos.c.number)).all()
+
     def photo_by_name(self, batch: str, folded: bytes) -> Row[Any] | None:
         """Return a photo by what its name is found by."""
         with self._reading() as connection:

@@ -90,8 +90,7 @@ def test_drawing_twice_gives_one_avatar_and_one_outcome(desk: Desk, partner: Par
 def test_two_that_draw_the_same_photo_write_the_same(desk: Desk, partner: Partner) -> None:
     """The one who comes second leaves what the first one wrote, and deletes nothing."""
     batch = running(desk, partner, "a.jpg")
-    task = desk.batches.task(batch, 1)
-    assert task is not None
+    (task,) = desk.batches.tasks(batch, [1])
     desk.drawer.draw(batch, [1], lambda: False)
     first, _ = desk.batches.avatar(partner, batch, "a.jpg")
     desk.drawer._draw_one(*task)
@@ -204,8 +203,7 @@ def test_what_is_framed_anew_while_it_is_drawn_is_drawn_again(desk: Desk, partne
     batch = running(desk, partner, "a.jpg")
     desk.draw()
     desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "2")])
-    task = desk.batches.task(batch, 1)
-    assert task is not None
+    (task,) = desk.batches.tasks(batch, [1])
     desk.draw()
     desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "3")])
     desk.drawer._draw_one(*task)  # with zoom 2, late
