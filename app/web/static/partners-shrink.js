@@ -162,16 +162,27 @@ function cutJpeg(bytes) {
   let orientation = 1;
   for (const { marker, from, to } of segmentsOf(bytes)) {
     if (marker === 0xda) {
-      if (orientation !== 1) kept.splice(1, 0, orientationSegment(orientation));
+      if (orientation !== 1) kept.push(orientationSegment(orientation));
       const end = endOf(bytes, from); // what comes behind are other pictures, or words
       return end ? new Blob([...kept, bytes.subarray(from, end)], { type: "image/jpeg" }) : null;
     }
     if (marker === 0xe1) orientation = orientationIn(bytes.subarray(from + 4, to)) ?? orientation;
-    const isColour = (marker === 0xe2 && textAt(bytes, from + 4, 11) === "ICC_PROFILE") || marker === 0xee;
     const isWord = (marker >= 0xe0 && marker <= 0xef) || marker === 0xfe;
-    if (!isWord || isColour) kept.push(bytes.subarray(from, to));
+    if (!isWord || saysColours(bytes, marker, from, to)) kept.push(bytes.subarray(from, to));
   }
   return null;
+}
+
+/**
+ * Whether a segment says how colours are meant: a profile, Adobe's, or JFIF's without a small picture in it.
+ * @param {Uint8Array} bytes
+ * @param {number} marker
+ * @param {number} from
+ * @param {number} to
+ */
+function saysColours(bytes, marker, from, to) {
+  if (marker === 0xe0) return textAt(bytes, from + 4, 5) === "JFIF\0" && to - from === 18;
+  return marker === 0xee || (marker === 0xe2 && textAt(bytes, from + 4, 11) === "ICC_PROFILE");
 }
 
 /**
