@@ -616,8 +616,9 @@ class Batches:
         opened = self._opened(row)
         request = opened.request()
         for photo in self._ledger.waiting_photos(batch, numbers):
-            given = opened.given(photo, request)
-            yield Task(batch, photo.number, photo.version, _photo_object(batch, photo.token), given), opened
+            given, avatar = opened.given(photo, request), opened.target(photo) or ""
+            place = _photo_object(batch, photo.token)
+            yield Task(batch, photo.number, photo.version, place, avatar, given), opened
 
     # -- inside ------------------------------------------------------------
 

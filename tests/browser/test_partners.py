@@ -445,7 +445,7 @@ def test_a_table_with_faults_is_shown_before_anything_is_sent(
 
 def test_a_table_may_have_other_headings(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
     """Where a table calls its columns otherwise, the partner says how, and it is read again."""
-    chosen = put(tmp_path, {"a.jpg": face(), "people.csv": b"porträtdatei;spruch\na.jpg;Freiheit\n"})
+    chosen = put(tmp_path, {"a.jpg": face(), "people.csv": "porträtdatei;spruch\na.jpg;Freiheit\n".encode()})
     it = partner().enter().choose_small().choose_folder(chosen, 1).start()
     expect(it.page.locator("#table-problems li")).to_have_count(1)
     it.page.locator("#headings summary").click()

@@ -228,19 +228,21 @@ def test_a_photo_whose_bytes_are_gone_fails_by_itself(desk: Desk, partner: Partn
 # -- by the clock ----------------------------------------------------------
 
 
-def test_a_batch_is_erased_when_its_time_is_over(tmp_path: Path) -> None:
+def test_a_batch_is_erased_when_its_time_is_over(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By whichever process looks first, however far the batch is."""
-    with opened_desk(tmp_path, batch_lifetime=0.2) as desk:
-        partner = desk.partner()
-        batch = running(desk, partner, "a.jpg")
-        desk.upkeep.tick()
-        assert desk.batches.get(partner, batch).id == batch
-        time.sleep(0.25)
-        desk.upkeep.tick()
-        with pytest.raises(BatchNotFound):
-            desk.batches.get(partner, batch)
-        assert objects(desk) == []
-        assert desk.holdings.ledger.all_batches() == set()
+    batch = running(desk, partner, "a.jpg")
+    expires = desk.batches.get(partner, batch).expires.timestamp()
+    monkeypatch.setattr("time.time", lambda: expires - 1)
+    desk.upkeep.tick()
+    assert desk.batches.get(partner, batch).id == batch
+    monkeypatch.setattr("time.time", lambda: expires)
+    desk.upkeep.tick()
+    with pytest.raises(BatchNotFound):
+        desk.batches.get(partner, batch)
+    assert objects(desk) == []
+    assert desk.holdings.ledger.all_batches() == set()
 
 
 def test_a_start_that_was_broken_off_goes_on(desk: Desk, partner: Partner) -> None:
