@@ -18,15 +18,28 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
+PARTS = {
+    "rels": "_rels/.rels",
+    "book": "xl/workbook.xml",
+    "book_rels": "xl/_rels/workbook.xml.rels",
+    "sheet": "xl/worksheets/sheet1.xml",
+    "texts": "xl/sharedStrings.xml",
+    "styles": "xl/styles.xml",
+}
+"""What the parts of a workbook are called in its package."""
 HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
-ROWS = '<row r="1"><c r="A1" t="inlineStr"><is><t>photo</t></is></c></row><row r="2"><c r="A2" t="s"><v>0</v></c></row>'
+ROWS = (
+    '<row r="1"><c r="A1" t="inlineStr"><is><t>photo</t></is></c></row>'
+    '<row r="2"><c r="A2" t="s"><v>0</v></c></row>'
+)
 
 
 def written(*rows: Sequence[Value]) -> bytes:
     """Return a workbook of one sheet, as openpyxl writes it."""
-    book = openpyxl.Workbook()
+    book = openpyxl.Workbook(write_only=True)
+    page = book.create_sheet()
     for row in rows:
-        book.active.append(row)  # type: ignore[union-attr]
+        page.append(list(row))
     return saved(book)
 
 
@@ -48,15 +61,7 @@ def texts(*shared: str, head: str = HEAD) -> str:
 
 
 def parts(**changed: str) -> dict[str, str]:
-    """Return a small workbook's parts: ``book``, ``book_rels``, ``rels``, ``sheet``, ``texts``, ``styles``."""
-    names = {
-        "rels": "_rels/.rels",
-        "book": "xl/workbook.xml",
-        "book_rels": "xl/_rels/workbook.xml.rels",
-        "sheet": "xl/worksheets/sheet1.xml",
-        "texts": "xl/sharedStrings.xml",
-        "styles": "xl/styles.xml",
-    }
+    """Return a small workbook's parts by their names; some of :data:`PARTS` may be given."""
     usual = {
         "rels": relations(rId1=("officeDocument", "xl/workbook.xml")),
         "book": f'{HEAD}<workbook xmlns="{MAIN}" xmlns:r="{DOCUMENT}"><sheets>'
@@ -68,9 +73,9 @@ def parts(**changed: str) -> dict[str, str]:
         ),
         "sheet": sheet(),
         "texts": texts("a.jpg"),
-        "styles": f'{HEAD}<styleSheet xmlns="{MAIN}"><cellXfs count="1"><xf numFmtId="0"/></cellXfs></styleSheet>',
+        "styles": f'{HEAD}<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/></cellXfs></styleSheet>',
     }
-    return {names[part]: text for part, text in (usual | changed).items()}
+    return {PARTS[part]: text for part, text in (usual | changed).items()}
 
 
 def relations(**related: tuple[str, str]) -> str:

@@ -40,8 +40,8 @@ _PARTS = 10_000
 _PART_BYTES = 256_000_000
 _SHARED_BYTES = 64_000_000
 _SMALL_PART_BYTES = 16_000_000
-_ELEMENTS = 12_000_000
-"""Of all parts that are read: some 0.4 µs each."""
+_ELEMENTS = 8_000_000
+"""Of all parts that are read, two for a cell: some 2 µs for both."""
 _DEPTH = 100
 _QUIET_PIECES = 16
 """Pieces of 64 KiB within which an element or a text has to end or go on. No tag is longer than that."""

@@ -35,7 +35,7 @@ CELLS = st.lists(
 
 
 def runs(cell: str) -> bool:
-    """Whether a program of tables may take a cell for a formula: its first character that is seen begins one."""
+    """Whether programs of tables may take a cell for a formula: its first sign that is seen begins one."""
     seen = re.sub(r"^[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+", "", cell)
     return seen[:1] in set(TRIGGERS)
 

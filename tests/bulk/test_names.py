@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import posixpath
-import random
 import time
 import unicodedata
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from app.bulk.names import NAME_BYTES, PART_BYTES, avatar_names, clean_name, fol
 from app.errors import InvalidName
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterable
 
 # Names that collide: of few letters, in both cases and both forms, with and without extensions.
@@ -229,7 +229,7 @@ def test_a_long_name_leaves_room_for_the_extension() -> None:
 
 @given(st.sets(NAMES, max_size=12), st.randoms(use_true_random=False), st.sampled_from(["jpg", "webp"]))
 def test_avatars_never_share_a_name(photos: set[str], chance: random.Random, extension: str) -> None:
-    """On any system, as files or as folders; and in whichever order the photos come, the names are the same."""
+    """On any system, as files or as folders; in whichever order the photos come, the names are the same."""
     named = avatar_names(photos, extension)
     assert named.keys() == photos
     files = {key(name) for name in named.values()}
