@@ -149,7 +149,10 @@ def open_archive(file: BinaryIO, limits: ArchiveLimits) -> Archive:
     length = file.seek(0, io.SEEK_END)
     if length > limits.archive_bytes:
         raise ArchiveTooLarge.over(limits.archive_bytes)
-    records = read_directory(file, limits.entries, limits.directory_bytes)
+    try:
+        records = read_directory(file, limits.entries, limits.directory_bytes)
+    except ArchiveTooLarge:
+        raise ArchiveTooLarge.over(limits.archive_bytes) from None  # what is told is what people can divide
     entries = _entries(records, limits.photo_bytes)
     _check_total(entries, limits.unpacked_bytes, length)
     return Archive(file, entries)
