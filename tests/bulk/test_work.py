@@ -237,7 +237,7 @@ def test_a_batch_is_erased_when_its_time_is_over(
     monkeypatch.setattr("time.time", lambda: expires - 1)
     desk.upkeep.tick()
     assert desk.batches.get(partner, batch).id == batch
-    monkeypatch.setattr("time.time", lambda: expires)
+    monkeypatch.setattr("time.time", lambda: expires + 1)
     desk.upkeep.tick()
     with pytest.raises(BatchNotFound):
         desk.batches.get(partner, batch)
