@@ -1,4 +1,4 @@
-"""A batch and its photos as partners are shown them: the JSON of the API, and of the webhook, which is the same."""
+"""A batch and its photos as partners are shown them: the JSON of the API, and of the webhook alike."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ShownBatch(BaseModel):
     state: Annotated[
         BatchState,
         Field(
-            description="`open` while photos are sent, `running` from the start on, `done` when all are drawn."
+            description="`open` while photos are sent, `running` from the start, `done` when all are drawn."
         ),
     ]
     name: Annotated[
