@@ -29,6 +29,17 @@ def read_photo(file: BinaryIO, max_bytes: int) -> bytes:
     return photo
 
 
+def read_file(path: str | Path, max_bytes: int) -> bytes:
+    """Read a photo's file, within its limit.
+
+    Raises:
+        PhotoTooManyBytes: It has more than ``max_bytes`` bytes.
+        OSError: It is missing, a folder, or may not be read.
+    """
+    with Path(path).open("rb") as file:
+        return read_photo(file, max_bytes)
+
+
 def replace(output: Path, pieces: Iterable[bytes]) -> None:
     """Write all of the pieces to a file, one after the other, or leave what was there.
 

@@ -10,6 +10,7 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     RibbonsError
     |- PhotoError                 the photo cannot become an avatar
     |  |- PhotoMissing            no photo, or an empty one
+    |  |- PhotoUnreadable         a file of the command line's that cannot be opened or read
     |  |- PhotoTooManyBytes       larger than the service takes
     |  |- PhotoNotSupported       not a photo in a format that is read
     |  |- PhotoDamaged            a known format, but broken, truncated or a bomb
@@ -148,6 +149,14 @@ class PhotoMissing(PhotoError):
     title = mark("No photo")
     detail = mark("Choose a photo first.")
     hint = mark("Send it in the field “photo”, or as the request’s body.")
+
+
+class PhotoUnreadable(PhotoError):
+    """A file, on the disk of whoever runs the command line, that cannot be opened or read."""
+
+    code = "photo_unreadable"
+    title = mark("File not readable")
+    detail = mark("This file could not be read. See that it is there, and that you may read it.")
 
 
 class PhotoTooManyBytes(PhotoError):

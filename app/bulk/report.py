@@ -32,6 +32,8 @@ OUR_COLUMNS = (
     "zoom",
     "seconds",
 )
+MADE_FROM = "made_from"
+"""A column more, behind those, in a report by which work goes on."""
 _PREFIX = "ribbons_"
 
 
@@ -47,6 +49,7 @@ class ReportRow:
         framing: Which square was drawn.
         seconds: That drawing took.
         cells: Its row of the partner's table, a cell for each column; none where it has no row.
+        made_from: By which it can be told whether the avatar would be the same today; for :data:`MADE_FROM`.
     """
 
     photo: str
@@ -56,9 +59,12 @@ class ReportRow:
     framing: Choice | None = None
     seconds: float | None = None
     cells: tuple[str, ...] = ()
+    made_from: str = ""
 
 
-def report_lines(columns: Sequence[str], rows: Iterable[ReportRow], language: str) -> Iterator[bytes]:
+def report_lines(
+    columns: Sequence[str], rows: Iterable[ReportRow], language: str, *, goes_on: bool = False
+) -> Iterator[bytes]:
     """Yield a report as CSV (UTF-8 with BOM, CRLF), a row at a time.
 
     The partner's columns are as they were, ours are the last ones. Where the partner's table has a column of
@@ -68,9 +74,12 @@ def report_lines(columns: Sequence[str], rows: Iterable[ReportRow], language: st
         columns: Of the partner's table, as they came; none without a table.
         rows: In the order in which they are told.
         language: Of the errors' texts.
+        goes_on: Whether work goes on by it: its last column is :data:`MADE_FROM`.
     """
     own = _place_of_photo(columns)
     ours = OUR_COLUMNS if own is None else OUR_COLUMNS[1:]
+    if goes_on:
+        ours = (*ours, MADE_FROM)
     yield BOM + csv_line([*map(harmless, columns), *_names_beside(columns, ours)])
     for row in rows:
         cells = [*row.cells[: len(columns)], *[""] * (len(columns) - len(row.cells))]
@@ -86,8 +95,8 @@ def read_report(content: bytes) -> list[dict[str, str]]:
     The end of a report may be missing, if whoever wrote it was killed: what is whole is returned.
 
     Returns:
-        For each photo :data:`OUR_COLUMNS` by these names, whatever they had to be called; nothing of what is
-        no report.
+        For each photo :data:`OUR_COLUMNS` by these names, whatever they had to be called, and
+        :data:`MADE_FROM` where it is there; nothing of what is no report.
     """
     whole = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", errors="replace")
     rows = csv_rows(io.StringIO(whole, newline=""))
@@ -101,6 +110,14 @@ def read_report(content: bytes) -> list[dict[str, str]]:
             if places and len(row) == len(header)
         )
     return found
+
+
+def is_to_go_on(content: bytes) -> bool:
+    """Tell whether a file is a report by which work goes on, however much of it is there."""
+    rows = csv_rows(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
+    with suppress(csv.Error):
+        return MADE_FROM in _places(next(rows, []))
+    return False
 
 
 def _place_of_photo(columns: Sequence[str]) -> int | None:
@@ -137,17 +154,19 @@ def _ours(row: ReportRow, language: str) -> dict[str, str]:
         "y": f"{framing.y:z.3f}" if framing else "",
         "zoom": f"{framing.zoom:z.3f}" if framing else "",
         "seconds": "" if row.seconds is None else f"{row.seconds:z.3f}",
+        MADE_FROM: row.made_from,
     }
 
 
 def _places(header: Sequence[str]) -> dict[str, int]:
     """Return where our columns are in a report; none where it is not one."""
-    for ours in (OUR_COLUMNS, OUR_COLUMNS[1:]):
+    goes_on = (*OUR_COLUMNS, MADE_FROM)
+    for ours in (goes_on, goes_on[1:], OUR_COLUMNS, OUR_COLUMNS[1:]):
         first = len(header) - len(ours)
         columns = header[: max(0, first)]
         photo = _place_of_photo(columns)
         if list(header[max(0, first) :]) == _names_beside(columns, ours) and (photo is None) == (
-            ours is OUR_COLUMNS
+            PHOTO_FIELD in ours
         ):
             places = {name: first + place for place, name in enumerate(ours)}
             return {PHOTO_FIELD: places.get(PHOTO_FIELD, photo or 0)} | places

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Thumb = tuple[str, bytes | None, bool]
-"""A photo's name; a picture of its avatar, or None where there is no avatar; whether its square is doubtful."""
+"""A photo's name; a picture of its avatar, or None where there is none; whether its square is doubtful."""
 
 MAX_CELLS = 10_000
 """Cells of a sheet. With as many one has 44 pixels, in which a head is still known from a wall."""

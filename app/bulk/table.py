@@ -207,6 +207,23 @@ def check_table(table: Table, given: Sequence[tuple[str, str]], frames: FrameLib
     return problems
 
 
+def row_spec(
+    given: Iterable[tuple[str, str]], fields: Sequence[tuple[str, str]], frames: FrameLibrary
+) -> AvatarSpec:
+    """Return what is asked for of one photo.
+
+    Args:
+        given: Of the spec, for all photos.
+        fields: Of its row, which win.
+        frames: The library that the fields are checked against.
+
+    Raises:
+        InvalidSpec: As :func:`~app.spec.parse_spec`.
+    """
+    own = {name for name, _ in fields}
+    return parse_spec([*(pair for pair in given if pair[0] not in own), *fields], frames)
+
+
 def write_table(names: Iterable[str]) -> bytes:
     """Return a table to fill in, as CSV (UTF-8 with BOM): a row for each photo, a column for each field."""
     blank = [""] * len(FIELDS)
@@ -222,9 +239,8 @@ def photo_of(cell: str) -> str:
 def _spec_problem(
     given: Sequence[tuple[str, str]], fields: Sequence[tuple[str, str]], frames: FrameLibrary
 ) -> RibbonsError | None:
-    own = {name for name, _ in fields}
     try:
-        parse_spec([*(pair for pair in given if pair[0] not in own), *fields], frames)
+        row_spec(given, fields, frames)
     except InvalidSpec as error:
         return error
     return None

@@ -1,4 +1,4 @@
-"""The command line: ``ribbons make``, ``frames``, ``keys``, ``serve`` and ``worker``.
+"""The command line: ``ribbons make``, ``bulk``, ``table``, ``frames``, ``keys``, ``serve`` and ``worker``.
 
 Exit codes: 0 done; 1 a photo could not be made into an avatar, or a frame is not sound; 2 bad usage.
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app import __version__
+from app.cli.bulk import bulk_command, table_command
 from app.cli.keys import keys
 from app.cli.options import (
     EXIT_FAILED,
@@ -29,7 +30,7 @@ from app.cli.options import (
     reader_language,
     spec_options,
 )
-from app.disk import read_photo
+from app.disk import read_file, read_photo
 from app.errors import InvalidFrame, RibbonsError, told
 from app.files import (
     format_by_name,
@@ -64,6 +65,8 @@ def main() -> None:
     """Red Ribbons: put the campaign's frame around a photo."""
 
 
+main.add_command(bulk_command)
+main.add_command(table_command)
 main.add_command(keys)
 
 
@@ -154,14 +157,10 @@ def _make_one(photo: str, spec: AvatarSpec, library: FrameLibrary, settings: Set
 
 def _read_one(photo: str, max_bytes: int) -> bytes:
     try:
-        return _read(photo, max_bytes)
+        with open_photo(photo) as file:
+            return read_photo(file, max_bytes)
     except OSError as exc:
         raise click.BadParameter(f"'{shown(photo)}': {exc.strerror}", param_hint="PHOTO") from exc
-
-
-def _read(photo: str, max_bytes: int) -> bytes:
-    with open_photo(photo) as file:
-        return read_photo(file, max_bytes)
 
 
 def _make_several(
@@ -191,7 +190,7 @@ def _make_several(
             made += 1
 
     try:
-        orders = [Order(partial(_read, photo, settings.max_photo_bytes), spec) for photo in photos]
+        orders = [Order(partial(read_file, photo, settings.max_photo_bytes), spec) for photo in photos]
         make_avatars(orders, spec, settings, take)
     except RibbonsError as error:
         fail(error)

@@ -103,7 +103,7 @@ def once(_context: click.Context, _option: click.Parameter, given: tuple[Any, ..
     """Refuse an option that was given twice: of two places to write to, none is to be dropped in silence."""
     if len(given) > 1:
         raise click.BadParameter("This was given more than once. Give it once.")
-    return given[0]
+    return given[0] if given else None
 
 
 def read_settings(**given: Any) -> Settings:

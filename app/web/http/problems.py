@@ -29,6 +29,7 @@ _KEY_REFUSED = f'{_CHALLENGE}, error="invalid_token"'
 
 STATUSES: Mapping[type[RibbonsError], int] = {
     errors.PhotoMissing: 400,
+    errors.PhotoUnreadable: 422,
     errors.PhotoTooManyBytes: 413,
     errors.PhotoNotSupported: 415,
     errors.PhotoDamaged: 422,
