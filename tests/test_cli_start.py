@@ -60,7 +60,16 @@ def test_one_avatar_loads_what_draws_and_no_more(root: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["make", "--help"], ["frames", "list"], ["keys", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["make", "--help"],
+        ["bulk", "--help"],
+        ["table", "--help"],
+        ["frames", "list"],
+        ["keys", "--help"],
+    ],
 )
 def test_what_draws_nothing_loads_nothing_that_draws(words: list[str], root: Path) -> None:
     """Help and lists come at once."""
