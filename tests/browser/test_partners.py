@@ -15,13 +15,14 @@ from playwright.sync_api import expect
 from tests.partners import PartnerProgram, new_partner_key
 
 from app.errors import KeyNotKnown, PhotoDamaged, PhotoTooSmall
+from app.render.limits import Limits
 from tests import photos
 from tests.browser.partnering import PartnerPage, listen_to_sending, watch_tasks
 from tests.conftest import ROOT
 from tests.photos import CANARY, QUADRANTS_HEIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Page, Route
@@ -42,9 +43,10 @@ def key(server_data: Path) -> str:
 
 
 @pytest.fixture
-def program(server: Server, key: str) -> PartnerProgram:
+def program(server: Server, key: str) -> Iterator[PartnerProgram]:
     """The partner's program, which brings about what a test needs to begin with."""
-    return PartnerProgram(server.url, key)
+    with PartnerProgram(server.url, key) as program:
+        yield program
 
 
 @pytest.fixture
@@ -97,7 +99,9 @@ def folder(tmp_path: Path) -> Path:
             ),
             "staff/quadrants.heic": QUADRANTS_HEIC.read_bytes(),
             ARABIC: faceless(),
-            "turned.jpg": faceless(orientation=3, quality=30),
+            "turned.jpg": photos.save(
+                photos.detailed((640, 480)), "JPEG", exif=photos.exif(3, CANARY), quality=30
+            ),
             "picture.png": photos.save(image, "PNG", exif=photos.exif(1, CANARY)),
             "picture.webp": photos.save(image, "WEBP", exif=photos.exif(1, CANARY)),
             "same.jpg": face(300),
@@ -152,7 +156,7 @@ def test_a_folder_becomes_a_zip(  # noqa: PLR0917 - fixtures
     assert told["staff/quadrants.heic"]["state"] == told["same.jpg"]["state"] == "done"
     assert it.reasons() == {
         "broken.jpg": PhotoDamaged().text(language),
-        "tiny.png": PhotoTooSmall(smallest=64).text(language),
+        "tiny.png": PhotoTooSmall(width=8, height=8, minimum=Limits().min_side).text(language),
         "empty.jpg": it.reasons()["empty.jpg"],
     }
     assert {"broken.jpg", "tiny.png"} == {name for name, photo in told.items() if photo["state"] == "failed"}
@@ -337,8 +341,8 @@ def test_a_reload_in_the_middle_loses_nothing(partner: Callable[..., PartnerPage
     it.start()
     expect(it.page.locator("#progress-said")).to_contain_text("Sending: 3 of 8")
     it.page.on("dialog", lambda dialog: dialog.accept())  # photos are still being sent
-    it.page.unroute_all(behavior="ignoreErrors")
     it.open().enter()
+    it.page.unroute_all(behavior="ignoreErrors")
     it.page.locator("#batches button").click()
     expect(it.page.locator("#progress-said")).to_have_text("Sent: 3 of 8")
     before = len(it.sent())
@@ -443,8 +447,11 @@ def test_a_table_with_faults_is_shown_before_anything_is_sent(
     assert it.count("failures") == 0
 
 
-def test_a_table_may_have_other_headings(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
+def test_a_table_may_have_other_headings(
+    partner: Callable[..., PartnerPage], complaints: Complaints, tmp_path: Path
+) -> None:
     """Where a table calls its columns otherwise, the partner says how, and it is read again."""
+    complaints.expect("status of 422")
     chosen = put(tmp_path, {"a.jpg": face(), "people.csv": "porträtdatei;spruch\na.jpg;Freiheit\n".encode()})
     it = partner().enter().choose_small().choose_folder(chosen, 1).start()
     expect(it.page.locator("#table-problems li")).to_have_count(1)

@@ -290,8 +290,8 @@ let sentTable = null;
 async function sendTable(table) {
   if (!batch) return;
   const { signal } = ending;
-  const columns = new URLSearchParams(headings().map((each) => ["column", each]));
-  const address = addressOf(batch.id, `table?${columns}`);
+  const columns = String(new URLSearchParams(headings().map((each) => ["column", each])));
+  const address = addressOf(batch.id, columns ? `table?${columns}` : "table");
   const question = { method: "PUT", body: table, headers: { "Content-Type": "application/octet-stream" }, signal };
   /** @type {{line?: number, photo?: string, error: {detail: string}}[]} */
   let problems;
