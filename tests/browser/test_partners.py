@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Dialog, Page, Route
 
     from tests.browser.conftest import Complaints, OpenPage
     from tests.servers import Server
@@ -226,9 +226,11 @@ def test_a_canvas_that_lies_is_not_used(open_page: OpenPage, key: str, tmp_path:
     large = photos.save(photos.detailed((2000, 1500)), "JPEG")
     picture = photos.save(photos.quadrants((400, 300)), "PNG")
     it.choose_folder(put(tmp_path, {"large.jpg": large, "picture.png": picture}), 2)
-    page.route("**/photos/**", lambda route: (page.wait_for_timeout(600), route.continue_()))
+    held: list[Route] = []
+    page.route("**/photos/*.jpg", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
     it.choose_small().start()
     expect(page.locator("#progress-note")).to_contain_text("hides what it draws")
+    held[0].continue_()
     it.until_done()
     sent = it.sent()
     assert sent["picture.png"] == picture
@@ -598,7 +600,12 @@ def test_who_leaves_while_photos_are_sent_is_asked(
     """The browser asks before a page is closed that still sends, and not afterwards."""
     asked: list[str] = []
     it = partner().enter().choose_small().choose_folder(put(tmp_path, {"a.jpg": face()}), 1)
-    it.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    it.page.on("dialog", agree)
     held: list[Route] = []
     it.page.route("**/photos/a.jpg", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
     it.start()

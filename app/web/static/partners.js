@@ -39,7 +39,7 @@ import { complain, duration, make, moment, number, pace, text } from "./partners
  */
 
 const TICK = 250; // milliseconds: figures that run are shown no more often
-const SAID_STEPS = 10; // and said aloud so often on the whole way
+const SAID_STEPS = 8; // and said aloud so often on the whole way
 const FRAMED = 540; // pixels of the frame over a photo that is moved
 const PATIENCE_FOR_BYTES = 120_000;
 const STEPS = ["key-step", "order-step", "batch-step"];
@@ -71,6 +71,7 @@ const line = new Line(showTrouble);
 function show(step) {
   for (const id of STEPS) byId(id).hidden = id !== step;
   byId("key-bar").hidden = step === "key-step";
+  byId("lead").hidden = step !== "key-step"; // who is at work needs the room
   byId("batches-step").hidden = step !== "order-step" || !byId("batches").childElementCount;
   byId(step).querySelector("h2").focus();
 }
