@@ -406,8 +406,8 @@ class MalformedRequest(RequestError):
     """A body that is not what its headers say, or more parts than a form of ours has; or no HTTP at all.
 
     Params: ``field`` (the one field of a form or a query that cannot be read), and with it ``encoding`` or
-    ``charset``, where it names one that it is not in; or ``limit_kb`` (of what has to be JSON); or ``bare`` (of
-    what has to be the body, and came in a form); or none.
+    ``charset``, where it names one that it is not in; or ``limit_kb`` (of what has to be JSON); or ``bare``
+    (of what has to be the body, and came in a form); or none.
     """
 
     code = "malformed_request"

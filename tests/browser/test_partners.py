@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from tests.partners import PartnerProgram, new_partner_key
 
 from app.errors import KeyNotKnown, PhotoDamaged, PhotoTooSmall
 from app.render.limits import Limits
 from tests import photos
 from tests.browser.partnering import PartnerPage, listen_to_sending, watch_tasks
 from tests.conftest import ROOT
+from tests.partners import PartnerProgram, new_partner_key
 from tests.photos import CANARY, QUADRANTS_HEIC
 
 if TYPE_CHECKING:
