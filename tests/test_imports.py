@@ -131,6 +131,7 @@ def test_importing_does_nothing() -> None:
     """Importing every module starts nothing, writes nothing and says nothing."""
     names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
     names.remove("app.__main__")
+    names.remove("app.bulk.migrations.env")  # a script of Alembic's, which runs it
     script = f"""
 import sys
 def watch(event, args):

@@ -114,6 +114,7 @@ class Task:
         photo: Where its bytes are.
         avatar: What its avatar is called.
         given: The fields of the spec.
+        problem: For which it is not drawn.
     """
 
     batch: str
@@ -122,6 +123,7 @@ class Task:
     photo: str
     avatar: str
     given: Mapping[str, str]
+    problem: RibbonsError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -616,9 +618,18 @@ class Batches:
         opened = self._opened(row)
         request = opened.request()
         for photo in self._ledger.waiting_photos(batch, numbers):
-            given, avatar = opened.given(photo, request), opened.target(photo) or ""
-            place = _photo_object(batch, photo.token)
-            yield Task(batch, photo.number, photo.version, place, avatar, given), opened
+            yield (
+                Task(
+                    batch=batch,
+                    number=photo.number,
+                    version=photo.version,
+                    photo=_photo_object(batch, photo.token),
+                    avatar=opened.target(photo) or "",
+                    given=opened.given(photo, request),
+                    problem=opened.table_row(photo).problem,
+                ),
+                opened,
+            )
 
     # -- inside ------------------------------------------------------------
 
@@ -719,14 +730,12 @@ def _media_type(name: str) -> str:
 
 
 def _sealed_rows(opened: Opened, table: Table) -> Iterator[SealedRow]:
-    """Yield a table's rows sealed; of two that name one photo, the first."""
-    seen: set[bytes] = set()
+    """Yield the rows that name a photo, sealed; of two that name one, the first."""
+    first = table.by_photo()
     for row in table.rows:
-        folded = opened.folded(row.photo)
-        if folded not in seen:
-            seen.add(folded)
-            name, said = opened.seal_name(row.photo, folded), opened.seal_row(row.fields, row.cells, folded)
-            yield SealedRow(folded, name, said)
+        if row.photo and first[names.fold(row.photo)] is row:
+            folded = opened.folded(row.photo)
+            yield SealedRow(folded, opened.seal_name(row.photo, folded), opened.seal_row(row, folded))
 
 
 @contextmanager

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from app.bulk import outcomes
 from app.bulk.doubt import is_doubtful
 from app.bulk.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Row
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from app.bulk.ledger import PhotoState
     from app.bulk.outcomes import Entry, Outcome
     from app.bulk.sealing import BatchKey
+    from app.bulk.table import TableRow
     from app.errors import RibbonsError
     from app.render.framing import Choice
 
@@ -131,6 +131,20 @@ class BatchPhoto:
     cells: tuple[str, ...]
 
 
+class SaidRow(NamedTuple):
+    """What a table says of a photo.
+
+    Attributes:
+        fields: Of the spec.
+        cells: The whole row.
+        problem: What is wrong with it, for which the photo is not drawn.
+    """
+
+    fields: dict[str, str]
+    cells: tuple[str, ...]
+    problem: RibbonsError | None
+
+
 class Opened:
     """A batch's row with its key: what opens and seals the rest."""
 
@@ -163,17 +177,18 @@ class Opened:
         """Return a photo's name."""
         return self.key.open(photo.name, f"{self.id}/name/{photo.folded.hex()}").decode()
 
-    def seal_row(self, fields: Pairs, cells: Sequence[str], folded: bytes) -> bytes:
+    def seal_row(self, row: TableRow, folded: bytes) -> bytes:
         """Seal a table's row."""
-        said = json.dumps([fields, cells], ensure_ascii=False).encode()
+        problem = outcomes.pack_error(row.problem) if row.problem else None
+        said = json.dumps([row.fields, row.cells, problem], ensure_ascii=False).encode()
         return self.key.seal(said, f"{self.id}/row/{folded.hex()}")
 
-    def table_row(self, photo: Row[Any]) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Return the spec's fields in a photo's row of the table, and the whole row."""
+    def table_row(self, photo: Row[Any]) -> SaidRow:
+        """Return what the table says of a photo; nothing where it does not name it."""
         if photo.row is None:
-            return {}, ()
-        fields, cells = json.loads(self.key.open(photo.row, f"{self.id}/row/{photo.folded.hex()}"))
-        return dict(fields), tuple(cells)
+            return SaidRow({}, (), None)
+        fields, cells, problem = json.loads(self.key.open(photo.row, f"{self.id}/row/{photo.folded.hex()}"))
+        return SaidRow(dict(fields), tuple(cells), outcomes.unpack_error(problem) if problem else None)
 
     def seal_of(self, kind: str, number: int, content: bytes) -> bytes:
         """Seal what a column of a photo holds."""
@@ -200,7 +215,7 @@ class Opened:
 
     def given(self, photo: Row[Any], request: BatchRequest) -> dict[str, str]:
         """Return the fields of a photo's spec: the batch's, then its row's, then how it is to be framed."""
-        fields, _ = self.table_row(photo)
+        fields = self.table_row(photo).fields
         wishes = json.loads(self.open_of("wishes", photo)) if photo.wishes is not None else {}
         return {**dict(request.spec), **{name: said for name, said in fields.items() if said}, **wishes}
 
@@ -208,7 +223,6 @@ class Opened:
         """Return a photo as its partner sees it."""
         outcome = self.outcome(row)
         framing = outcome.framing if outcome else None
-        _, cells = self.table_row(row)
         return BatchPhoto(
             number=row.number,
             name=self.name(row),
@@ -220,5 +234,5 @@ class Opened:
             avatar=self.target(row) if row.state == "done" else None,
             event=row.event,
             version=row.version,
-            cells=cells,
+            cells=self.table_row(row).cells,
         )

@@ -53,7 +53,7 @@ class Outcome:
 def pack(outcome: Outcome) -> bytes:
     """Write an outcome down."""
     values = {
-        "error": _packed(outcome.error) if outcome.error else None,
+        "error": pack_error(outcome.error) if outcome.error else None,
         "framing": outcome.framing,
         "seconds": outcome.seconds,
     }
@@ -68,7 +68,7 @@ def unpack(packed: bytes) -> Outcome:
     entry = unpack_entry(packed)
     values = json.loads(packed[_HEAD.size + len(entry.name.encode()) :])
     return Outcome(
-        error=_unpacked(values["error"]) if values["error"] else None,
+        error=unpack_error(values["error"]) if values["error"] else None,
         framing=Choice(*values["framing"]) if values["framing"] else None,
         seconds=values["seconds"],
         entry=entry if entry.name else None,
@@ -81,13 +81,15 @@ def unpack_entry(packed: bytes) -> Entry:
     return Entry(packed[_HEAD.size : _HEAD.size + length].decode(), size, crc)
 
 
-def _packed(error: RibbonsError) -> dict[str, Any]:
+def pack_error(error: RibbonsError) -> dict[str, Any]:
+    """Return an error as JSON has it."""
     if isinstance(error, InvalidSpec):
         return {"code": error.code, "problems": [[p.field, p.kind, dict(p.params)] for p in error.problems]}
     return {"code": error.code, "params": error.params}
 
 
-def _unpacked(values: dict[str, Any]) -> RibbonsError:
+def unpack_error(values: dict[str, Any]) -> RibbonsError:
+    """Return the error that :func:`pack_error` has written."""
     if values["code"] == InvalidSpec.code:
         problems = [
             FieldProblem.of(field, kind, **_params(params)) for field, kind, params in values["problems"]

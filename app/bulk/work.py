@@ -130,6 +130,8 @@ class Drawer:
             self._store.delete(files)
 
     def _outcome(self, task: Task, opened: Opened) -> tuple[Outcome, dict[str, bytes]]:
+        if task.problem is not None:
+            return Outcome(error=task.problem), {}
         start = time.perf_counter()
         try:
             photo = self._store.get(task.photo, opened.key)

@@ -189,6 +189,35 @@ def test_what_cannot_be_drawn_is_told_and_spoils_nothing_else(desk: Desk, partne
         assert archive.namelist() == ["a.jpg"]
 
 
+def test_missing_photos_are_numbered_as_the_table_has_them(desk: Desk, partner: Partner) -> None:
+    """So a report is in the order of the table; of two rows for one photo the first counts."""
+    batch = send(desk, partner).id
+    desk.batches.set_table(partner, batch, b"photo,size\nc.jpg,64\na.jpg,65\nc.jpg,66\nb.jpg,67\n", {})
+    photos = desk.batches.photos(partner, batch, after=0, limit=10)
+    assert [(photo.name, photo.cells[1]) for photo in photos] == [
+        ("c.jpg", "64"),
+        ("a.jpg", "65"),
+        ("b.jpg", "67"),
+    ]
+
+
+def test_a_row_that_cannot_be_read_spoils_its_photo_alone(desk: Desk, partner: Partner) -> None:
+    """It is told at once and in the report; a row that names no photo is told, and is none."""
+    batch = send(desk, partner, "a.jpg", "b.jpg").id
+    receipt = desk.batches.set_table(partner, batch, b"photo,size\na.jpg,64,too,many\nb.jpg,64\n,64\n", {})
+    assert [(problem.line, problem.error.code) for problem in receipt.problems] == [
+        (2, "invalid_row"),
+        (4, "invalid_row"),
+    ]
+    assert desk.batches.get(partner, batch).missing == 0
+    desk.batches.start(partner, batch)
+    desk.draw()
+    photos = desk.batches.photos(partner, batch, after=0, limit=10)
+    assert [(photo.name, photo.state) for photo in photos] == [("a.jpg", "failed"), ("b.jpg", "done")]
+    assert photos[0].error is not None
+    assert "more cells" in photos[0].error.text("en")
+
+
 def test_what_is_missing_is_named_before_the_start(desk: Desk, partner: Partner) -> None:
     """Of a table's rows by name; of an expected number, how many. Without them it goes, when that is said."""
     batch = send(desk, partner, "a.jpg", expected=5).id
