@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,8 +14,8 @@ import structlog
 from app.bulk.bulk import Bulk
 from app.drawing import Drawing
 from app.errors import RibbonsError
-from app.faults import Fault
 from app.jobs import forbid_core_dumps, keep_freed_memory
+from app.lifetime import end, end_at_once, why_not_started
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 
@@ -32,9 +30,6 @@ _NICENESS = 5
 
 # Some programs, such as timeout(1), send a signal to a process and then to its whole group.
 _ECHO_SECONDS = 0.5
-
-# Threads that have nothing left to do end within a moment; one that waits for a database does not.
-_LAST_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -60,9 +55,9 @@ def work(settings: Settings) -> None:
     try:
         anyio.run(_draw, drawing, bulk, backend_options={"use_uvloop": True})
     except BaseExceptionGroup as group:
-        _refuse(_reason(group))
+        _refuse(why_not_started(group))
     _log.info("stopped")
-    _end()
+    end()
 
 
 async def _draw(drawing: Drawing, bulk: Bulk) -> None:
@@ -80,36 +75,9 @@ async def _end_at_the_next(signals: AsyncIterable[signal.Signals]) -> None:
     start = time.monotonic()
     async for _ in signals:
         if time.monotonic() - start > _ECHO_SECONDS:
-            logging.shutdown()
-            os._exit(1)
-
-
-def _reason(group: BaseExceptionGroup) -> str:
-    """Say why it did not start. The pool and the engine are started in groups of tasks."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, InvalidSettings | RibbonsError):
-        return str(error)
-    fault = Fault.of(error)
-    return f"{fault.kind} at {fault.place}"
+            end_at_once(1)
 
 
 def _refuse(reason: str) -> NoReturn:
     _log.critical("cannot_start", reason=reason)
     sys.exit(1)
-
-
-def _end() -> None:
-    """Return when no other thread keeps the process, or end it in spite of those that do.
-
-    DBOS has threads that try for ever to write down what they have done: while its database is away, nothing
-    else would end them. What they would write another process does again.
-    """
-    deadline = time.monotonic() + _LAST_SECONDS
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                logging.shutdown()
-                os._exit(0)

@@ -20,7 +20,7 @@ LAYERS = (
     ("app.spec",),
     ("app.render",),
     ("app.settings", "app.jobs", "app.lanes"),
-    ("app.logs", "app.workers"),
+    ("app.lifetime", "app.logs", "app.workers"),
     ("app.drawing",),
     ("app.making",),
     ("app.bulk",),

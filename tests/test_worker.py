@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.databases import Cluster
 
 
+_FEW = {"RIBBONS_WORKERS": "1", "RIBBONS_PORT": "0", "RIBBONS_BATCHES": "true"}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL server that may be stopped."""
@@ -31,22 +34,21 @@ def cluster() -> Iterator[Cluster]:
         yield started
 
 
-def refusal(**settings: str) -> dict[str, Any]:
-    """Start a worker that cannot start, and return the last line it says."""
+def refusal(command: str = "worker", **settings: str) -> dict[str, Any]:
+    """Start a worker, or a service, that cannot start, and return what it says of that."""
     environment = {f"RIBBONS_{name.upper()}": value for name, value in settings.items()}
     done = subprocess.run(
-        [sys.executable, "-m", "app", "worker"],
-        env={**os.environ, "RIBBONS_WORKERS": "1", **environment},
+        [sys.executable, "-m", "app", command],
+        env={**os.environ, **_FEW, **environment},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode in {1, 3}
     assert done.stdout == ""
-    line: dict[str, Any] = json.loads(done.stderr.splitlines()[-1])
-    assert line["event"] == "cannot_start"
-    return line
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stderr.splitlines()]
+    return next(line for line in lines if line["event"] == "cannot_start")
 
 
 def test_it_draws_and_stops_when_it_is_told(tmp_path: Path) -> None:
@@ -139,8 +141,9 @@ def test_it_refuses_a_wrong_secret(tmp_path: Path) -> None:
 def test_it_tells_why_it_cannot_start(tmp_path: Path) -> None:
     """What is wrong with a database, a folder or a frame is told in one line, with the setting's name."""
     folder = str(tmp_path / "data")
-    line = refusal(data_folder=folder, jobs_url="postgresql://postgres:geheim@127.0.0.1:1/test")
-    assert line["reason"] == "RIBBONS_JOBS_URL: no PostgreSQL answers there"
+    for command in ("worker", "serve"):
+        line = refusal(command, data_folder=folder, jobs_url="postgresql://postgres:geheim@127.0.0.1:1/test")
+        assert line["reason"] == "RIBBONS_JOBS_URL: no PostgreSQL answers there"
     (tmp_path / "file").touch()
     line = refusal(data_folder=str(tmp_path / "file" / "data"))
     assert line["reason"].startswith("RIBBONS_DATA_FOLDER: ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -14,6 +14,7 @@ from starlette_compress import CompressMiddleware, remove_compress_type
 
 from app import __version__
 from app.errors import InternalError, InvalidSpec, MalformedRequest, MethodNotAllowed, NotFound, RibbonsError
+from app.lifetime import why_not_started
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.api import avatars, batches, docs, frames, health, overlays, problem_kinds, renditions, stats
 from app.web.api.batches.described import SCHEMAS as BATCH_SCHEMAS
@@ -145,7 +146,13 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    async with service.opened():
+    async with AsyncExitStack() as parts:
+        try:
+            await parts.enter_async_context(service.opened())
+        except BaseException as error:
+            # uvicorn keeps it to itself.
+            app.state.refusal = why_not_started(error)
+            raise
         yield
 
 

@@ -16,6 +16,7 @@ import uvicorn
 
 from app.errors import RibbonsError
 from app.jobs import forbid_core_dumps, keep_freed_memory
+from app.lifetime import end, why_not_started
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 from app.web.app import create_app
@@ -72,27 +73,26 @@ def serve(settings: Settings) -> None:
     _log.info("starting", host=host, port=port, workers=settings.workers)
     announce = partial(_log.info, "ready", url=own_url(settings.host, port))
     try:
-        _Server(_configuration(app, settings, _connections(files)), app.state.service, announce).run(
-            [listener]
-        )
+        _Server(_configuration(app, settings, _connections(files)), app, announce).run([listener])
     finally:
         _log.info("stopped")
+        end()
 
 
 class _Server(uvicorn.Server):
     """Says when the first request would be answered: its workers are warm, and it listens."""
 
-    def __init__(self, configuration: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
+    def __init__(self, configuration: uvicorn.Config, app: FastAPI, announce: Callable[[], None]) -> None:
         super().__init__(configuration)
-        self._service = service
+        self._app = app
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so; or say in words that a part did not start, which uvicorn does in a traceback."""
         try:
             await super().startup(sockets)
-        except SystemExit:
-            _log.critical("cannot_start", reason="its workers, its counter or its store did not start.")
+        except SystemExit as error:
+            _log.critical("cannot_start", reason=getattr(self._app.state, "refusal", why_not_started(error)))
             raise
         # What is there now stays. To look through all of it for cycles takes 60 ms, in which nothing else
         # runs; what requests leave behind is looked through in less than one.
@@ -102,7 +102,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: first those who would listen for ever, so that nobody is waited for in vain."""
-        self._service.send_followers_away()
+        service: Service = self._app.state.service
+        service.send_followers_away()
         await super().shutdown(sockets)
 
 
