@@ -22,9 +22,11 @@ export function bytes(bytes) {
   return measure(Math.max(1, bytes / 1e6), "megabyte", "short");
 }
 
+const FEW = 9.95; // what is written with one digit before the point
+
 /** @param {number} value with a digit behind the point where there are few */
 export function pace(value) {
-  const maximumFractionDigits = value < 10 ? 1 : 0;
+  const maximumFractionDigits = value < FEW ? 1 : 0;
   return new Intl.NumberFormat(tag, { maximumFractionDigits }).format(value);
 }
 
