@@ -54,30 +54,31 @@ class ReadAhead(Response):
         self.init_headers(headers)
         self._pieces = pieces
         self._threads = threads
+        self._is_read = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        is_whole = False
+        is_sent = False
         ahead, coming = anyio.create_memory_object_stream[bytes](0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_when_left, receive, tasks.cancel_scope)
-            tasks.start_soon(self._read, ahead, tasks.cancel_scope)
-            is_whole = await _pass_on(coming, send)
+            tasks.start_soon(self._read, ahead)
+            is_sent = await _pass_on(coming, send)
             tasks.cancel_scope.cancel()
-        if is_whole:
+        if is_sent and self._is_read:
             await send({"type": "http.response.body", "body": b""})
 
-    async def _read(self, ahead: MemoryObjectSendStream[bytes], scope: CancelScope) -> None:
+    async def _read(self, ahead: MemoryObjectSendStream[bytes]) -> None:
         read = partial(next, self._pieces, None)
         try:
             with ahead:
                 while (piece := await to_thread.run_sync(read, limiter=self._threads)) is not None:
                     await ahead.send(piece)
+            self._is_read = True
         except Exception as exc:  # noqa: BLE001 - whatever it is, the answer has begun
             fault = Fault.of(exc)
             _log.warning("answer_cut", kind=fault.kind, place=fault.place)
-            scope.cancel()
 
 
 async def _pass_on(coming: MemoryObjectReceiveStream[bytes], send: Send) -> bool:

@@ -42,10 +42,12 @@ _log = structlog.get_logger(__name__)
 
 # Each chunk of a body costs h11 and uvicorn 9 microseconds (benchmarks/chunks.py), however short it is. Some
 # may be short. If a body has many, they have to have so many bytes on an average, and there is an end to
-# them: a photo of 4 MB that is sent line by line has 16,000.
+# them: a photo of 4 MB that is sent line by line has 16,000. There is none where they are so long that what
+# is in them costs more: a partner's ZIP of gigabytes comes in any number of those.
 _MANY_CHUNKS = 200
 _SHORTEST_CHUNK = 128
 _MOST_CHUNKS = 20_000
+_LONG_CHUNK = 4096
 # What stands before a chunk, and never before a line of a photo or a form but by chance.
 _CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,16}(?:;[^\r\n]*)?\r\n")
 # To look through all of a photo of 3 MB takes 3 ms. So pieces of what comes at once stand for the rest, at
@@ -275,7 +277,7 @@ class _Heard:
         if self._chunks <= _MANY_CHUNKS:
             return False
         mean = self._sampled / self._chunks
-        return mean < max(_SHORTEST_CHUNK, self._came / _MOST_CHUNKS)
+        return mean < max(_SHORTEST_CHUNK, min(self._came / _MOST_CHUNKS, _LONG_CHUNK))
 
 
 def _samples(data: bytes) -> Iterator[bytes]:

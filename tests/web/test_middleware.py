@@ -6,9 +6,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 import structlog
+from starlette.requests import ClientDisconnect
 
 from app.web.metrics import Metrics
-from app.web.middleware import DrainRefusedBodies
+from app.web.middleware import AddHeaders, AnswerHead, DrainRefusedBodies, put_by
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -154,3 +155,58 @@ def test_a_body_that_will_not_come_is_not_waited_for(headers: dict[str, str]) ->
     sent, left = drained(headers, 5)
     assert left == 5
     assert [message.get("body") for message in sent] == [None, b"no"]
+
+
+def test_an_answer_without_end_has_a_head() -> None:
+    """Its status and headers are told, and what would go on is stopped: there is nobody to read it."""
+    pieces = 0
+
+    async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal pieces
+        headers = [(b"content-length", b"999999999999")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while True:
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            pieces += 1
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        await anyio.lowlevel.checkpoint()
+        sent.append(message)
+
+    async def main() -> None:
+        with pytest.raises(ClientDisconnect):
+            await AnswerHead(endless)({"type": "http", "method": "HEAD"}, receive, send)
+
+    anyio.run(main)
+    start, body = sent
+    assert start["headers"] == [(b"content-length", b"999999999999")]
+    assert body == {"type": "http.response.body", "body": b""}
+    assert pieces == 1
+
+
+def test_headers_that_were_put_by_are_on_whatever_is_answered() -> None:
+    """The last value of each, in the place of one that the answer has itself."""
+
+    async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+        put_by(scope, {"X-Left": "2"})
+        put_by(scope, {"X-Left": "1", "X-Other": "y"})
+        await send({"type": "http.response.start", "status": 500, "headers": [(b"x-other", b"x")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        await anyio.lowlevel.checkpoint()
+        sent.append(message)
+
+    anyio.run(AddHeaders(answer), {"type": "http", "state": {}}, receive, send)
+    assert dict(sent[0]["headers"]) == {b"x-left": b"1", b"x-other": b"y"}
+    assert len(sent[0]["headers"]) == 2

@@ -18,6 +18,7 @@ from PIL import Image
 
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.middleware import MAX_HEAD_BYTES
+from app.web.wire import _Heard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -391,6 +392,19 @@ def test_a_photo_may_come_in_short_chunks_but_not_without_end(server: Server) ->
     except ConnectionError:
         status = 400
     assert status == 400
+
+
+@pytest.mark.parametrize(
+    ("length", "is_refused"), [(1000, True), (3000, True), (4096, False), (65_536, False)]
+)
+def test_a_zip_of_gigabytes_may_come_in_any_number_of_chunks(length: int, *, is_refused: bool) -> None:
+    """As long as they are long, as all programs' are that read files by blocks."""
+    heard = _Heard()
+    heard.take(head("Transfer-Encoding: chunked"))
+    chunk = b"%x\r\n%b\r\n" % (length, bytes(length))
+    for _ in range(100):
+        heard.take(chunk * max(1, 100_000_000 // length // 100))
+    assert heard.is_in_crumbs is is_refused
 
 
 @pytest.mark.parametrize("framing", ["length", "chunks of 4 KB"])
