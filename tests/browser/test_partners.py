@@ -17,6 +17,7 @@ from app.errors import KeyNotKnown, PhotoDamaged, PhotoTooSmall
 from app.render.limits import Limits
 from tests import photos
 from tests.browser.partnering import PartnerPage, listen_to_sending, watch_tasks
+from tests.browser.test_site import SCROLLS_SIDEWAYS
 from tests.conftest import ROOT
 from tests.partners import PartnerProgram, new_partner_key
 from tests.photos import CANARY, QUADRANTS_HEIC
@@ -318,7 +319,7 @@ def test_a_server_that_is_busy_is_asked_again(
 
     it.page.route("**/photos/photo-*", refuse)
     it.start()
-    expect(it.trouble).to_contain_text("Many are here. We go on in")
+    expect(it.trouble).to_contain_text("Many are here. We go on by ourselves in a moment.")
     while it.page.locator("#go-on").is_visible():
         it.page.locator("#go-on").click()
         it.page.wait_for_timeout(200)
@@ -352,6 +353,30 @@ def test_a_reload_in_the_middle_loses_nothing(partner: Callable[..., PartnerPage
     it.until_done()
     assert len(it.sent()) - before == 5
     assert {photo["state"] for photo in it.photos().values()} == {"done"}
+
+
+def test_a_key_that_is_revoked_ends_it(
+    partner: Callable[..., PartnerPage], complaints: Complaints, tmp_path: Path
+) -> None:
+    """Where the key is no longer known, the page lets go of all that it had, and says why."""
+    complaints.expect("status of 401")
+    it = partner().enter().choose_small().choose_folder(put(tmp_path, {"a.jpg": face()}), 1)
+    refusal = {"code": KeyNotKnown.code, "detail": "This key is over."}
+    it.page.route("**/photos/a.jpg", lambda route: route.fulfill(status=401, json=refusal))
+    it.page.locator("#start").click()
+    expect(it.page.locator("#key-problem")).to_have_text("This key is over.")
+    expect(it.page.locator("#batch-step")).to_be_hidden()
+
+
+def test_a_proxy_that_holds_events_back_is_no_hindrance(
+    partner: Callable[..., PartnerPage], tmp_path: Path
+) -> None:
+    """Where no event gets through, the page asks what there is, and shows it."""
+    it = partner().enter().choose_small().choose_folder(put(tmp_path, {"a.jpg": face()}), 1)
+    nothing = {"content_type": "text/event-stream", "body": ""}
+    it.page.route("**/events", lambda route: route.fulfill(**nothing))
+    it.start().until_done()
+    expect(it.result("a.jpg")).to_be_visible()
 
 
 # -- what was made ---------------------------------------------------------------
@@ -545,6 +570,31 @@ def test_words_that_cannot_be_drawn_are_told(
 
 
 # -- for everybody ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["ar", "de"])
+def test_no_step_scrolls_sideways(
+    partner: Callable[..., PartnerPage], complaints: Complaints, folder: Path, language: str
+) -> None:
+    """On 320 px, and with letters twice as large, each step of the page scrolls only down."""
+    complaints.expect("status of 409")
+    it = partner("small", language).enter()
+
+    def is_narrow() -> None:
+        for width, letters in ((320, "100%"), (640, "200%"), (320, "200%")):
+            it.page.set_viewport_size({"width": width, "height": 640})
+            it.page.evaluate("size => { document.documentElement.style.fontSize = size }", letters)
+            assert it.page.evaluate(SCROLLS_SIDEWAYS) == [], (width, letters)
+        it.page.evaluate("document.documentElement.style.fontSize = ''")
+
+    it.page.locator("#folder").set_input_files(folder)
+    expect(it.page.locator("#left-out details")).to_have_count(3)
+    it.choose_small()
+    is_narrow()
+    it.start().until_done()
+    is_narrow()
+    it.open_result("turned.jpg")
+    is_narrow()
 
 
 def test_the_keyboard_is_enough(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ FIRST_VIEW_BYTES = 100_000
 NAMES = ("editor", "made", "ios", "partners", "offline", "error")
 
 # What stands outside of the window, if anything makes the page wider than it.
-_SCROLLS_SIDEWAYS = """() => {
+SCROLLS_SIDEWAYS = """() => {
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth <= clientWidth) return [];
   return [...document.body.querySelectorAll("*")].filter((element) => {
@@ -152,7 +152,7 @@ def test_no_page_scrolls_sideways(
         for width, text in ((320, "100%"), (640, "100%"), (640, "200%")):
             page.set_viewport_size({"width": width, "height": 640})
             page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
-            assert page.evaluate(_SCROLLS_SIDEWAYS) == [], (name, width, text)
+            assert page.evaluate(SCROLLS_SIDEWAYS) == [], (name, width, text)
 
 
 def test_the_language_is_changed_without_a_script(open_page: OpenPage, token: str) -> None:

@@ -10,7 +10,6 @@ from starlette.responses import Response  # noqa: TC002 - the same
 
 from app import errors
 from app.errors import NotFound
-from app.render.formats import FORMAT_NAMES
 from app.spec import DEFAULT_SIZE, TRANSPARENT_FORMATS, AvatarSpec, field_choices, field_range
 from app.web.pages.editor import editing
 from app.web.pages.languages import KnownLanguage
@@ -68,13 +67,13 @@ def _context(request: Request) -> dict[str, Any]:
 
 
 def _refusals(service: Service, batch_photos: int, language: str) -> Mapping[str, str]:
-    """Return what the page says of a key or a file without asking the API, by the error's code."""
+    """Return what the page says of a file or a batch by itself, by the error's code."""
     refused = (
-        errors.KeyNotKnown(),
         errors.BatchFull(limit=batch_photos),
         errors.InvalidName(),
-        errors.PhotoNotSupported(formats=FORMAT_NAMES),
         errors.PhotoTooManyBytes.over(service.uploads.max_photo_bytes),
+        errors.StorageFull(),
+        errors.StorageUnavailable(),
         errors.InternalError(),
     )
     return {error.code: error.text(language) for error in refused}

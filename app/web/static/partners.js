@@ -42,6 +42,8 @@ const TICK = 250; // milliseconds: figures that run are shown no more often
 const SAID_STEPS = 8; // and said aloud so often on the whole way
 const FRAMED = 540; // pixels of the frame over a photo that is moved
 const PATIENCE_FOR_BYTES = 120_000;
+const LONG_WAIT = 90_000; // of which one wants to know the end
+const TROUBLES = new Set(["storage_full", "storage_unavailable"]);
 const STEPS = ["key-step", "order-step", "batch-step"];
 
 /** @param {string} id @returns {any} */
@@ -491,6 +493,7 @@ function showProgress() {
   const notes = [];
   if (rate && left) notes.push(text("pace", { rate: pace(rate), time: duration(left) }));
   if (!byId("rest").hidden && what === "unfinished") notes.push(text("unfinishedNote"));
+  if (batch.trouble && TROUBLES.has(batch.trouble)) notes.push(text(`trouble.${batch.trouble}`));
   if (sending?.lies) notes.push(text("lying"));
   else if (sending?.whole) notes.push(text("whole", { count: number(sending.whole) }));
   byId("progress-note").textContent = notes.join(" ");
@@ -522,11 +525,16 @@ function announceProgress(share) {
 
 /** @param {import("./partners-line.js").Trouble | null} trouble */
 function showTrouble(trouble) {
-  const { problem, until = 0 } = trouble ?? {};
-  const words = problem instanceof Problem ? problem.message : text("noConnection");
-  const time = duration((until - Date.now()) / 1000);
-  complain(byId("trouble"), trouble ? `${words} ${text("waiting", { time })}` : "");
   byId("go-on").hidden = !trouble;
+  complain(byId("trouble"), trouble ? wordsOf(trouble) : "");
+}
+
+/** @param {import("./partners-line.js").Trouble} trouble */
+function wordsOf({ problem, until }) {
+  if (!(problem instanceof Problem)) return text("noConnection");
+  const isLong = until - Date.now() > LONG_WAIT;
+  const time = moment(new Date(until).toISOString());
+  return `${problem.message} ${isLong ? text("waiting", { time }) : text("soon")}`;
 }
 
 // -- another crop ----------------------------------------------------------------
