@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from app.bulk.batches import CHUNK, _chunks
 from app.bulk.opened import BatchRequest
 from app.bulk.partners import add_partner
 from app.bulk.report import read_report
@@ -518,3 +519,19 @@ def test_an_end_that_was_broken_off_is_finished(desk: Desk, partner: Partner) ->
     desk.upkeep.tick()
     assert list(desk.holdings.store.batches()) == []
     assert desk.holdings.ledger.all_batches() == set()
+
+
+# -- chunks ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 799, 3000, 50_000])
+def test_chunks_have_each_photo_once_and_become_smaller(count: int) -> None:
+    """The last ones have a photo each: whoever is the last to draw does not draw alone for long."""
+    numbers = list(range(1, count + 1))
+    chunks = list(_chunks(numbers, 16))
+    assert [number for chunk in chunks for number in chunk] == numbers
+    sizes = [len(chunk) for chunk in chunks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert max(sizes, default=0) <= CHUNK
+    assert sizes[-16:] == [1] * min(count, 16)
+    assert len(chunks) < count / CHUNK + 100
