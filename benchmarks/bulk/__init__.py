@@ -1,0 +1,1 @@
+"""What batches cost: beside bare drawing, beside supporters, and with very many photos."""
