@@ -117,7 +117,7 @@ def test_only_who_looks_for_faces_pays_for_numpy() -> None:
 def test_the_api_and_the_pages_never_import_each_other(path: Path) -> None:
     """What both need stands beside them, or in ``web/http`` and ``web/state``."""
     sides = {"app/web/api": "app.web.pages", "app/web/pages": "app.web.api"}
-    other = sides.get(str(path.parent))
+    other = next((far for near, far in sides.items() if path.is_relative_to(near)), None)
     assert other is None or not {name for name in imported(path) if f"{name}.".startswith(f"{other}.")}
 
 

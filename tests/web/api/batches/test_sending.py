@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import httpx2
 import pytest
 from openpyxl import Workbook
 
@@ -26,8 +27,6 @@ from tests.web.api.batches.conftest import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx2
 
     from tests.servers import Serve, Server
 
@@ -457,6 +456,30 @@ def stalled(content: bytes) -> Iterator[bytes]:
     """Yield the half of a photo, and wait."""
     yield content[: len(content) // 2]
     time.sleep(2.5)
+
+
+def test_a_batch_pushes_no_supporter_out(serve: Serve, tmp_path: Path, photo: bytes) -> None:
+    """Whatever a partner has on the way is one party's: of its places a supporter's photo gets one."""
+    data = tmp_path / "data"
+    with (
+        serve(batches="true", data_folder=str(data), max_uploads=4, deadline=60) as server,
+        PartnerProgram(server.url, new_partner_key(data)) as program,
+        ExitStack() as held,
+    ):
+        batch = program.new_batch()
+        for number in range(4):
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            held.enter_context(connection)
+            head = (
+                f"PUT {batch}/photos/{number}.jpg HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+                f"Authorization: {program.headers['authorization']}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + photo)
+        server.until_metric("ribbons_uploads_arriving", 4)
+        refused = program.send_photo(batch, "4.jpg", photo)
+        assert code_of(refused, 503) == "busy"
+        made = httpx2.post(f"{server.url}/v1/avatars?size=64", content=photo, timeout=60)
+        assert made.status_code == 200
 
 
 # -- tables ----------------------------------------------------------------
