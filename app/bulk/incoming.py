@@ -154,7 +154,9 @@ class Incoming:
             except RibbonsError as error:
                 if error.retry_after is not None:
                     raise
-                refused.append((entry.name, error))
+                # Its traceback holds the photo, and all of these errors are kept to the end.
+                error.__context__ = None
+                refused.append((entry.name, error.with_traceback(None)))
             else:
                 taken += 1
         return ArchiveReceipt(taken, skipped, refused)

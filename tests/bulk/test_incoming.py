@@ -100,6 +100,15 @@ def test_what_is_wrong_with_one_entry_costs_that_entry(desk: Desk, partner: Part
     assert [error.code for _, error in receipt.refused] == ["invalid_name"]
 
 
+def test_what_is_refused_is_not_kept(desk: Desk, partner: Partner) -> None:
+    """An error's traceback would hold its photo, and a ZIP may have thousands that are refused."""
+    _, incoming = writer(desk, partner)
+    incoming.write(packed(**{"a.jpg": b"no photo", "b.jpg": b"none either"}))
+    receipt = incoming.finish()
+    assert [error.code for _, error in receipt.refused] == ["photo_not_supported"] * 2
+    assert all(error.__traceback__ is error.__context__ is None for _, error in receipt.refused)
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [(b"", ArchiveNotSupported), (b"no ZIP", ArchiveNotSupported), (packed(a=b"x")[:-5], ArchiveDamaged)],
