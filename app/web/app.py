@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match, Mount
 from starlette_compress import CompressMiddleware, remove_compress_type
 
 from app import __version__
@@ -167,20 +168,31 @@ async def _answer_error(request: Request, exc: Exception) -> Response:
 async def _answer_http_error(request: Request, exc: Exception) -> Response:
     """Answer what Starlette and FastAPI refuse by themselves in the same form as everything else."""
     status = exc.status_code if isinstance(exc, HTTPException) else 500
-    headers = (exc.headers if isinstance(exc, HTTPException) else None) or {}
     error: RibbonsError
     match status:
         case 404:
             error = NotFound()
         case 405:
-            # Files name no method, a route names its own; wherever GET is taken, HEAD is (a test holds it).
-            allowed = headers.get("Allow", "GET")
-            error = MethodNotAllowed(allowed=("GET", "HEAD") if allowed in {"GET", "HEAD"} else (allowed,))
+            error = MethodNotAllowed(allowed=_methods_at(request))
         case _ if status < 500:
             error = MalformedRequest()
         case _:
             error = InternalError()
     return await _answer_error(request, error)
+
+
+def _methods_at(request: Request) -> tuple[str, ...]:
+    """Return what is taken at an address by any of its routes. Starlette names those of the first alone."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    # Files name no method; and wherever GET is taken, HEAD is (a test holds it).
+    return tuple(
+        told for method in found or ["GET"] for told in ((method, "HEAD") if method == "GET" else (method,))
+    )
 
 
 async def _answer_invalid_request(request: Request, exc: Exception) -> Response:

@@ -383,11 +383,23 @@ def test_other_sites_may_use_it(batch_server: Server, partner: PartnerProgram, b
     assert exposed >= {"Location", "ETag", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"}
 
 
-def test_another_method_is_refused_with_those_that_there_are(partner: PartnerProgram, batch: str) -> None:
-    """405, as everywhere."""
-    answer = partner.patch(batch)
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("", "GET, HEAD, DELETE"),
+        ("/photos", "GET, HEAD"),
+        ("/photos/a.jpg", "PUT"),
+        ("/photos/a.jpg/framing", "POST, PUT"),  # a photo may have that name
+        ("/start", "POST"),
+    ],
+)
+def test_another_method_is_refused_with_those_that_there_are(
+    partner: PartnerProgram, batch: str, path: str, allowed: str
+) -> None:
+    """405, with all that the address takes."""
+    answer = partner.patch(f"{batch}{path}")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == allowed
 
 
 def test_without_batches_there_are_no_such_addresses() -> None:
