@@ -139,6 +139,7 @@ def _row(*cells: str) -> str:
 def _default(name: str, field: FieldInfo, root: Path) -> str:
     special = {
         "workers": "the CPUs there are",
+        "data_folder": "`~/.local/state/red-ribbons`",
         "format": "`jpeg`, or `png` for a circle",
         "slogan": "none",
         **dict.fromkeys(("x", "y", "zoom"), "chosen"),
