@@ -459,7 +459,7 @@ def test_what_is_refused_is_counted_and_logged(server: Server) -> None:
 
 def test_every_answer_of_the_application_can_be_told_from_uvicorns(server: Server) -> None:
     """What CORS refuses is plain text with 400 too, and goes out as it is."""
-    headers = {"origin": "https://partner.example", "access-control-request-method": "DELETE"}
+    headers = {"origin": "https://partner.example", "access-control-request-method": "PATCH"}
     answer = httpx2.options(f"{server.url}/v1/avatars", headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -255,7 +255,7 @@ NOT_OF_AN_OPERATION = {
     "entry_not_supported": "of a file in a ZIP, told in the answer to that",
     "name_repeated": "the same",
     "invalid_row": "of a row of a table, told in the answer to that",
-    "photo_unreadable": "the command line's: a file that cannot be opened",
+    "photo_unreadable": "of a file of the command line's",
     "invalid_frame": "a frame's fault ends the start; what is found later is told as an internal error",
 }
 
