@@ -10,6 +10,7 @@ import anyio
 import structlog
 
 from app.errors import BatchNotFound, Busy, CapacityError, ShuttingDown, TooManyAtOnce
+from app.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -196,6 +197,10 @@ class Watches:
                     seconds = _TROUBLE_SECONDS
                     _log.warning("batch_not_seen", code=error.code)
                 except BatchNotFound:
+                    break
+                except Exception as exc:  # noqa: BLE001 - told; it would end the service with all its tasks
+                    fault = Fault.of(exc)
+                    _log.error("watch_failed", kind=fault.kind, place=fault.place)
                     break
                 await anyio.sleep(seconds)
         finally:

@@ -208,6 +208,26 @@ def test_an_erased_batch_sends_everybody_away() -> None:
     run(test)
 
 
+def test_a_bug_ends_the_stream_and_not_the_service() -> None:
+    """What nobody has thought of sends those away who follow that batch; others go on."""
+
+    async def test(followed: Watches, ledger: Ledger) -> None:
+        batch = cast("Any", ledger.batch)
+        with followed.following(PARTNER, batch, 0) as watch:
+            change = watch.change()
+            ledger.failure = KeyError("nobody has thought of it")
+            await change.wait()
+            assert watch.is_over
+        ledger.failure = None
+        with followed.following(PARTNER, batch, 0) as another:
+            change = another.change()
+            ledger.events = 1
+            await change.wait()
+            assert not another.is_over
+
+    run(test)
+
+
 def test_the_end_sends_everybody_away() -> None:
     """Those who follow, and those who would."""
 
