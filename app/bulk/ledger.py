@@ -16,6 +16,7 @@ import errno
 import fcntl
 import logging
 import os
+import sqlite3
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
@@ -25,6 +26,7 @@ import structlog
 from sqlalchemy import event, exc
 
 from app.bulk import migrations
+from app.bulk.locks import CONNECT_OPTIONS
 from app.errors import StorageFull, StorageUnavailable
 from app.faults import Fault
 from app.settings import PREFIX, InvalidSettings
@@ -160,7 +162,7 @@ class Ledger:
         if settings.jobs_url is not None:
             url = sa.make_url(settings.jobs_url.get_secret_value()).set(drivername="postgresql+psycopg")
             engine = sa.create_engine(
-                url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"connect_timeout": 5}
+                url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=dict(CONNECT_OPTIONS)
             )
             return cls(engine.execution_options(schema_translate_map={None: SCHEMA}))
         make_folder(settings.data_folder)
@@ -235,11 +237,12 @@ class Ledger:
         """Turn what a database says into ours. Its texts quote what was written."""
         try:
             yield
-        except exc.DBAPIError as error:
+        # SQLAlchemy's own when no connection becomes free in time, and the driver's where it is asked itself.
+        except (exc.DBAPIError, exc.TimeoutError, sqlite3.Error) as error:
             raise self._told(error) from None
 
-    def _told(self, error: exc.DBAPIError) -> StorageFull | StorageUnavailable:
-        cause = error.orig
+    def _told(self, error: Exception) -> StorageFull | StorageUnavailable:
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
         now = time.monotonic()
         if now - self._logged > _LOG_SECONDS:
             self._logged = now
@@ -303,31 +306,32 @@ class Ledger:
         Raises:
             TooManyBatches: The partner has as many as it may.
         """
-        try:
-            with self._writing() as connection:
-                if idempotency and (before := _request_before(connection, values["partner"], idempotency[0])):
-                    return before
-                held = sa.select(sa.func.count()).where(
-                    batches.c.partner == values["partner"], batches.c.state.in_(("open", "running"))
-                )
-                if connection.execute(held).scalar_one() >= most:
-                    raise TooManyBatches
-                now = time.time()
-                connection.execute(batches.insert().values(**values, created=now, touched=now))
-                if idempotency:
-                    digest, fingerprint = idempotency
-                    made = {"digest": digest, "fingerprint": fingerprint, "batch": values["id"]}
-                    connection.execute(
-                        requests.insert().values(partner=values["partner"], created=now, **made)
-                    )
-        except StorageUnavailable:
-            # Two at the same moment: in PostgreSQL the second one finds out as it writes.
-            if idempotency and self.is_shared:
-                with self._reading() as connection:
-                    if before := _request_before(connection, values["partner"], idempotency[0]):
-                        return before
-            raise
+        partner = values["partner"]
+        with self._writing() as connection:
+            self._one_at_a_time(connection, partner)
+            if idempotency and (before := _request_before(connection, partner, idempotency[0])):
+                return before
+            held = sa.select(sa.func.count()).where(
+                batches.c.partner == partner, batches.c.state.in_(("open", "running"))
+            )
+            if connection.execute(held).scalar_one() >= most:
+                raise TooManyBatches
+            now = time.time()
+            connection.execute(batches.insert().values(**values, created=now, touched=now))
+            if idempotency:
+                digest, fingerprint = idempotency
+                made = {"digest": digest, "fingerprint": fingerprint, "batch": values["id"]}
+                connection.execute(requests.insert().values(partner=partner, created=now, **made))
         return None
+
+    def _one_at_a_time(self, connection: Connection, partner: str) -> None:
+        """Let nobody else make a batch of a partner's until this transaction ends.
+
+        What two count or look up at the same moment, neither of them would see. SQLite has one writer anyway.
+        """
+        if self.is_shared:
+            number = sa.func.hashtextextended(partner, _MIGRATION_LOCK)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
     def batch(self, batch: str) -> Row[Any] | None:
         """Return a batch, unless it is erased."""
@@ -433,12 +437,13 @@ class Ledger:
                 batches.update().where(batches.c.id == batch).values(table_columns=columns, **counts)
             )
 
-    def start(self, batch: str, targets: Mapping[int, bytes]) -> bool:
+    def start(self, batch: str, targets: Mapping[int, bytes], columns: bytes | None = None) -> bool:
         """Close a batch to what arrives, and have it drawn; tell whether it was still open.
 
         Args:
             batch: The batch.
             targets: The name of each photo's avatar, sealed, by the photo's number.
+            columns: Of the table by which they were chosen, as they are kept; each table's differ.
 
         Raises:
             BatchGone: There is no such batch.
@@ -448,7 +453,7 @@ class Ledger:
             held = _lock(connection, batch)
             if held.state != "open":
                 return False
-            if len(targets) != held.received + held.missing:
+            if len(targets) != held.received + held.missing or columns != held.table_columns:
                 raise Changed
             if targets:
                 change = photos.update().where(photos.c.batch == batch, photos.c.number == sa.bindparam("of"))
@@ -617,8 +622,11 @@ class Ledger:
     # -- who is told -------------------------------------------------------
 
     def to_notify(self, now: float) -> Sequence[Row[Any]]:
-        """Return the batches whose partner is to be told now."""
-        query = sa.select(batches).where(batches.c.notify_at <= now, batches.c.state != "erased")
+        """Return the batches whose partner is to be told now: that they are done, so not while they are not.
+
+        One of which a photo is drawn anew, before its partner could be told, is told when it is done again.
+        """
+        query = sa.select(batches).where(batches.c.notify_at <= now, batches.c.state == "done")
         with self._reading() as connection:
             return connection.execute(query).all()
 
@@ -658,6 +666,7 @@ class Ledger:
         if self.is_shared:
             return
         with self._faults(), self._engine.connect() as connection:
+            # By the driver: in a transaction, which SQLAlchemy would begin, it is refused.
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
     def expired(self, now: float) -> list[str]:

@@ -8,6 +8,7 @@
     |     |- sealing key     seals photos, avatars, names, rows
     |     `- digest key      finds a name that is not kept
     |- vault key         seals what belongs to no batch: partners' names
+    |- vault digests     find what belongs to no batch and is not kept: keys of requests
     `- webhook keys      one a partner, to sign what is sent to it
 
 Whoever destroys a wrapped key has destroyed the batch, wherever copies of its objects still lie: in backups,
@@ -153,7 +154,7 @@ class Vault(_Secretive):
         secret: At least 32 bytes that cannot be guessed; the same on all machines.
     """
 
-    __slots__ = ("_own", "_webhooks", "_wrapping", "fingerprint")
+    __slots__ = ("_digests", "_own", "_webhooks", "_wrapping", "fingerprint")
 
     fingerprint: str
     """Tells one secret from another, and nothing else of it: 32 hexadecimal digits."""
@@ -163,6 +164,7 @@ class Vault(_Secretive):
             raise ValueError("a secret has at least 32 bytes")
         self._wrapping = _Seal(_derive(secret, "wrap"))
         self._own = _Seal(_derive(secret, "vault"))
+        self._digests = _derive(secret, "vault/digest")
         self._webhooks = _derive(secret, "webhook")
         self.fingerprint = _derive(secret, "fingerprint")[:16].hex()
 
@@ -193,6 +195,10 @@ class Vault(_Secretive):
             SealBroken: It was sealed with another secret or for another context, or was changed.
         """
         return self._own.open(sealed, context)
+
+    def digest(self, content: bytes) -> bytes:
+        """Return 32 bytes that tell one content from another. Without the secret they say nothing of it."""
+        return hmac.digest(self._digests, content, hashlib.sha256)
 
     def webhook_secret(self, partner: str) -> str:
         """Return what a partner's webhooks are signed with, as Standard Webhooks 1.0.0 writes it.

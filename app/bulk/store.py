@@ -13,6 +13,7 @@ import errno
 import os
 import random
 import re
+import secrets
 import shutil
 import time
 from contextlib import suppress
@@ -42,6 +43,7 @@ _Answer = TypeVar("_Answer")
 
 # A batch's id, and what may stand below it.
 _BATCH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_BATCH_OF_OURS = re.compile(r"b_[A-Za-z0-9_-]{22}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}){1,4}")
 
 # A folder that fails one call in ten fails five in a row once in 100,000 calls; then the caller tries again.
@@ -75,6 +77,16 @@ _FULL = re.compile(
 
 class ObjectMissing(Exception):
     """There is no object of that name."""
+
+
+def new_batch_id() -> str:
+    """Return the id of a new batch: below it are its objects, so no two have one, ever."""
+    return f"b_{secrets.token_urlsafe(16)}"
+
+
+def is_batch_id(text: str) -> bool:
+    """Tell whether something is called as batches are. What is not is somebody else's, and left alone."""
+    return bool(_BATCH_OF_OURS.fullmatch(text))
 
 
 class Store:
@@ -162,7 +174,10 @@ class Store:
         self._call("delete", lambda: self._delete_batch(batch))
 
     def batches(self) -> Iterator[str]:
-        """Yield the ids of the batches that have objects, or had some a moment ago."""
+        """Yield the ids of the batches that have objects, or had some a moment ago.
+
+        A bucket may have other things in it, whose folders are among these: see :func:`is_batch_id`.
+        """
         found = self._call("list", self._objects.list_with_delimiter)
         yield from (path for path in found["common_prefixes"] if _BATCH.fullmatch(path))
 

@@ -17,7 +17,7 @@ from app.bulk.batches import avatar_object, thumb_object
 from app.bulk.outcomes import Entry, Outcome, pack
 from app.bulk.sealing import SealBroken
 from app.bulk.shown import ShownBatch
-from app.bulk.store import ObjectMissing
+from app.bulk.store import ObjectMissing, is_batch_id
 from app.bulk.webhooks import deliver, next_try
 from app.errors import (
     BatchPhotoNotFound,
@@ -224,6 +224,6 @@ class Upkeep:
         """Delete what lies in the store of batches that the ledger does not know: somebody died between."""
         self._ledger.forget_requests(now - _REQUEST_SECONDS)
         # First what is there: a batch that is made meanwhile is in the ledger before anything of it is here.
-        there = set(self._store.batches())
+        there = set(filter(is_batch_id, self._store.batches()))
         for batch in there - self._ledger.all_batches():
             self._store.delete_batch(batch)

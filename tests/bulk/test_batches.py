@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -261,11 +262,11 @@ def test_a_photo_that_comes_during_the_start_is_drawn_too(
     batch = send(desk, partner, "a.jpg").id
     start, tries = desk.holdings.ledger.start, []
 
-    def late(of: str, targets: dict[int, bytes]) -> bool:
+    def late(of: str, targets: dict[int, bytes], columns: bytes | None) -> bool:
         tries.append(len(targets))
         if len(tries) == 1:
             desk.batches.receive_photo(partner, batch, "late.jpg", small_photo())
-        return start(of, targets)
+        return start(of, targets, columns)
 
     monkeypatch.setattr(desk.holdings.ledger, "start", late)
     desk.batches.start(partner, batch)
@@ -291,6 +292,16 @@ def test_the_same_request_makes_one_batch(desk: Desk, partner: Partner) -> None:
     with pytest.raises(IdempotencyKeyReused):
         desk.batches.create(partner, BatchRequest(), ("key", b"another print"))
     assert desk.batches.create(desk.partner("B"), BatchRequest(), ("key", b"print")).id != first.id
+
+
+def test_a_request_cannot_be_guessed_from_what_is_kept_of_it(desk: Desk, partner: Partner) -> None:
+    """Neither its key nor what it asked for: both may hold an organisation's name."""
+    asked = hashlib.sha256(b"what was asked for").digest()
+    desk.batches.create(partner, BatchRequest(spec=SPEC), ("staff-2026", asked))
+    with desk.holdings.ledger._reading() as connection:
+        ((digest, fingerprint),) = connection.exec_driver_sql("SELECT digest, fingerprint FROM requests")
+    assert digest != hashlib.sha256(b"staff-2026").digest()
+    assert fingerprint != asked
 
 
 def test_all_that_is_wrong_with_a_request_is_named_at_once(desk: Desk, partner: Partner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -387,6 +388,64 @@ def test_a_database_that_is_gone_is_told_as_such() -> None:
     ledger = Ledger.build(load_settings(jobs_url="postgresql://nobody@127.0.0.1:1/none"))
     with pytest.raises(StorageUnavailable):
         ledger.all_batches()
+    ledger.close()
+
+
+def test_so_many_batches_at_once_hold_for_many_at_once(ledger: Ledger) -> None:
+    """Requests at the same moment do not each count before the others have made theirs."""
+    refused: list[str] = []
+
+    def ask(name: str) -> None:
+        try:
+            ledger.add_batch(new_batch(name), 2, None)
+        except TooManyBatches:
+            refused.append(name)
+
+    threads = [threading.Thread(target=ask, args=(f"b_{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(ledger.all_batches()), len(refused)) == (2, 6)
+
+
+def test_a_table_that_comes_at_the_start_is_not_passed_over(ledger: Ledger) -> None:
+    """It may name as many photos as the one before, by other numbers and with other formats."""
+    ledger.add_batch(new_batch(), 8, None)
+    ledger.put_table("b_1", b"first", [SealedRow(b"a", b"name", b"row")], MOST)
+    targets = dict.fromkeys((photo.number for photo in ledger.photos_after("b_1", 0, 9)), b"target")
+    ledger.put_table("b_1", b"second", [SealedRow(b"b", b"name", b"row")], MOST)
+    with pytest.raises(Changed):
+        ledger.start("b_1", targets, b"first")
+
+
+def test_a_partner_is_not_told_of_a_batch_that_runs_again(ledger: Ledger) -> None:
+    """What is told is that it is done: so it waits until it is."""
+    (first,) = running(ledger, "a")
+    ledger.record("b_1", first, 1, "done", b"outcome")
+    now = time.time()
+    assert [row.id for row in ledger.to_notify(now)] == ["b_1"]
+    ledger.draw_anew("b_1", first, b"wishes")
+    assert ledger.to_notify(now) == []
+    ledger.record("b_1", first, 2, "done", b"outcome")
+    assert [row.id for row in ledger.to_notify(now)] == ["b_1"]
+
+
+def test_no_free_connection_is_told_as_a_database_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy has another kind of error for that, and the driver, asked directly, one of its own."""
+    ledger = Ledger.build(load_settings(data_folder=tmp_path))
+    ledger.migrate()
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger._engine.pool, "_timeout", 0.01)
+        held = [ledger._engine.connect() for _ in range(15)]
+        with pytest.raises(StorageUnavailable):
+            ledger.all_batches()
+        for connection in held:
+            connection.close()
+    with pytest.raises(StorageUnavailable), ledger._faults():
+        raise sqlite3.OperationalError("database is locked")
     ledger.close()
 
 

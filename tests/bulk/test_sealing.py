@@ -201,6 +201,14 @@ def test_webhook_secrets_are_what_the_standard_asks_for() -> None:
     assert Webhook(secret).sign("msg_1", datetime.now(UTC), "{}").startswith("v1,")
 
 
+def test_what_is_not_kept_is_found_with_the_secret_alone() -> None:
+    """The same content has the same digest; nobody without the secret can try which one it was."""
+    assert VAULT.digest(b"a request") == Vault(SECRET).digest(b"a request")
+    assert VAULT.digest(b"a request") != VAULT.digest(b"another")
+    assert VAULT.digest(b"a request") != Vault(SECRET + b"!").digest(b"a request")
+    assert VAULT.digest(b"a request") != hashlib.sha256(b"a request").digest()
+
+
 def test_a_fingerprint_tells_secrets_apart() -> None:
     """Machines that were given different secrets can notice it, without showing any."""
     assert VAULT.fingerprint == Vault(SECRET).fingerprint

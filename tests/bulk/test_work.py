@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 from app.bulk import work as module
 from app.bulk.opened import BatchRequest
 from app.bulk.shown import ShownBatch
+from app.bulk.store import new_batch_id
 from app.bulk.webhooks import Delivery
 from app.errors import (
     BatchNotFound,
@@ -276,13 +277,14 @@ def test_what_nobody_knows_of_is_swept_out(
 ) -> None:
     """Objects of a batch that the ledger does not know; and no others."""
     batch = running(desk, partner, "a.jpg")
-    key = desk.holdings.vault.new_key()
-    desk.holdings.store.put("b_nobodys/photos/x", b"photo", key)
+    key, nobodys = desk.holdings.vault.new_key(), new_batch_id()
+    desk.holdings.store.put("backups/monday/1", b"somebody else's, in the same bucket", key)
+    desk.holdings.store.put(f"{nobodys}/photos/x", b"photo", key)
     desk.upkeep.tick()
-    assert set(desk.holdings.store.batches()) == {batch, "b_nobodys"}
+    assert set(desk.holdings.store.batches()) == {batch, nobodys, "backups"}
     monkeypatch.setattr(desk.upkeep, "_next_orphans", 0.0)
     desk.upkeep.tick()
-    assert set(desk.holdings.store.batches()) == {batch}
+    assert set(desk.holdings.store.batches()) == {batch, "backups"}
 
 
 # -- webhooks --------------------------------------------------------------
