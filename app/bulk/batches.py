@@ -667,11 +667,17 @@ class Batches:
         return opened, row
 
     def _rows(self, batch: str) -> Iterator[Row[Any]]:
-        """Yield a batch's photos by number, a page of them in memory."""
+        """Yield a batch's photos by number, a page of them in memory.
+
+        Raises:
+            BatchNotFound: It was erased meanwhile: these are not all, and nobody is to take them for that.
+        """
         after = 0
         while rows := self._ledger.photos_after(batch, after, PAGE):
             yield from rows
             after = rows[-1].number
+        if self._ledger.batch(batch) is None:
+            raise BatchNotFound
 
     def _told(self, opened: Opened) -> Batch:
         row, request = opened.row, opened.request()

@@ -18,7 +18,7 @@ import logging
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -167,6 +167,8 @@ class Ledger:
             return cls(engine.execution_options(schema_translate_map={None: SCHEMA}))
         make_folder(settings.data_folder)
         file = settings.data_folder / "ledger.sqlite"
+        with suppress(OSError):  # SQLite will say why, and makes its other files as open as this one is
+            file.touch(mode=0o600)
         engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(file)), connect_args={"timeout": _BUSY_SECONDS}
         )

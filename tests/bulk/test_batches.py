@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from app.bulk import batches as module
 from app.bulk.batches import CHUNK, _chunks
 from app.bulk.opened import BatchRequest
 from app.bulk.partners import add_partner
@@ -518,6 +519,20 @@ def test_erased_means_no_object_no_row_and_no_key(desk: Desk, partner: Partner) 
     assert desk.holdings.ledger.all_batches() == set()
     assert desk.holdings.ledger.photos_after(batch, 0, 10) == []
     assert list(desk.holdings.store.batches()) == []
+
+
+def test_a_report_of_a_batch_that_is_erased_meanwhile_is_cut(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not end as if it were whole."""
+    monkeypatch.setattr(module, "PAGE", 1)
+    batch = done(desk, partner, "a.jpg", "b.jpg").id
+    lines = desk.batches.report(partner, batch, "en")
+    assert b"photo" in next(lines)
+    assert b"a.jpg" in next(lines)
+    desk.batches.erase(partner, batch)
+    with pytest.raises(BatchNotFound):
+        list(lines)
 
 
 def test_an_end_that_was_broken_off_is_finished(desk: Desk, partner: Partner) -> None:

@@ -90,6 +90,18 @@ def test_the_steps_make_the_tables_that_the_code_knows(ledger: Ledger) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_the_files_are_closed_to_others(tmp_path: Path) -> None:
+    """Also in a folder that was there before, and that others may look into."""
+    tmp_path.chmod(0o755)
+    ledger = Ledger.build(load_settings(data_folder=tmp_path))
+    ledger.migrate()
+    ledger.add_batch(new_batch(), 8, None)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("ledger.sqlite*")}
+    ledger.close()
+    assert set(modes) == {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"}
+    assert set(modes.values()) == {0o600}
+
+
 def test_two_may_bring_the_tables_up_to_date_at_once(tmp_path: Path) -> None:
     """Of several that start at the same moment one makes the tables, and the others find them."""
     settings = load_settings(data_folder=tmp_path)
