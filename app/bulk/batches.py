@@ -85,8 +85,16 @@ TOKEN_SECONDS = 600
 class Queue(Protocol):
     """What has photos drawn: :class:`app.bulk.engine.Engine`."""
 
-    def enqueue(self, batch: str, partner: str, chunks: Sequence[Sequence[int]], generation: int = 0) -> None:
-        """Have each chunk drawn, durably, once."""
+    def enqueue(
+        self,
+        batch: str,
+        partner: str,
+        chunks: Sequence[Sequence[int]],
+        generation: int = 0,
+        *,
+        is_all: bool = True,
+    ) -> None:
+        """Have each chunk drawn, durably, once. Chunks of lower generations wait on only if it is not all."""
 
     def forget(self, batch: str) -> None:
         """Have nothing of a batch drawn any more."""
@@ -307,10 +315,20 @@ class Batches:
 
     def enqueue_anew(self, row: Row[Any]) -> None:
         """Have what waits in a running batch drawn, whether or not it is being seen to."""
+        generation = self._ledger.take_generation(row.id)
+        if generation is None:
+            return
         numbers = self._ledger.waiting_numbers(row.id)
         chunks = _chunks(numbers, max(_SHARES, 8 * self._settings.workers))
-        self._queue.enqueue(row.id, row.partner, list(chunks), row.generation)
-        self._ledger.note_enqueued(row.id, row.generation)
+        self._enqueue(row, list(chunks), generation, is_all=True)
+        self._ledger.note_enqueued(row.id, generation)
+
+    def _enqueue(
+        self, row: Row[Any], chunks: Sequence[Sequence[int]], generation: int, *, is_all: bool
+    ) -> None:
+        self._queue.enqueue(row.id, row.partner, chunks, generation, is_all=is_all)
+        if self._ledger.batch(row.id) is None:  # erased meanwhile, and nobody would look for it any more
+            self._queue.forget(row.id)
 
     def erase(self, partner: Partner, batch: str) -> None:
         """Erase a batch, its key first. Nothing of it is drawn or written any more.
@@ -560,16 +578,20 @@ class Batches:
         parse_spec(((k, v) for k, v in given.items() if k in AvatarSpec.model_fields), self._frames, unknown)
         sealed = opened.seal_of("wishes", row.number, json.dumps(wishes).encode())
         with _of_batch():
-            before = self._ledger.draw_anew(batch, row.number, sealed)
-        if before is None:
+            anew = self._ledger.draw_anew(batch, row.number, sealed)
+        if anew is None:
             raise BatchNotDone(waiting=self._told(opened).waiting)
+        before = anew.before
+        # By itself: thousands of others may be waiting, and somebody may reframe one after the other.
+        self._enqueue(opened.row, [[before.number]], anew.generation, is_all=False)
+        if anew.is_alone:
+            self._ledger.note_enqueued(batch, anew.generation)
         self._store.delete(
             [
                 avatar_object(batch, before.number, before.version),
                 thumb_object(batch, before.number, before.version),
             ]
         )
-        self.enqueue(batch)
         return self._open(partner, batch).photo(self._photo(opened, name))
 
     def download_token(self, partner: Partner, batch: str, file: str, language: str) -> tuple[str, datetime]:

@@ -174,15 +174,23 @@ class Engine:
         """Take no more work, and leave chunks between two photos. Returns at once; closing waits for them."""
         self._stopping.set()
 
-    def enqueue(self, batch: str, partner: str, chunks: Sequence[Sequence[int]], generation: int = 0) -> None:
+    def enqueue(
+        self,
+        batch: str,
+        partner: str,
+        chunks: Sequence[Sequence[int]],
+        generation: int = 0,
+        *,
+        is_all: bool = True,
+    ) -> None:
         """Have photos drawn, by whichever process is free. Done twice it is as if it was done once.
 
         Args:
             batch: Its id.
             partner: Whose turn its chunks take.
             chunks: Numbers of photos, together in one chunk.
-            generation: A higher one makes chunks anew, for what was not done. What waited under another one
-                does not wait any more.
+            generation: A higher one makes chunks anew, for what was not done.
+            is_all: Whether what waited under lower ones is among these, and does not wait any more.
 
         Raises:
             StorageUnavailable: The database is out of reach; some chunks may be in the queue.
@@ -191,7 +199,7 @@ class Engine:
         from dbos import WorkflowSerializationFormat  # noqa: PLC0415
 
         client, database = self._parts()
-        named = ((f"{batch}/{generation}/{place}", chunk) for place, chunk in enumerate(chunks))
+        named = ((_name(batch, generation, place), chunk) for place, chunk in enumerate(chunks))
         for page in _pages(named):
             with _told(), database.begin() as transaction:
                 for name, numbers in page:
@@ -205,8 +213,9 @@ class Engine:
                         "serialization_type": WorkflowSerializationFormat.PORTABLE,
                     }
                     client.enqueue_in_transaction(transaction, options, batch, ",".join(map(str, numbers)))
-        if generation:
-            self._delete(client, f"{batch}/", status="ENQUEUED", but=f"{batch}/{generation}/")
+        if generation and is_all:
+            # Not what has a higher one: another caller knows of more, and may have been quicker.
+            self._delete(client, f"{batch}/", lambda name: _generation(name) < generation, status="ENQUEUED")
 
     def forget(self, batch: str) -> None:
         """Delete a batch's chunks, whatever has become of them. One that is being drawn ends by itself.
@@ -223,12 +232,18 @@ class Engine:
             raise ShuttingDown
         return self._client, self._database
 
-    def _delete(self, client: DBOSClient, prefix: str, but: str = "/", **which: Any) -> None:
-        """Delete chunks by how their names begin, but those whose names begin otherwise."""
+    def _delete(
+        self,
+        client: DBOSClient,
+        prefix: str,
+        is_meant: Callable[[str], bool] = lambda _name: True,
+        **which: Any,
+    ) -> None:
+        """Delete chunks by how their names begin, those that are meant."""
         after = 0
         with _told():
             while found := _listed(client, workflow_id_prefix=prefix, limit=_PAGE, offset=after, **which):
-                names = [name for name, _ in found if not name.startswith(but)]
+                names = [name for name, _ in found if is_meant(name)]
                 client.delete_workflows(names)
                 after += len(found) - len(names)
 
@@ -374,6 +389,14 @@ class Engine:
                 is_well = False
             else:
                 is_well = True
+
+
+def _name(batch: str, generation: int, place: int) -> str:
+    return f"{batch}/{generation}/{place}"
+
+
+def _generation(name: str) -> int:
+    return int(name.split("/")[1])
 
 
 def _pages(things: Iterable[Any]) -> Iterator[list[Any]]:

@@ -139,6 +139,20 @@ class SealedRow(NamedTuple):
     row: bytes
 
 
+class Anew(NamedTuple):
+    """A photo that is to be drawn once more.
+
+    Attributes:
+        before: As it was.
+        generation: Under which it is to be enqueued; nobody else does under this one.
+        is_alone: Whether all else that waits is enqueued already.
+    """
+
+    before: Row[Any]
+    generation: int
+    is_alone: bool
+
+
 class Ledger:
     """The tables, in SQLite or PostgreSQL. Every method blocks, and is one transaction.
 
@@ -476,20 +490,39 @@ class Ledger:
         with self._reading() as connection:
             return list(connection.execute(query.order_by(photos.c.number)).scalars())
 
-    def to_enqueue(self, idle_since: float) -> Sequence[Row[Any]]:
-        """Return the running batches that nobody has enqueued, or of which nothing was heard for long."""
+    def to_enqueue(self, left_since: float, idle_since: float) -> Sequence[Row[Any]]:
+        """Return the running batches that nobody has enqueued, or of which nothing was heard for long.
+
+        Args:
+            left_since: Whoever was about to enqueue one at that time has left it.
+            idle_since: What was enqueued and not heard of since that time got lost.
+        """
         query = sa.select(batches).where(
             batches.c.state == "running",
-            sa.or_(batches.c.enqueued == 0, batches.c.touched < idle_since),
+            sa.or_(
+                sa.and_(batches.c.enqueued == 0, batches.c.touched < left_since),
+                batches.c.touched < idle_since,
+            ),
         )
         with self._reading() as connection:
             return connection.execute(query).all()
 
-    def note_enqueued(self, batch: str, generation: int) -> None:
-        """Write down that a batch's photos are enqueued, the next time under the next generation."""
-        change = batches.update().where(batches.c.id == batch, batches.c.generation == generation)
+    def take_generation(self, batch: str) -> int | None:
+        """Return a generation under which nobody else enqueues; None where the batch is not running.
+
+        What waits is read afterwards: who takes a later one knows of all that this one knows of.
+        """
+        change = batches.update().where(batches.c.id == batch, batches.c.state == "running")
+        change = change.values(generation=batches.c.generation + 1, touched=time.time())
         with self._writing() as connection:
-            connection.execute(change.values(enqueued=1, generation=generation + 1, touched=time.time()))
+            following = connection.execute(change.returning(batches.c.generation)).scalar_one_or_none()
+        return None if following is None else int(following) - 1
+
+    def note_enqueued(self, batch: str, generation: int) -> None:
+        """Write down that all that waits is enqueued, unless somebody has taken a later generation."""
+        change = batches.update().where(batches.c.id == batch, batches.c.generation == generation + 1)
+        with self._writing() as connection:
+            connection.execute(change.values(enqueued=1, touched=time.time()))
 
     def note_death(self, batch: str, number: int) -> int:
         """Count a process that ended over a photo, and return how many have."""
@@ -542,8 +575,8 @@ class Ledger:
                 )
             return True
 
-    def draw_anew(self, batch: str, number: int, wishes: bytes) -> Row[Any] | None:
-        """Have a photo drawn once more, and return it as it was; None where it has no outcome yet.
+    def draw_anew(self, batch: str, number: int, wishes: bytes) -> Anew | None:
+        """Have a photo drawn once more; None where it has no outcome yet.
 
         Args:
             batch: The batch.
@@ -561,12 +594,13 @@ class Ledger:
             change = {"state": "waiting", "version": before.version + 1, "wishes": wishes, "deaths": 0}
             connection.execute(_one_photo(batch, number).values(event=0, **change))
             counter = before.state
+            counts = {counter: getattr(held, counter) - 1, "generation": held.generation + 1}
             connection.execute(
                 batches.update()
                 .where(batches.c.id == batch)
-                .values({"state": "running", "enqueued": 0, counter: getattr(held, counter) - 1})
+                .values({"state": "running", "enqueued": 0, "touched": time.time(), **counts})
             )
-            return before
+            return Anew(before, held.generation, bool(held.enqueued))
 
     # -- what is read ------------------------------------------------------
 

@@ -34,7 +34,7 @@ from app.lanes import Lane
 from app.spec import parse_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from anyio.from_thread import BlockingPortal
 
@@ -50,6 +50,9 @@ DEATHS = 2
 _IDLE_SECONDS = 600.0
 """After which a running batch of which nothing was heard is enqueued once more: nothing waits for ever,
 whatever became of the word that it is there."""
+
+_LEFT_SECONDS = 15.0
+"""That others leave a batch to whoever has begun to enqueue it: 50,000 photos take a few seconds."""
 
 _ORPHANS_SECONDS = 3600.0
 _REQUEST_SECONDS = 86_400.0
@@ -182,11 +185,16 @@ class Upkeep:
             CapacityError: The store or the database failed; the next tick sees to the rest.
         """
         now = time.time()
-        for batch in self._ledger.expired(now):
-            self._batches.erase_any(batch)
-        for row in self._ledger.to_enqueue(now - _IDLE_SECONDS):
-            self._batches.enqueue_anew(row)
-        self._notify_all(now)
+        _all_of(partial(errand, now) for errand in (self._erase, self._go_on, self._notify_all, self._tidy))
+
+    def _erase(self, now: float) -> None:
+        _all_of(partial(self._batches.erase_any, batch) for batch in self._ledger.expired(now))
+
+    def _go_on(self, now: float) -> None:
+        left = self._ledger.to_enqueue(now - _LEFT_SECONDS, now - _IDLE_SECONDS)
+        _all_of(partial(self._batches.enqueue_anew, row) for row in left)
+
+    def _tidy(self, now: float) -> None:
         if time.monotonic() >= self._next_orphans:
             self._next_orphans = time.monotonic() + _ORPHANS_SECONDS
             self._sweep(now)
@@ -227,3 +235,18 @@ class Upkeep:
         there = set(filter(is_batch_id, self._store.batches()))
         for batch in there - self._ledger.all_batches():
             self._store.delete_batch(batch)
+
+
+def _all_of(errands: Iterable[Callable[[], object]]) -> None:
+    """Run all errands, and then raise what the first of those that failed has raised.
+
+    One that fails whenever it is tried would otherwise keep all behind it from ever being done.
+    """
+    failures: list[Exception] = []
+    for errand in errands:
+        try:
+            errand()
+        except Exception as exc:  # noqa: BLE001 - raised again below
+            failures.append(exc)
+    if failures:
+        raise failures[0]

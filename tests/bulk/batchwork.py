@@ -51,7 +51,7 @@ KINDS = 8
 class _Nobody:
     """Stands for an engine that is out of reach: what is started waits until a worker looks for it."""
 
-    def enqueue(self, *_: object) -> None:
+    def enqueue(self, *_: object, **__: object) -> None:
         raise StorageUnavailable
 
     def forget(self, _batch: str) -> None:

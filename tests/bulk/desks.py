@@ -40,7 +40,15 @@ class Queue:
     chunks: list[tuple[str, str, list[list[int]], int]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
 
-    def enqueue(self, batch: str, partner: str, chunks: Sequence[Sequence[int]], generation: int = 0) -> None:
+    def enqueue(
+        self,
+        batch: str,
+        partner: str,
+        chunks: Sequence[Sequence[int]],
+        generation: int = 0,
+        *,
+        is_all: bool = True,  # noqa: ARG002 - it forgets nothing
+    ) -> None:
         """Remember what is to be drawn."""
         self.chunks.append((batch, partner, [list(chunk) for chunk in chunks], generation))
 

@@ -434,6 +434,43 @@ def test_one_photo_is_framed_anew(desk: Desk, partner: Partner) -> None:
     assert objects == ["1.2", "2.1"]
 
 
+def test_photos_framed_at_the_same_time_are_all_drawn(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is framed while another one is being enqueued: it used to wait for ten minutes."""
+    batch = done(desk, partner, "a.jpg", "b.jpg").id
+    enqueue = desk.queue.enqueue
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(desk.queue, "enqueue", enqueue)
+        desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "3")])
+        enqueue(*args, **kwargs)
+
+    monkeypatch.setattr(desk.queue, "enqueue", interrupted)
+    desk.batches.reframe(partner, batch, "b.jpg", [("zoom", "2")])
+
+    assert sorted(chunk[2:] for chunk in desk.queue.chunks) == [([[1]], 2), ([[2]], 1)]
+    desk.draw()
+    assert desk.batches.get(partner, batch).state == "done"
+
+
+def test_a_batch_that_is_erased_while_it_is_enqueued_leaves_no_chunk(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would look for its rows any more."""
+    batch = send(desk, partner, "a.jpg").id
+    enqueue = desk.queue.enqueue
+
+    def late(*args: Any, **kwargs: Any) -> None:
+        desk.batches.erase(partner, batch)
+        enqueue(*args, **kwargs)
+
+    monkeypatch.setattr(desk.queue, "enqueue", late)
+    with pytest.raises(BatchNotFound):
+        desk.batches.start(partner, batch)
+    assert desk.queue.forgotten == [batch, batch]
+
+
 def test_framing_is_refused_in_words(desk: Desk, partner: Partner) -> None:
     """A field that is no framing, a value out of range, a photo that is not there or not drawn yet."""
     batch = send(desk, partner, "a.jpg").id

@@ -161,6 +161,21 @@ def test_another_generation_is_done_anew(work: FileWork, jobs_url: str | None) -
     assert work.done("b") == [0, 2, 3]
 
 
+def test_a_slow_caller_takes_nothing_from_a_later_one(work: FileWork, jobs_url: str | None) -> None:
+    """What waits under a higher generation stays; and all of it does where a photo is only added."""
+    with opened(work, jobs_url, concurrency=1) as engine:
+        (work.folder / "full").touch()
+        engine.enqueue("b", "p", [[0]])
+        until(lambda: work.tries("b"))
+        engine.enqueue("b", "p", [[1]], generation=2)
+        engine.enqueue("b", "p", [[2]], generation=1)
+        engine.enqueue("b", "p", [[3]], generation=3, is_all=False)
+        waiting = {name for name, state in rows(work, jobs_url) if state == "ENQUEUED"}
+        (work.folder / "full").unlink()
+        work.wait_for("b", 4)
+    assert waiting == {"b/1/0", "b/2/0", "b/3/0"}
+
+
 def test_a_thousand_chunks_are_enqueued_at_once(work: FileWork, jobs_url: str | None) -> None:
     """A batch of 50,000 photos is enqueued in a moment (0.2 s with SQLite and 0.7 with PostgreSQL)."""
     with opened(work, jobs_url) as engine:

@@ -279,10 +279,10 @@ def test_a_photo_is_drawn_anew(ledger: Ledger) -> None:
     assert ledger.claim_notice("b_1", now, now + 60)
     ledger.settle_notice("b_1", None)
 
-    before = ledger.draw_anew("b_1", first, b"wishes")
+    anew = ledger.draw_anew("b_1", first, b"wishes")
 
-    assert before is not None
-    assert (before.state, before.version) == ("done", 1)
+    assert anew is not None
+    assert (anew.before.state, anew.before.version) == ("done", 1)
     row = row_of(ledger)
     assert (row.state, row.done, row.failed, row.enqueued) == ("running", 0, 1, 0)
     assert ledger.waiting_numbers("b_1") == [first]
@@ -295,10 +295,31 @@ def test_a_photo_is_drawn_anew(ledger: Ledger) -> None:
 def test_a_running_batch_is_enqueued_until_somebody_has(ledger: Ledger) -> None:
     """And once more when nothing was heard of it for long."""
     running(ledger, "a")
-    assert [row.id for row in ledger.to_enqueue(0)] == ["b_1"]
+    soon = time.time() + 1
+    assert ledger.to_enqueue(0, 0) == []  # whoever started it may be about to
+    assert [row.id for row in ledger.to_enqueue(soon, 0)] == ["b_1"]
+    assert ledger.take_generation("b_1") == 0
     ledger.note_enqueued("b_1", 0)
-    assert ledger.to_enqueue(0) == []
-    assert [row.generation for row in ledger.to_enqueue(time.time() + 1)] == [1]
+    assert ledger.to_enqueue(soon, 0) == []
+    assert [row.generation for row in ledger.to_enqueue(soon, soon)] == [1]
+
+
+def test_nobody_calls_enqueued_what_came_after_they_had_looked(ledger: Ledger) -> None:
+    """Neither what another one enqueues at the same time, nor a photo that is drawn anew meanwhile."""
+    (first,) = running(ledger, "a")
+    slow, quick = ledger.take_generation("b_1"), ledger.take_generation("b_1")
+    assert (slow, quick) == (0, 1)
+    ledger.note_enqueued("b_1", 0)
+    assert not row_of(ledger).enqueued
+    ledger.record("b_1", first, 1, "done", b"outcome")
+    anew = ledger.draw_anew("b_1", first, b"wishes")
+    assert anew is not None
+    assert anew.generation == 2
+    ledger.note_enqueued("b_1", 1)
+    assert not row_of(ledger).enqueued
+    ledger.note_enqueued("b_1", 2)
+    assert row_of(ledger).enqueued
+    assert ledger.take_generation("b_2") is None
 
 
 def test_trouble_is_told_until_a_photo_is_drawn(ledger: Ledger) -> None:

@@ -251,7 +251,7 @@ def test_a_start_that_was_broken_off_goes_on(desk: Desk, partner: Partner) -> No
     batch = running(desk, partner, "a.jpg")
     desk.queue.chunks.clear()
     with desk.holdings.ledger._writing() as connection:
-        connection.exec_driver_sql("UPDATE batches SET enqueued = 0")
+        connection.exec_driver_sql("UPDATE batches SET enqueued = 0, touched = 0")
     desk.upkeep.tick()
     assert [chunk[0] for chunk in desk.queue.chunks] == [batch]
     desk.draw()
@@ -270,6 +270,37 @@ def test_a_batch_of_which_nothing_is_heard_is_enqueued_once_more(
     monkeypatch.setattr(module, "_IDLE_SECONDS", -1)
     desk.upkeep.tick()
     assert [chunk[2:] for chunk in desk.queue.chunks] == [([[1]], 1)]
+
+
+def test_a_batch_that_cannot_be_erased_holds_up_no_other(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the end of others nor what else is due; what failed is told, and tried again."""
+    first, second = (running(desk, partner, "a.jpg") for _ in range(2))
+    left = running(desk, partner, "a.jpg")
+    with desk.holdings.ledger._writing() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE batches SET expires = CASE id WHEN '{left}' THEN expires ELSE 1 END, "  # noqa: S608
+            "enqueued = 0, touched = 0"
+        )
+    desk.queue.chunks.clear()
+    delete = desk.holdings.store.delete_batch
+    stuck = desk.holdings.ledger.expired(2.0)[0]
+
+    def fail(batch: str) -> None:
+        if batch == stuck:
+            raise StorageUnavailable
+        delete(batch)
+
+    monkeypatch.setattr(desk.holdings.store, "delete_batch", fail)
+    with pytest.raises(StorageUnavailable):
+        desk.upkeep.tick()
+    assert desk.holdings.ledger.all_batches() == {stuck, left}
+    assert [chunk[0] for chunk in desk.queue.chunks] == [left]
+    monkeypatch.undo()
+    desk.upkeep.tick()
+    assert desk.holdings.ledger.all_batches() == {left}
+    assert {first, second} >= {stuck}
 
 
 def test_what_nobody_knows_of_is_swept_out(
