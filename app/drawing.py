@@ -46,12 +46,13 @@ class Drawing:
     specimen: AvatarSpec
 
     @classmethod
-    def build(cls, settings: Settings, specimen: AvatarSpec | None = None) -> Self:
+    def build(cls, settings: Settings, specimen: AvatarSpec | None = None, spare: int = 0) -> Self:
         """Put the parts together as the settings say. Nothing is started.
 
         Args:
             settings: How to draw.
             specimen: The library's first frame in its first language unless given.
+            spare: Workers beside those of the settings, for others than bulk.
 
         Raises:
             InvalidFrame: A frame is wrong, or there is none.
@@ -72,6 +73,7 @@ class Drawing:
             deadline=settings.deadline,
             memory_bytes=settings.worker_memory_bytes,
             warm_up=partial(studio.draw_specimen, specimen),
+            spare=spare,
         )
         return cls(frames, studio, pool, drawing_revision(), specimen)
 

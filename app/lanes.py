@@ -2,7 +2,8 @@
 
 Those who wait with a photo and those who look at a page share the workers fairly, however many there are of
 the others. Bulk may have all workers while nobody else wants one, and gets none while somebody does: a photo
-or a page waits for no more than the end of one bulk job.
+or a page waits for no more than the end of one bulk job. Where there are spare workers it does not even wait
+for that: they are for photos and pages while bulk has the others.
 
 A party (``app/turns.py``) is an address here. Whoever fills the queue keeps no other address out of it.
 """
@@ -76,25 +77,31 @@ class Slots:
     was served longer ago. Bulk is served when neither waits. Within a lane the parties take turns, and within
     a party who came first is served first.
 
-    Nobody waits while a slot is free: who asks takes it in the same step of the event loop, and who gives one
-    back hands it over. So a free slot is bulk's to take at once.
+    Nobody waits while a slot is free for them: who asks takes it in the same step of the event loop, and who
+    gives one back hands it over. So a free slot is bulk's to take at once, but for a spare one.
+
+    Photos and pages never have more slots than there are without the spare ones, which only make up for some
+    that bulk has.
 
     A lane that is full is not full for a party that has two places fewer than another: there the last comer
     of the one that has most is sent away instead. A party alone may have every place.
 
     Args:
-        total: Slots.
+        total: Slots, without the spare ones.
         queue: Jobs that may wait while all slots are taken.
+        spare: More slots, which bulk leaves to others.
 
     Attributes:
         given_up: How many were sent away while they waited, for one of a party that had fewer places.
         refused: How many were refused because their party had more than its share of the places.
     """
 
-    def __init__(self, total: int, queue: int) -> None:
+    def __init__(self, total: int, queue: int, spare: int = 0) -> None:
         self.given_up = 0
         self.refused = 0
-        self._free = total
+        self._total = total
+        self._spare = spare
+        self._free = total + spare
         self._places = total + queue
         self._is_closed = False
         self._lines: dict[Lane, Turns[_Waiter]] = {lane: Turns() for lane in Lane}
@@ -152,7 +159,7 @@ class Slots:
         if self._is_closed:
             raise ShuttingDown
         line = self._lines[lane]
-        if self._free:
+        if self._may_start(lane):
             self._free -= 1
             line.start(party)
             self._note_turn(lane)
@@ -179,19 +186,24 @@ class Slots:
         """End a job, and keep its slot from others until :meth:`hand_over`."""
         self._lines[lane].end(party)
 
-    def take_for_upkeep(self) -> bool:
-        """Take a slot for no job, to be handed over with :meth:`hand_over`; tell whether one was free."""
-        if not self._free:
+    def take_for_upkeep(self, *, with_spare: bool = False) -> bool:
+        """Take a slot for no job, to be handed over with :meth:`hand_over`; tell whether one was free.
+
+        Args:
+            with_spare: Whether as many as there are spare ones may be taken too.
+        """
+        if self._free <= (0 if with_spare else self._spare):
             return False
         self._free -= 1
         return True
 
     def hand_over(self) -> None:
         """Give a slot that no job has any more to whoever's turn it is."""
+        self._free += 1
         lane = self._next_lane()
         if lane is None:
-            self._free += 1
             return
+        self._free -= 1
         self._lines[lane].next().call()
         self._note_turn(lane)
 
@@ -201,6 +213,15 @@ class Slots:
         for line in self._lines.values():
             while line.waiting:
                 line.last_of_greatest().send_away(ShuttingDown())
+
+    def _may_start(self, lane: Lane) -> bool:
+        """Tell whether there is a slot for one more job of a lane."""
+        if not self._free:
+            return False
+        others = self._lines[Lane.PHOTO].running + self._lines[Lane.PAGE].running
+        if lane is Lane.BULK:
+            return self._lines[lane].running + max(0, others - self._spare) < self._total
+        return others < self._total
 
     def _is_full(self, lanes: Sequence[Lane]) -> bool:
         """Tell whether those who wait in some lanes are as many as may."""
@@ -216,10 +237,10 @@ class Slots:
             waiter.send_away(_too_many(waiter.party))
 
     def _next_lane(self) -> Lane | None:
-        wanting = [lane for lane in self._turns if self._lines[lane].waiting]
+        wanting = [lane for lane in self._turns if self._lines[lane].waiting and self._may_start(lane)]
         if wanting:
             return min(wanting, key=lambda lane: self._lines[lane].running)  # the first of equals
-        return Lane.BULK if self._lines[Lane.BULK].waiting else None
+        return Lane.BULK if self._lines[Lane.BULK].waiting and self._may_start(Lane.BULK) else None
 
     def _note_turn(self, lane: Lane) -> None:
         if lane in self._turns:

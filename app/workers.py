@@ -58,9 +58,11 @@ class WorkerPool:
         deadline: Seconds that a job may run, and seconds that a photo or a page may wait before it runs.
         memory_bytes: Memory for data that one process may take.
         warm_up: A job that loads into a fresh process what every later job needs.
+        spare: More processes, for photos and pages while bulk has the others. They are started with bulk's
+            first job, and end some minutes after its last.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by their names
         self,
         *,
         workers: int,
@@ -68,14 +70,17 @@ class WorkerPool:
         deadline: float,
         memory_bytes: int,
         warm_up: Callable[[], object],
+        spare: int = 0,
     ) -> None:
         self.deadline = deadline
         self.lost: dict[Loss, int] = {"deadline": 0, "died": 0}
-        self._slots = Slots(workers, queue)
+        self._slots = Slots(workers, queue, spare)
         self._memory_bytes = memory_bytes
         self._warm_up = warm_up
         self._background: TaskGroup | None = None
         self._last_success = float("-inf")
+        self._last_bulk = float("-inf")
+        self._has_spare = False
 
     @property
     def running(self) -> Mapping[Lane, int]:
@@ -165,6 +170,8 @@ class WorkerPool:
             await self._slots.take(lane, party)
         if wait.cancelled_caught:
             raise Busy
+        if lane is Lane.BULK:
+            self._have_spare()
         result = await self._run_in_slot(job, lane, party)
         self._last_success = time.monotonic()
         return result
@@ -223,10 +230,18 @@ class WorkerPool:
         # Where that fails, the next job in this slot, or the next round, starts the process.
         await self._try_to_warm_up(1)
 
+    def _have_spare(self) -> None:
+        """See that the spare processes run, now that bulk does."""
+        self._last_bulk = time.monotonic()
+        if not self._has_spare and self._background is not None:
+            self._has_spare = True
+            self._background.start_soon(self._try_to_warm_up)
+
     async def _keep_warm(self) -> None:
         """Keep idle workers from being ended, and replace those that were."""
         while True:
             await anyio.sleep(_IDLE_SECONDS)
+            self._has_spare = time.monotonic() - self._last_bulk < _IDLE_SECONDS
             await self._try_to_warm_up()
 
     async def _try_to_warm_up(self, kept: int = 0) -> None:
@@ -244,7 +259,7 @@ class WorkerPool:
 
         Idle processes answer at once; as each can answer but one, missing ones are started.
         """
-        while self._slots.take_for_upkeep():
+        while self._slots.take_for_upkeep(with_spare=self._has_spare):
             kept += 1
         async with anyio.create_task_group() as tasks:
             for _ in range(kept):

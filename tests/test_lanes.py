@@ -35,8 +35,8 @@ class Crowd:
         refused: Those of the jobs that were told that there is none.
     """
 
-    def __init__(self, total: int, queue: int = 100) -> None:
-        self.slots = Slots(total, queue)
+    def __init__(self, total: int, queue: int = 100, spare: int = 0) -> None:
+        self.slots = Slots(total, queue, spare)
         self.served: list[tuple[Lane, int]] = []
         self.refused: list[tuple[Lane, int]] = []
         self.jobs: list[tuple[Lane, asyncio.Task[None]]] = []
@@ -239,6 +239,71 @@ async def test_a_full_lane_still_takes_who_does_not_ask() -> None:
     await crowd.come(*[PHOTO] * 5)
     assert crowd.slots.waiting[PHOTO] == 4
     assert refusing(crowd.slots) == {PHOTO, PAGE}
+
+
+# -- spare slots -----------------------------------------------------------
+
+
+async def test_a_spare_slot_is_for_those_who_come_while_bulk_has_the_others() -> None:
+    """Bulk keeps what it has, and leaves the spare one alone; a second photo waits for the end of a job."""
+    crowd = Crowd(2, spare=1)
+    await crowd.come(*[BULK] * 4)
+    assert crowd.slots.running == {**NONE, BULK: 2}
+    await crowd.come(PHOTO)
+    assert crowd.slots.running == {**NONE, BULK: 2, PHOTO: 1}
+    await crowd.come(PAGE)
+    assert crowd.slots.waiting == {**NONE, BULK: 2, PAGE: 1}
+    assert await crowd.serve(BULK) is PAGE
+    # With both at work bulk has one slot, until one of them is ready.
+    assert await crowd.serve(BULK) is BULK
+    assert await crowd.serve(PHOTO) is BULK
+    assert crowd.slots.running == {**NONE, BULK: 2, PAGE: 1}
+
+
+async def test_without_bulk_a_spare_slot_is_nobodys() -> None:
+    """Photos and pages are drawn by as many workers as the settings say."""
+    crowd = Crowd(2, spare=1)
+    await crowd.come(PHOTO, PAGE, PHOTO)
+    assert crowd.slots.running == {**NONE, PHOTO: 1, PAGE: 1}
+    await crowd.come(BULK, BULK)
+    assert crowd.slots.running == {**NONE, PHOTO: 1, PAGE: 1, BULK: 1}
+
+
+async def test_upkeep_leaves_spare_slots_alone_unless_it_is_asked_for_them() -> None:
+    """Their workers are not started before there is bulk."""
+    slots = Slots(2, 10, spare=1)
+    assert [slots.take_for_upkeep() for _ in range(3)] == [True, True, False]
+    assert [slots.take_for_upkeep(with_spare=True) for _ in range(2)] == [True, False]
+    for _ in range(3):
+        slots.hand_over()
+    assert slots.free == 3
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    total=st.integers(1, 3),
+    spare=st.integers(0, 2),
+    steps=st.lists(st.tuples(st.booleans(), st.sampled_from(Lane)), max_size=40),
+)
+async def test_nobody_waits_for_a_slot_that_is_theirs(
+    total: int, spare: int, steps: list[tuple[bool, Lane]]
+) -> None:
+    """Whoever comes and goes: no lane has more than it may, and what may start has started."""
+    crowd = Crowd(total, spare=spare)
+    slots = crowd.slots
+    for is_coming, lane in steps:
+        if is_coming:
+            await crowd.come(lane)
+        elif slots.running[lane]:
+            slots.give_back(lane)
+            await crowd.settle()
+        others = slots.running[PHOTO] + slots.running[PAGE]
+        assert max(others, slots.running[BULK]) <= total
+        assert slots.free == total + spare - others - slots.running[BULK] >= 0
+        assert not any(slots.waiting[lane] and slots._may_start(lane) for lane in Lane)
+    for _, task in crowd.jobs:
+        task.cancel()
+    await crowd.settle()
 
 
 # -- parties ---------------------------------------------------------------

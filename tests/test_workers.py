@@ -48,11 +48,16 @@ MB = 1_000_000
 
 @asynccontextmanager
 async def pool_of(
-    workers: int = 1, *, queue: int = 8, deadline: float = 10, memory_bytes: int = 400 * MB
+    workers: int = 1, *, queue: int = 8, deadline: float = 10, memory_bytes: int = 400 * MB, spare: int = 0
 ) -> AsyncIterator[WorkerPool]:
     """Open a pool whose workers warm up with nothing."""
     pool = WorkerPool(
-        workers=workers, queue=queue, deadline=deadline, memory_bytes=memory_bytes, warm_up=os.getpid
+        workers=workers,
+        queue=queue,
+        deadline=deadline,
+        memory_bytes=memory_bytes,
+        warm_up=os.getpid,
+        spare=spare,
     )
     async with pool.opened():
         yield pool
@@ -561,6 +566,39 @@ def test_workers_outlive_a_signal_to_the_group(number: signal.Signals) -> None:
                 os.kill(before, number)
             os.kill(before, number)
             assert await pool.run(os.getpid, Lane.PHOTO) == before
+
+    in_loop(main)
+
+
+def test_a_spare_process_draws_while_bulk_has_the_others(children: Callable[[], set[int]]) -> None:
+    """It starts with bulk's first job, so that nobody who comes later waits for that, and no sooner."""
+
+    async def main() -> None:
+        async with pool_of(1, spare=1) as pool, anyio.create_task_group() as tasks:
+            assert len(children()) == 1
+            tasks.start_soon(pool.run, partial(time.sleep, 3), Lane.BULK)
+            await until(lambda: len(children()) == 2)
+            # It is warm as soon as it may be used.
+            await until(lambda: pool._slots.free == 1)
+            warm = children()
+            assert await pool.run(os.getpid, Lane.PHOTO) in warm
+            assert pool.running == {Lane.PHOTO: 0, Lane.PAGE: 0, Lane.BULK: 1}
+            assert children() == warm
+
+    in_loop(main)
+
+
+def test_spare_processes_are_not_kept_when_bulk_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is bulk they are used now and then, as the others are; afterwards they are left to end."""
+    monkeypatch.setattr("app.workers._IDLE_SECONDS", 0.3)
+
+    async def main() -> None:
+        async with pool_of(1, spare=1) as pool:
+            await pool.run(os.getpid, Lane.BULK)
+            assert pool._has_spare
+            await until(lambda: not pool._has_spare)
+            await pool.run(os.getpid, Lane.PHOTO)
+            assert not pool._has_spare
 
     in_loop(main)
 

@@ -69,7 +69,8 @@ class Service:
             InvalidFrame: A frame is wrong, or there is none.
             InvalidSettings: The counter's file, the address of Redis, or what keeps batches cannot be used.
         """
-        drawing = Drawing.build(settings)
+        # However many workers there are, one more is enough: of many, some job of bulk's is about to end.
+        drawing = Drawing.build(settings, spare=1 if settings.batches else 0)
         uploads = UploadDesk(
             max_photo_bytes=settings.max_photo_bytes,
             max_uploads=settings.max_uploads,
