@@ -56,11 +56,20 @@ goldens: $(VENV)/.dev  ## draw the golden pictures anew; look at each before com
 	$(BIN)/python -m pytest -n 0 -m golden --regenerate-goldens
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folder for your own photos), then beside peers
+bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folder for your own photos), beside peers, in batches
 	@status=0; \
 	$(BIN)/python -m benchmarks.avatar $(PHOTOS) || status=$$?; \
 	$(BIN)/python -m benchmarks.peers || status=$$?; \
+	$(BIN)/python -m benchmarks.bulk || status=$$?; \
 	exit $$status
+
+.PHONY: bench-bulk
+bench-bulk: $(VENV)/.dev  ## what batches cost: beside bare drawing, and beside supporters (4 minutes, on a machine that rests)
+	$(BIN)/python -m benchmarks.bulk
+
+.PHONY: scale
+scale: $(VENV)/.dev  ## 50,000 photos in one batch: memory, and how long everything takes (15 minutes, on a machine that rests)
+	$(BIN)/python -m benchmarks.bulk.scale --write
 
 .PHONY: bench-docs
 bench-docs: $(VENV)/.dev  ## measure anew what docs/performance.md and README tell (8 minutes, on a machine that rests)
