@@ -315,7 +315,10 @@ def test_a_table_to_fill_in_goes_the_whole_way(photos: Path, tmp_path: Path) -> 
     result = bulk(photos, tmp_path / "out", "--table", people, *SMALL)
     assert (result.exit_code, result.stdout) == (0, "Pictures made: 5 of 5.\n")
     people.unlink()
-    assert table(photos, "-o", "-").stdout_bytes == before
+    (photos / "bad\n.jpg").touch()
+    standard = table(photos, "-o", "-")
+    assert standard.stdout_bytes == before
+    assert standard.stderr == "Left out, because no table can name them: 1.\n"
 
 
 # -- ZIPs --------------------------------------------------------------------------
@@ -540,7 +543,9 @@ def test_the_contact_sheet_shows_all_and_marks_the_doubtful(tmp_path: Path, port
     (photos / "c.png").write_text("<html>")
     yellow, grey = (255, 216, 0), (228, 228, 228)
     for _ in range(2):
-        assert bulk(photos, tmp_path / "out", "--contact-sheet", sheet, "--size", "200").exit_code == 1
+        result = bulk(photos, tmp_path / "out", "--contact-sheet", sheet, "--size", "200")
+        assert result.exit_code == 1
+        assert "Doubtful, and marked on the contact sheet: 1." in result.stdout
         face, wall, page = (sheet_cell(sheet, number, 3) for number in range(3))
         assert [count_of(yellow, cell) > 200 for cell in (face, wall, page)] == [False, True, False]
         assert [count_of(grey, cell) > 12_000 for cell in (face, wall, page)] == [False, False, True]

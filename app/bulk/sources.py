@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from app.bulk.archive import Entry
 
 # The archive lies on the reader's own disk already, and its photos are unpacked one by one.
-_ANY_SIZE = 1 << 62
+_MOST_BYTES = 1_000_000_000_000
+_MOST_ENTRIES = 500_000
+_MOST_BYTES_OF_DIRECTORY = 128_000_000
 
 
 class UnusablePlace(Exception):
@@ -92,7 +94,13 @@ def _found(place: Path) -> Path:
 
 
 def _archive(place: Path, max_bytes: int) -> Source:
-    limits = ArchiveLimits(photo_bytes=max_bytes, archive_bytes=_ANY_SIZE, unpacked_bytes=_ANY_SIZE)
+    limits = ArchiveLimits(
+        photo_bytes=max_bytes,
+        archive_bytes=_MOST_BYTES,
+        unpacked_bytes=_MOST_BYTES,
+        entries=_MOST_ENTRIES,
+        directory_bytes=_MOST_BYTES_OF_DIRECTORY,
+    )
     try:
         with place.open("rb") as file:
             entries = open_archive(file, limits).entries

@@ -48,6 +48,9 @@ _TO_DRAW = mark("To be made: {count}.")
 _THERE = mark("There already: {count}.")
 _NOT_RIGHT = mark("Not right in the table: {count}.")
 _REFUSED = mark("Cannot be made: {count}.")
+_LEFT_OUT = mark("Left out, because no table can name them: {count}.")
+_DRAWING_SHEET = mark("Drawing the contact sheet.")
+_DOUBTFUL = mark("Doubtful, and marked on the contact sheet: {count}.")
 _ROW = mark("row {row}, {name}: {problem}")
 _GO_ON = mark("What was made is kept. Run the same command again to go on.")
 
@@ -155,7 +158,10 @@ def table_command(source: Path, output: Path, *, force: bool) -> None:
         _check_photos(photos, source)
         if output.exists() and output.samefile(photos.place):
             raise click.UsageError(f"{shown(str(output))} is what the photos are in.")
-        write(output, write_table([photo.name for photo in photos.photos if photo.refusal is None]))
+        names = [photo.name for photo in photos.photos if photo.refusal is None]
+        write(output, write_table(names))
+        if refused := len(photos.photos) - len(names):
+            click.echo(told(_LEFT_OUT, {"count": refused}, reader_language()), err=True)
 
 
 @contextmanager
@@ -313,6 +319,7 @@ class _Run:
 
     def draw(self, destination: Destination, settings: Settings, dest: Path, sheet: Path | None) -> int:
         """Make all that is not there yet; return the exit code."""
+        from app.bulk.doubt import is_doubtful  # noqa: PLC0415
         from app.bulk.local import draw_all, draw_contact_sheet  # noqa: PLC0415
         from app.logs import configure_logging  # noqa: PLC0415
 
@@ -340,7 +347,9 @@ class _Run:
             raise
         code = self._tell_after(rows, dest)
         if sheet is not None:
+            self._say(_DRAWING_SHEET, err=True)  # of thousands it takes a while
             write(sheet, draw_contact_sheet(rows, destination))
+            self._say(_DOUBTFUL, count=sum(is_doubtful(row.framing) for row in rows))
         return code
 
     def _tell_unfinished(self, progress: Progress) -> None:
