@@ -102,6 +102,27 @@ def test_the_files_are_closed_to_others(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
 
 
+def test_what_was_promised_outlives_a_power_cut(tmp_path: Path) -> None:
+    """A photo that was answered for is on the disk; an outcome, of which there are many, would come again."""
+    ledger = Ledger.build(load_settings(data_folder=tmp_path))
+    ledger.migrate()
+    said: list[str] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "synchronous" in statement:
+            said.append(statement.rsplit(maxsplit=1)[-1])
+
+    event.listen(ledger._engine, "before_cursor_execute", hear)
+    ledger.add_batch(new_batch(), 8, None)
+    (number,) = send(ledger, "a")
+    ledger.start("b_1", {number: b"target"})
+    assert said == ["FULL"] * 3
+    ledger.record("b_1", number, 1, "done", b"outcome")
+    ledger.forget_key("b_1")
+    assert said[3:] == ["NORMAL", "FULL"]
+    ledger.close()
+
+
 def test_two_may_bring_the_tables_up_to_date_at_once(tmp_path: Path) -> None:
     """Of several that start at the same moment one makes the tables, and the others find them."""
     settings = load_settings(data_folder=tmp_path)
