@@ -564,12 +564,14 @@ class Batches:
 
         Raises:
             BatchNotFound: The partner has none of that id.
-            BatchPhotoNotFound: There is no such photo.
+            BatchPhotoNotFound: There is no such photo, or nobody has sent it.
             BatchNotDone: It has not been drawn yet.
             InvalidSpec: Naming every bad field.
         """
         opened = self._open(partner, batch)
         row = self._photo(opened, name)
+        if row.state == "missing":  # it will never be drawn: to ask again later is of no use
+            raise BatchPhotoNotFound
         wishes = dict(fields)
         unknown = [
             FieldProblem.of(field[:64], "unknown", choices=WISHES) for field in wishes if field not in WISHES

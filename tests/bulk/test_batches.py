@@ -486,6 +486,16 @@ def test_framing_is_refused_in_words(desk: Desk, partner: Partner) -> None:
     assert desk.batches.get(partner, batch).state == "done"
 
 
+def test_a_photo_that_nobody_sent_is_not_framed(desk: Desk, partner: Partner) -> None:
+    """It is told as one that is not there: to wait for it, and ask again, would be of no use."""
+    batch = send(desk, partner, "a.jpg").id
+    desk.batches.set_table(partner, batch, b"photo\na.jpg\nb.jpg\n", {})
+    desk.batches.start(partner, batch, without_missing=True)
+    desk.draw()
+    with pytest.raises(BatchPhotoNotFound):
+        desk.batches.reframe(partner, batch, "b.jpg", [("zoom", "2")])
+
+
 def test_a_photo_that_failed_may_be_framed_anew(desk: Desk, partner: Partner) -> None:
     """Its failure is taken back until it is drawn, and told again."""
     batch = send(desk, partner, "a.jpg").id
