@@ -119,6 +119,10 @@ class RibbonsError(Exception):
         """Return the detail in a language, filled in: one or two sentences."""
         return told(self.detail, self.params, language)
 
+    def reason(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return all that is known of what was wrong, for where there is room for one text only."""
+        return self.text(language)
+
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
         """Return the hint in a language, filled in."""
         return told(self.hint, self.params, language) if self.hint else None
@@ -324,6 +328,10 @@ class InvalidSpec(SpecError):
         """Return what is wrong with the supporter's own words, or else which fields are not right."""
         own = [problem.text(language) for problem in self.problems if problem.field == OWN_WORDS]
         return " ".join(dict.fromkeys(own)) or super().text(language)
+
+    def reason(self, language: str = PROGRAM_LANGUAGE) -> str:
+        """Return what is wrong with each field."""
+        return " ".join(f"{problem.field}: {problem.text(language)}" for problem in self.problems)
 
     def hint_text(self, language: str = PROGRAM_LANGUAGE) -> str | None:
         """Return the code points of characters that cannot be drawn, and what the photo's field is called.

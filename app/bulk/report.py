@@ -148,7 +148,7 @@ def _ours(row: ReportRow, language: str) -> dict[str, str]:
         "avatar": harmless(row.avatar or ""),
         "outcome": row.outcome,
         "error": row.error.code if row.error else "",
-        "error_text": harmless(row.error.text(language)) if row.error else "",
+        "error_text": harmless(row.error.reason(language)) if row.error else "",
         "framing": framing.kind if framing else "",
         "x": f"{framing.x:z.3f}" if framing else "",
         "y": f"{framing.y:z.3f}" if framing else "",

@@ -145,7 +145,7 @@ class ShownError(BaseModel):
     def of(cls, error: RibbonsError, language: str) -> Self:
         """Show an error to a reader."""
         title = translations_of(language).gettext(error.title)
-        return cls(code=error.code, title=title, detail=error.text(language))
+        return cls(code=error.code, title=title, detail=error.reason(language))
 
 
 class ShownFraming(BaseModel):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.bulk.cells import as_it_was
 from app.bulk.report import OUR_COLUMNS, ReportRow, read_report, report_lines
-from app.errors import MissingGlyphs, PhotoDamaged, PhotoTooSmall
+from app.errors import FieldProblem, InvalidSpec, MissingGlyphs, PhotoDamaged, PhotoTooSmall
 from app.render.framing import Choice
 
 if TYPE_CHECKING:
@@ -60,6 +60,18 @@ def test_errors_speak_the_readers_language() -> None:
         assert row["error"] == "photo_too_small"
         told[language] = row["error_text"]
     assert told["ar"] == PhotoTooSmall(width=8, height=9, minimum=16).text("ar") != told["en"]
+
+
+def test_a_row_that_is_wrong_says_what_is_wrong_with_it() -> None:
+    """Field by field: nobody could put right “some settings”."""
+    wrong = InvalidSpec(
+        [
+            FieldProblem.of("size", "out_of_range", minimum=64, maximum=2048),
+            FieldProblem.of("x", "not_a_number"),
+        ]
+    )
+    row = dict(zip(*cells(report([], ReportRow("a.jpg", None, "failed", wrong))), strict=True))
+    assert row["error_text"] == "size: This must be from 64 to 2048. x: This must be a number."
 
 
 def test_the_partners_columns_come_first_and_as_they_were() -> None:
