@@ -584,7 +584,7 @@ def test_the_contact_sheet_shows_all_and_marks_the_doubtful(tmp_path: Path, port
         (("photos", "out", "--table", "people.csv", "--column", "photo"), "OURS=THEIRS"),
         (
             ("photos", "out", "--table", "people.csv", "--column", "colour=x"),
-            "colour: There is no such field",
+            "--column: This must be one of: photo, frame, lang",
         ),
         (("photos", "out", "--table", "people.csv", "--column", "slogan=x"), "no column “x”"),
         (("photos", "out", "--table", "people.csv", "--column", "size=a", "--column", "size=b"), "twice"),

@@ -165,9 +165,9 @@ def read_table(
         TableTooLarge: It has more in it than is read.
     """
     ours = (PHOTO_FIELD, *FIELDS)
-    unknown = [FieldProblem.of(name[:64], "unknown", choices=ours) for name in mapping if name not in ours]
+    unknown = [name for name in mapping if name not in ours]
     if unknown:
-        raise InvalidSpec(unknown)
+        raise InvalidSpec([FieldProblem.of("column", "not_one_of", choices=ours)])
     if len(content) > limits.bytes:
         raise TableTooLarge(limit=limits.rows)
     rows = _seen(_raw_rows(content, mapping, limits))
