@@ -324,6 +324,20 @@ def test_a_table_to_fill_in_goes_the_whole_way(photos: Path, tmp_path: Path) -> 
 # -- ZIPs --------------------------------------------------------------------------
 
 
+def test_what_an_earlier_run_has_left_is_told(photos: Path, tmp_path: Path) -> None:
+    """Who takes a photo away, or renames it, hears of the picture that stays; a ZIP has none that is left."""
+    out, packed = tmp_path / "out", tmp_path / "out.zip"
+    bulk(photos, out, "--size", 64)
+    bulk(photos, packed, "--size", 64)
+    gone = min(path for path in photos.rglob("*.jpg") if (out / path.relative_to(photos)).is_file())
+    gone.rename(gone.with_name("renamed.jpg"))
+    for words in (("--dry-run",), ()):
+        told = bulk(photos, out, "--size", 64, *words).output
+        assert f"Left by an earlier run, and not part of this one: 1.\n  {gone.relative_to(photos)}\n" in told
+        assert "Left by" not in bulk(photos, packed, "--size", 64, *words).output
+    assert (out / gone.relative_to(photos)).is_file()
+
+
 def test_a_zip_becomes_a_zip(photos: Path, tmp_path: Path) -> None:
     """With the avatars and the report that a folder makes of a folder; again, it is left as it is."""
     source, dest = tmp_path / "photos.zip", tmp_path / "out.zip"

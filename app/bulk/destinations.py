@@ -42,6 +42,9 @@ make the same ZIP."""
 class Destination(Protocol):
     """Where avatars go. What is there already is looked at; nothing is written before :meth:`begin`."""
 
+    leaves_others: bool
+    """Whether avatars of an earlier run, that are none of this one's, stay where they are."""
+
     def check(self, avatars: Collection[str], source: Path) -> None:
         """Prove that nothing will be written over but avatars of an earlier run.
 
@@ -121,6 +124,8 @@ class FolderDestination:
     Args:
         folder: Absolute. It need not be there.
     """
+
+    leaves_others = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -247,6 +252,8 @@ class ZipDestination:
     Args:
         place: The ZIP; absolute. It need not be there.
     """
+
+    leaves_others = False
 
     def __init__(self, place: Path) -> None:
         self._place = place

@@ -290,10 +290,13 @@ class Standing:
         plan: What is to be made.
         known: The report's lines that are known before anything is drawn, by their items' places: of avatars
             that an earlier run has made, of photos of which none can be made, of rows without a photo.
+        left: Names of avatars that an earlier run has made, and that are none of the plan's: of a photo that
+            was taken away or renamed since, or of another format.
     """
 
     plan: Plan
     known: Mapping[int, ReportRow]
+    left: tuple[str, ...]
 
     @property
     def waiting(self) -> list[int]:
@@ -317,7 +320,8 @@ def look(plan: Plan, destination: Destination) -> Standing:
             row = _row_again(item, earlier[item.made_from])
             if row is not None:
                 known[place] = row
-    return Standing(plan, known)
+    left = {row["avatar"] for row in earlier.values()}.difference(plan.avatars)
+    return Standing(plan, known, tuple(sorted(left)) if destination.leaves_others else ())
 
 
 def _row(item: Item, error: RibbonsError | None) -> ReportRow:

@@ -44,6 +44,7 @@ _FAILED = mark("Failed: {count}. {report} says why.")
 _MISSING = mark("In the table, but not among the photos: {count}.")
 _UNLISTED = mark("Not in the table, so made as the options say: {count}.")
 _SKIPPED = mark("Left out (hidden files, files of the system, links, the table): {count}.")
+_LEFT = mark("Left by an earlier run, and not part of this one: {count}.")
 _TO_DRAW = mark("To be made: {count}.")
 _THERE = mark("There already: {count}.")
 _NOT_RIGHT = mark("Not right in the table: {count}.")
@@ -263,6 +264,7 @@ class _Run:
         plan = self._plan
         self._say(_TO_DRAW, count=len(self._standing.waiting))
         self._say(_THERE, count=self._standing.kept)
+        self._tell_names(_LEFT, self._standing.left, None)
         self._tell_names(_SKIPPED, plan.skipped, None)
         self._tell_problems(plan.problems, None)
         self._tell_names(_MISSING, plan.missing, None)
@@ -276,6 +278,7 @@ class _Run:
     def _tell_before(self) -> None:
         """Say on standard error what is wrong beforehand."""
         plan = self._plan
+        self._tell_names(_LEFT, self._standing.left, _TOLD_NAMES, err=True)
         self._tell_names(_SKIPPED, plan.skipped, _TOLD_NAMES, err=True)
         self._tell_problems(plan.problems, None, err=True)
         self._tell_names(_MISSING, plan.missing, _TOLD_NAMES, err=True)
