@@ -231,6 +231,7 @@ FieldProblemKind = Literal[
     "not_a_value",
     "not_an_object",
     "not_a_webhook",
+    "not_a_column",
 ]
 
 FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
@@ -249,6 +250,7 @@ FIELD_TEXTS: Mapping[FieldProblemKind, str] = {
     "not_a_value": mark("This must be a text, a number, true or false."),
     "not_an_object": mark("This must be an object: names, and a value for each."),
     "not_a_webhook": mark("This must be an https:// address that can be reached from the internet."),
+    "not_a_column": mark("Write it as ours=theirs, such as photo=File, and each of ours once."),
 }
 
 PHOTO_FIELD = "photo"

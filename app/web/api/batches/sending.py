@@ -18,6 +18,8 @@ from app.bulk.table import TableLimits
 from app.errors import (
     ArchiveTooLarge,
     BatchNotOpen,
+    FieldProblem,
+    InvalidSpec,
     MalformedRequest,
     TableNotReadable,
     TableTooLarge,
@@ -271,7 +273,7 @@ def _mapping(columns: Sequence[str]) -> dict[str, str]:
         or len(columns) > _MAX_COLUMNS
         or not all(equals for _, equals, _ in pairs)
     ):
-        raise MalformedRequest.in_field("column")
+        raise InvalidSpec([FieldProblem.of("column", "not_a_column")])
     return mapping
 
 
