@@ -327,7 +327,9 @@ def test_a_server_that_is_busy_is_asked_again(
     assert len(it.photos()) == 8
 
 
-def test_a_reload_in_the_middle_loses_nothing(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
+def test_a_reload_in_the_middle_loses_nothing(
+    partner: Callable[..., PartnerPage], axe: Callable[[Page], None], tmp_path: Path
+) -> None:
     """After a reload the batch is still there: with its folder chosen again, what was not sent is."""
     files = {f"{n}.jpg": face(200 + n) for n in range(8)}
     chosen = put(tmp_path, files)
@@ -346,8 +348,10 @@ def test_a_reload_in_the_middle_loses_nothing(partner: Callable[..., PartnerPage
     it.page.on("dialog", lambda dialog: dialog.accept())  # photos are still being sent
     it.open().enter()
     it.page.unroute_all(behavior="ignoreErrors")
+    axe(it.page)
     it.page.locator("#batches button").click()
     expect(it.page.locator("#progress-said")).to_have_text("Sent: 3 of 8")
+    axe(it.page)
     before = len(it.sent())
     it.page.locator("#rest-folder").set_input_files(chosen)
     it.until_done()
@@ -404,11 +408,25 @@ def test_a_doubtful_photo_is_moved(
     it.page.locator("#reframe").click()
     expect(it.dialog).to_be_hidden()
     expect(it.page.locator("#doubtful img")).not_to_have_attribute("src", picture or "")
-    it.until_done()
+    expect(it.page.locator("#doubtful li")).to_have_class("is-placed")
     after = it.photos()["nobody.jpg"]["framing"]
     assert after["kind"] == "given"
     assert after["zoom"] == pytest.approx(before["zoom"] * 1.1, abs=0.002)
     assert after["x"] < before["x"]  # what moves to the right shows what is on the left
+
+
+def test_photos_are_moved_one_after_the_other(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
+    """Who does not wait for one photo to be drawn before the next is moved has both drawn."""
+    it = partner().enter().choose_small()
+    files = {f"{n}.jpg": faceless((300 + n, 200)) for n in range(3)}
+    it.choose_folder(put(tmp_path, files), 3).start().until_done()
+    for name in files:
+        it.open_result(name)
+        it.page.keyboard.press("+")
+        it.page.locator("#reframe").click()
+    expect(it.page.locator(".is-placed")).to_have_count(3)
+    expect(it.page.locator(".is-drawn-anew")).to_have_count(0)
+    assert {photo["framing"]["kind"] for photo in it.photos().values()} == {"given"}
 
 
 def test_a_photo_that_is_not_at_hand_is_moved_by_buttons(
@@ -459,13 +477,14 @@ def test_a_batch_is_erased(
 
 
 def test_a_table_with_faults_is_shown_before_anything_is_sent(
-    partner: Callable[..., PartnerPage], tmp_path: Path
+    partner: Callable[..., PartnerPage], axe: Callable[[Page], None], tmp_path: Path
 ) -> None:
     """What is wrong with a table is told by row; another is taken in its place, and photos follow."""
     wrong = f"photo,slogan\na.jpg,{'x' * 70}\n".encode()
     chosen = put(tmp_path, {"a.jpg": face(), "people.csv": wrong})
     it = partner().enter().choose_small().choose_folder(chosen, 1).start()
     expect(it.page.locator("#table-problems li")).to_contain_text("Row 2 a.jpg")
+    axe(it.page)
     assert it.sent() == {}
     right = tmp_path / "right.csv"
     right.write_bytes(b"photo,slogan\na.jpg,Freedom\n")
@@ -635,12 +654,12 @@ def test_many_photos_do_not_freeze_the_page(partner: Callable[..., PartnerPage],
     more = it.page.locator(".results > button:visible")
     while more.count():
         more.first.click()
+    expect(it.page.locator(".result")).to_have_count(count)
     for _ in range(count // 50):
         it.page.mouse.wheel(0, 2000)
         it.page.wait_for_timeout(50)
-    assert it.page.locator(".result").count() == count
     assert it.page.locator(".result img[src]").count() < 150  # what is out of sight is let go
-    assert max(it.long_tasks(), default=0) < LONGEST_TASK
+    assert [task for task in it.long_tasks() if task >= LONGEST_TASK] == []
     assert len(it.photos()) == min(count, 1000)
 
 

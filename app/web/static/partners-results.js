@@ -19,6 +19,7 @@ import { number, text } from "./texts.js";
 
 const FIRST = 60;
 const MORE = 240;
+const AT_A_TIME = 40; // of those: a slow computer draws more of them between two pictures of the screen too late
 const AT_ONCE = 4; // pictures that are being fetched
 const NEAR = "400px"; // of the window: what comes into sight next
 
@@ -68,9 +69,9 @@ export class Results {
     this.failures.show();
   }
 
-  /** Say of a photo that it is drawn anew. @param {string} name */
-  mark(name) {
-    this.entries.get(name)?.item?.classList.add("is-drawn-anew");
+  /** Say of a photo that it is being drawn anew, or that it no longer is. @param {string} name @param {boolean} isIt */
+  mark(name, isIt) {
+    this.entries.get(name)?.item?.classList.toggle("is-drawn-anew", isIt);
   }
 
   /** @param {Photo} photo */
@@ -87,8 +88,7 @@ export class Results {
     const isNew = JSON.stringify(entry.photo) !== JSON.stringify(photo);
     entry.photo = photo; // it stays where it was found: nothing jumps away under a finger
     if (!isNew || !entry.item || entry.part === this.failures) return;
-    entry.item.classList.remove("is-drawn-anew");
-    entry.item.classList.toggle("is-failed", photo.state === "failed");
+    showState(entry);
     this.pictures.renew(entry.item);
   }
 
@@ -105,6 +105,8 @@ export class Results {
     button.append(place, name);
     button.addEventListener("click", () => this.onOpen(entry.photo));
     item.append(button);
+    entry.item = item;
+    showState(entry);
     const address = addressOf(this.batch, `thumbnails/${encoded(entry.photo.name)}`);
     this.pictures.watch(item, picture, address);
     return item;
@@ -125,6 +127,7 @@ class Part {
     /** @type {Entry[]} */
     this.entries = [];
     this.asked = FIRST;
+    this.request = 0;
     this.button.addEventListener("click", () => this._showMore());
   }
 
@@ -138,11 +141,14 @@ class Part {
   show() {
     this.element.hidden = !this.entries.length;
     this.count.textContent = number(this.entries.length);
+    this.button.hidden = this.entries.length <= this.asked;
     const shown = this.list.childElementCount;
-    const next = this.entries.slice(shown, this.asked);
+    const next = this.entries.slice(shown, Math.min(this.asked, shown + AT_A_TIME));
     for (const entry of next) entry.item = this.draw(entry);
     this.list.append(...next.map(({ item }) => /** @type {HTMLElement} */ (item)));
-    this.button.hidden = this.entries.length <= this.asked;
+    cancelAnimationFrame(this.request);
+    const isAll = shown + next.length >= Math.min(this.asked, this.entries.length);
+    if (!isAll) this.request = requestAnimationFrame(() => this.show());
   }
 
   _showMore() {
@@ -153,6 +159,12 @@ class Part {
     const next = /** @type {HTMLElement | undefined} */ (this.list.children[first]);
     (next?.querySelector("button") ?? next)?.focus();
   }
+}
+
+/** Tell by a sign what somebody has placed by hand, and what could not be drawn after all. @param {Entry} entry */
+function showState({ photo, item }) {
+  item?.classList.toggle("is-failed", photo.state === "failed");
+  item?.classList.toggle("is-placed", photo.framing?.kind === "given");
 }
 
 /** @param {Entry} entry */

@@ -43,6 +43,7 @@ const SAID_STEPS = 8; // and said aloud so often on the whole way
 const FRAMED = 540; // pixels of the frame over a photo that is moved
 const PATIENCE_FOR_BYTES = 120_000;
 const LONG_WAIT = 90_000; // of which one wants to know the end
+const FOLLOWINGS = 3;
 const TROUBLES = new Set(["storage_full", "storage_unavailable"]);
 const STEPS = ["key-step", "order-step", "batch-step"];
 
@@ -556,12 +557,21 @@ async function onReframe(name, { x, y, zoom }) {
   const { signal } = ending;
   const address = addressOf(batch.id, `photos/${encoded(name)}/framing`);
   const body = { x: rounded(x), y: rounded(y), zoom: rounded(zoom) };
-  const drawn = new Promise((/** @type {(value?: any) => void} */ resolve) => awaited.set(name, resolve));
-  results.mark(name);
-  await line.insist(() => ask(address, { method: "POST", body, signal }), signal);
+  let isDrawn = false;
+  awaited.set(name, () => (isDrawn = true));
+  results.mark(name, true);
   byId("take-home-said").textContent = "";
-  await Promise.all([work(watch), drawn]);
-  awaited.delete(name);
+  try {
+    await line.insist(() => ask(address, { method: "POST", body, signal }), signal);
+    // Whoever follows already may be about to end, and not hear of it any more.
+    for (let times = 0; times < FOLLOWINGS && !isDrawn; times++) await watch();
+  } catch (problem) {
+    if (!signal.aborted) complain(byId("trouble"), wordsFor(problem));
+    throw problem;
+  } finally {
+    awaited.delete(name);
+    results.mark(name, false);
+  }
 }
 
 /** @param {number} value */
