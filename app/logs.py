@@ -45,6 +45,8 @@ _LAST_SECONDS = 1.0
 _SENTENCES: Mapping[str, str] = {
     "starting": "Starting on {host}, port {port}; workers: {workers}.",
     "ready": "Ready. Open {url} in a browser; Ctrl-C stops it.",
+    "partners_ready": "Organisations bring many photos to {url}. Their key is made by {command}",
+    "batches_off": "No batches of organisations are taken, as there is no place to keep them. {reason}",
     "few_open_files": "Only {allowed} files may be open (ulimit -Hn), too few for {uploads} uploads. "
     "Raise that, or lower RIBBONS_MAX_UPLOADS to half of it.",
     "cannot_start": "Red Ribbons cannot start: {reason}",

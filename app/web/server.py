@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import structlog
 import uvicorn
 
+from app.bulk.ledger import make_folder
 from app.errors import RibbonsError
 from app.jobs import forbid_core_dumps, keep_freed_memory
 from app.lifetime import end, why_not_started
@@ -46,6 +48,9 @@ _OWN_FILES = 500
 # in its buffers already. As nginx's send_timeout in docs/deploy.md.
 _READER_SECONDS = 60
 
+# Whoever sets one of these wants batches, and is told why there cannot be any.
+_OF_BATCHES = {"batches", "data_folder", "jobs_url", "store_url", "secret", "secret_file"}
+
 _log = structlog.get_logger(__name__)
 
 
@@ -59,6 +64,7 @@ def serve(settings: Settings) -> None:
     forbid_core_dumps()
     keep_freed_memory()  # each photo passes through this process too
     files = _allow_open_files(settings)
+    settings = _with_batches_where_it_can(settings)
     try:
         app = create_app(settings)
         listener = _listen(settings)
@@ -71,12 +77,35 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _exit_cleanly)
     host, port, *_ = listener.getsockname()
     _log.info("starting", host=host, port=port, workers=settings.workers)
-    announce = partial(_log.info, "ready", url=own_url(settings.host, port))
+    announce = partial(_announce, settings, own_url(settings.host, port))
     try:
         _Server(_configuration(app, settings, _connections(files)), app, announce).run([listener])
     finally:
         _log.info("stopped")
         end()
+
+
+def _with_batches_where_it_can(settings: Settings) -> Settings:
+    """Leave batches out where there is no place for them, and nobody has said a word of them.
+
+    A container without a volume serves supporters as it always did.
+    """
+    if not settings.batches or _OF_BATCHES & settings.model_fields_set:
+        return settings
+    try:
+        make_folder(settings.data_folder)
+    except InvalidSettings as error:
+        _log.warning("batches_off", reason=str(error))
+        return settings.model_copy(update={"batches": False})
+    return settings
+
+
+def _announce(settings: Settings, url: str) -> None:
+    _log.info("ready", url=url)
+    if settings.batches:
+        # As README's two commands leave it, or as it is installed.
+        command = ".venv/bin/ribbons" if Path(".venv/bin/ribbons").exists() else "ribbons"
+        _log.info("partners_ready", url=f"{url}partners", command=f"{command} keys add NAME")
 
 
 class _Server(uvicorn.Server):

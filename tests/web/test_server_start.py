@@ -80,12 +80,39 @@ def test_too_few_open_files_are_told(
     assert all(hard == limits[1] for _, hard in set_to)
 
 
-def test_programs_are_told_when_it_is_ready(serve: Serve) -> None:
+def test_programs_are_told_when_it_is_ready(serve: Serve, tmp_path: Path) -> None:
     """A line of JSON, after the workers are warm, with the address; nothing that is not JSON is printed."""
-    with serve() as server:
+    with serve(batches="true", data_folder=str(tmp_path / "data")) as server:
         events = [json.loads(line) for line in server.output.splitlines()]
-    assert [event["event"] for event in events[:2]] == ["starting", "ready"]
-    assert events[1]["url"] == f"http://localhost:{server.port}/"
+    told = [event for event in events if event["event"] in {"starting", "ready", "partners_ready"}]
+    assert [event["event"] for event in told] == ["starting", "ready", "partners_ready"]
+    assert told[1]["url"] == f"http://localhost:{server.port}/"
+
+
+def test_without_a_place_for_batches_supporters_are_served(
+    serve: Serve, tmp_path: Path, portrait: bytes
+) -> None:
+    """Where nobody has asked for batches: a read-only container without a volume starts as it always did."""
+    (tmp_path / "file").touch()
+    nothing = dict.fromkeys(("RIBBONS_BATCHES", "RIBBONS_DATA_FOLDER"), "")
+    with serve(environment={"XDG_STATE_HOME": str(tmp_path / "file"), **nothing}) as server:
+        events = {event["event"]: event for event in map(json.loads, server.output.splitlines())}
+        assert "RIBBONS_DATA_FOLDER" in events["batches_off"]["reason"]
+        assert "partners_ready" not in events
+        assert httpx2.post(f"{server.url}/v1/avatars", content=portrait, timeout=60).status_code == 200
+        assert httpx2.get(f"{server.url}/v1/batches").status_code == 404
+
+
+def test_a_place_for_batches_that_was_named_and_is_none_is_told(root: Path, tmp_path: Path) -> None:
+    """Whoever names one wants batches."""
+    (tmp_path / "file").touch()
+    named = {"RIBBONS_DATA_FOLDER": str(tmp_path / "file" / "data"), "RIBBONS_BATCHES": ""}
+    variables = {**os.environ, **named, "RIBBONS_PORT": "0"}
+    done = subprocess.run(
+        SERVE, cwd=root, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "RIBBONS_DATA_FOLDER" in done.stderr
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do(taken: int, root: Path) -> None:
@@ -122,11 +149,12 @@ def read_until(terminal: int, words: str) -> str:
     return text
 
 
-def test_a_person_is_told_where_to_open_the_page(root: Path) -> None:
-    """`make run` on a terminal ends its start with the address, and answers there from that moment on."""
+def test_a_person_is_told_where_to_open_the_page(root: Path, tmp_path: Path) -> None:
+    """`make run` on a terminal ends its start with the addresses, and answers there from that moment on."""
     terminal, theirs = pty.openpty()
     port = free_port()
     variables = {"RIBBONS_PORT": str(port), "RIBBONS_WORKERS": "1", "TERM": "xterm", "NO_COLOR": "1"}
+    variables |= {"RIBBONS_BATCHES": "true", "RIBBONS_DATA_FOLDER": str(tmp_path)}
     with subprocess.Popen(
         SERVE, cwd=root, env={**os.environ, **variables}, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
@@ -134,6 +162,8 @@ def test_a_person_is_told_where_to_open_the_page(root: Path) -> None:
         try:
             text = read_until(terminal, "Ctrl-C stops it.")
             assert f"Ready. Open http://localhost:{port}/ in a browser; " in text
+            text += read_until(terminal, "keys add NAME")
+            assert f"Organisations bring many photos to http://localhost:{port}/partners. " in text
             assert httpx2.get(f"http://127.0.0.1:{port}/en", timeout=20).status_code == 200
             process.send_signal(signal.SIGINT)
             text += read_until(terminal, "Stopped.")
