@@ -759,7 +759,10 @@ def make_folder(folder: Path) -> None:
         if os.access(folder, os.W_OK | os.X_OK):
             return
         reason = os.strerror(errno.EACCES)
-    raise InvalidSettings(f"{PREFIX}DATA_FOLDER: “{folder}” cannot be used: {reason}")
+    raise InvalidSettings(
+        f"{PREFIX}DATA_FOLDER: “{folder}” cannot be used: {reason}. Give a folder that can be written to, or "
+        f"take no batches: {PREFIX}BATCHES=false"
+    )
 
 
 # What SQLite and PostgreSQL call a disk that is full.

@@ -4,7 +4,7 @@
     TOKEN=… python set_pictures.py microsoft REPORT.csv AVATARS --user COLUMN
 
 AVATARS is the folder, or the ZIP, that the report tells of. COLUMN is the column of your own table that has
-each user's id or address. Whose picture is set stands in REPORT.csv.set: run again, it goes on with the others.
+each user's id or address. Whose picture is set stands in REPORT.csv.set: run again, it goes on.
 """
 # ruff: noqa: INP001, T201 (a program that people run, no package)
 
