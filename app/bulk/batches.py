@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from app import keys
 from app.bulk import names
 from app.bulk.incoming import Incoming
-from app.bulk.ledger import BatchGone, Changed, NotOpen, SealedRow, TooManyBatches, TooManyPhotos
+from app.bulk.ledger import BatchGone, Changed, JoinedRow, NotOpen, SealedRow, TooManyBatches, TooManyPhotos
 from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened
 from app.bulk.parcel import Parcel, Part
 from app.bulk.partners import partner_in
@@ -263,10 +263,12 @@ class Batches:
         """
         opened = self._open(partner, batch)
         while opened.row.state == "open":
-            if not without_missing:
-                self._refuse_incomplete(opened)
             try:
                 with _of_batch():
+                    if self._join_rows(opened):
+                        opened = self._open(partner, batch)
+                    if not without_missing:
+                        self._refuse_incomplete(opened)
                     self._ledger.start(batch, self._targets(opened), opened.row.table_columns)
             except Changed:  # something arrived meanwhile
                 opened = self._open(partner, batch)
@@ -274,6 +276,32 @@ class Batches:
             break
         self.enqueue(batch)
         return self.get(partner, batch)
+
+    def _join_rows(self, opened: Opened) -> bool:
+        """Give a row that names no folder to the only photo of that file name; tell whether there was one.
+
+        So people write tables, and most programs put a folder into the ZIP that they make of it. The command
+        line does the same (app/bulk/local.py).
+        """
+        if not opened.row.missing:
+            return False
+        rows: dict[str, Row[Any]] = {}
+        photos: dict[str, list[Row[Any]]] = {}
+        for photo in self._rows(opened.id):
+            folder, _, file = names.fold(opened.name(photo)).rpartition("/")
+            if photo.state != "missing":
+                photos.setdefault(file, []).append(photo)
+            elif not folder:
+                rows[file] = photo
+        joined = []
+        for file, row in rows.items():
+            alike = photos.get(file, [])
+            if len(alike) == 1 and alike[0].row is None:
+                (photo,) = alike
+                joined.append(JoinedRow(row.number, photo.number, opened.seal_row_anew(row, photo)))
+        if joined:
+            self._ledger.join_rows(opened.id, joined)
+        return bool(joined)
 
     def _refuse_incomplete(self, opened: Opened) -> None:
         row, request = opened.row, opened.request()

@@ -153,6 +153,20 @@ class Anew(NamedTuple):
     is_alone: bool
 
 
+class JoinedRow(NamedTuple):
+    """A table's row that finds its photo by the file's name alone.
+
+    Attributes:
+        missing: The number of the photo that the row named.
+        photo: The number of the photo that it is of.
+        row: The row, sealed for that one.
+    """
+
+    missing: int
+    photo: int
+    row: bytes
+
+
 class Ledger:
     """The tables, in SQLite or PostgreSQL. Every method blocks, and is one transaction.
 
@@ -454,6 +468,26 @@ class Ledger:
             connection.execute(
                 batches.update().where(batches.c.id == batch).values(table_columns=columns, **counts)
             )
+
+    def join_rows(self, batch: str, rows: Sequence[JoinedRow]) -> None:
+        """Give rows of photos that are missing to photos that have come.
+
+        Raises:
+            BatchGone: There is no such batch.
+            NotOpen: It was started.
+            Changed: One of the photos has a row by now, or is missing no more.
+        """
+        of_batch = photos.c.batch == batch
+        with self._writing() as connection:
+            held = _lock_open(connection, batch)
+            for row in rows:
+                free = of_batch, photos.c.number == row.photo, photos.c.row.is_(None)
+                named = of_batch, photos.c.number == row.missing, photos.c.state == "missing"
+                given = connection.execute(photos.update().where(*free).values(row=row.row)).rowcount
+                if not given or not connection.execute(photos.delete().where(*named)).rowcount:
+                    raise Changed
+            change = batches.update().where(batches.c.id == batch)
+            connection.execute(change.values(missing=held.missing - len(rows), touched=time.time()))
 
     def start(self, batch: str, targets: Mapping[int, bytes], columns: bytes | None = None) -> bool:
         """Close a batch to what arrives, and have it drawn; tell whether it was still open.

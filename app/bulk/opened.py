@@ -183,6 +183,11 @@ class Opened:
         said = json.dumps([row.fields, row.cells, problem], ensure_ascii=False).encode()
         return self.key.seal(said, f"{self.id}/row/{folded.hex()}")
 
+    def seal_row_anew(self, row: Row[Any], photo: Row[Any]) -> bytes:
+        """Seal a row that was one photo's for another one."""
+        said = self.key.open(row.row, f"{self.id}/row/{row.folded.hex()}")
+        return self.key.seal(said, f"{self.id}/row/{photo.folded.hex()}")
+
     def table_row(self, photo: Row[Any]) -> SaidRow:
         """Return what the table says of a photo; nothing where it does not name it."""
         if photo.row is None:

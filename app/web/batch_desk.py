@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from app.bulk.bulk import Bulk
-from app.errors import Busy, QuotaUsedUp, TooManyAtOnce
+from app.errors import Busy, IdempotencyKeyInUse, QuotaUsedUp, TooManyAtOnce
 from app.web.state.quotas import PHOTOS_A_DAY, Quotas
 from app.web.state.watches import Watches
 
@@ -90,6 +90,7 @@ class BatchDesk:
         self.readers = CapacityLimiter(_READERS)
         self._writers = CapacityLimiter(_WRITERS)
         self._drawers = CapacityLimiter(_DRAWERS)
+        self._answering: set[tuple[str, str]] = set()
 
     @classmethod
     def build(cls, settings: Settings, drawing: Drawing, store: RedisClient | None) -> Self:
@@ -129,6 +130,27 @@ class BatchDesk:
     async def draw(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what takes a core for a while, in a thread: one at a time."""
         return await to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._drawers)
+
+    @contextmanager
+    def answering(self, partner: Partner, key: str | None) -> Iterator[None]:
+        """Answer one request of an Idempotency-Key at a time.
+
+        Where several processes serve, the ledger sees to it that two of them make one batch.
+
+        Raises:
+            IdempotencyKeyInUse: Another one is being answered.
+        """
+        if key is None:
+            yield
+            return
+        request = partner.id, key
+        if request in self._answering:
+            raise IdempotencyKeyInUse
+        self._answering.add(request)
+        try:
+            yield
+        finally:
+            self._answering.discard(request)
 
     async def refuse_if_used_up(self, partner: Partner) -> None:
         """Refuse photos before they are read.

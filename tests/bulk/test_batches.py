@@ -221,6 +221,29 @@ def test_a_row_that_cannot_be_read_spoils_its_photo_alone(desk: Desk, partner: P
     assert "more cells" in photos[0].error.text("en")
 
 
+def test_a_row_without_a_folder_finds_the_only_photo_of_its_name(desk: Desk, partner: Partner) -> None:
+    """As on the command line; one that could be of several photos is of none."""
+    batch = send(desk, partner, "all/Zoe\u0308.jpg", "x/b.jpg", "y/b.jpg", "all/c.jpg").id
+    table = "photo,size\nZo\u00eb.jpg,64\nb.jpg,65\nall/c.jpg,66\nc.jpg,67\n".encode()
+    desk.batches.set_table(partner, batch, table, {})
+    with pytest.raises(BatchIncomplete) as caught:
+        desk.batches.start(partner, batch)
+    assert caught.value.params == {"missing": 2, "names": ("b.jpg", "c.jpg")}
+    desk.batches.start(partner, batch, without_missing=True)
+    desk.draw()
+    sizes = {}
+    for photo in desk.batches.photos(partner, batch, after=0, limit=10):
+        if photo.state == "done":
+            content, _ = desk.batches.avatar(partner, batch, photo.name)
+            sizes[photo.name] = (Image.open(io.BytesIO(content)).width, photo.cells[1:] or None)
+    assert sizes == {
+        "all/Zoe\u0308.jpg": (64, ("64",)),
+        "x/b.jpg": (128, None),
+        "y/b.jpg": (128, None),
+        "all/c.jpg": (66, ("66",)),
+    }
+
+
 def test_what_is_missing_is_named_before_the_start(desk: Desk, partner: Partner) -> None:
     """Of a table's rows by name; of an expected number, how many. Without them it goes, when that is said."""
     batch = send(desk, partner, "a.jpg", expected=5).id

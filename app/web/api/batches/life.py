@@ -52,10 +52,11 @@ async def make_batch(request: Request, response: Response, partner: Asking) -> S
     key = idempotency_key(request)
     body = await read_json(request, NewBatch)
     wanted, spec = body.request(service_of(request).drawing.frames, desk.max_batch_photos)
-    if spec.slogan:
-        await _prove(request, partner, spec)
     idempotency = (key, _fingerprint(body)) if key else None
-    shown = ShownBatch.of(await desk.write(desk.batches.create, partner, wanted, idempotency))
+    with desk.answering(partner, key):
+        if spec.slogan:
+            await _prove(request, partner, spec)
+        shown = ShownBatch.of(await desk.write(desk.batches.create, partner, wanted, idempotency))
     response.headers["Location"] = shown.links.batch
     response.headers["Cache-Control"] = "no-store"
     return shown
