@@ -247,7 +247,7 @@ class Settings(BaseSettings):
     )
     redis_url: Annotated[SecretStr, AfterValidator(_parse_redis_url)] | None = _declare(
         "redis://, rediss:// or unix://, with no options but db and those of TLS (ssl_…)",
-        "Where several replicas share finished avatars and the count of them.",
+        "Where several replicas share finished avatars, the count of them, and what each key may still send.",
         is_secret=True,
         default=None,
     )

@@ -84,6 +84,9 @@ def run(root: Path, server: int, tmp_path_factory: pytest.TempPathFactory) -> Ca
     with Image.open(root / "frames" / "portrait.png") as portrait:
         portrait.convert("RGB").save(folder / "photo.jpg", quality=95)
         portrait.save(folder / "another.png")
+        (folder / "photos" / "staff").mkdir(parents=True)
+        for name in ("abu-ali.jpg", "staff/huda.png"):
+            portrait.convert("RGB").save(folder / "photos" / name)
 
     @cache
     def run_once(command: str) -> bytes:
@@ -230,13 +233,23 @@ def test_how_a_square_is_chosen_is_told_as_it_is(root: Path) -> None:
     assert min(quarter) >= measure.LEAST_QUARTER
 
 
+def _anchors(document: Path) -> set[str]:
+    """Return what a link may name in a document: its headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_in_the_documents_lead_somewhere(root: Path) -> None:
-    """No document points to a file that is not there."""
+    """No document points to a file or a heading that is not there."""
     documents = [*root.glob("*.md"), *root.glob("docs/*.md")]
     assert len(documents) >= 5
     for document in documents:
-        for target in re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text(encoding="utf-8")):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+        text = document.read_text(encoding="utf-8")
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", text):
+            file = document.parent / target if target else document
+            assert file.exists(), f"{document.name}: {target}"
+            if anchor:
+                assert anchor in _anchors(file), f"{document.name}: {target}#{anchor}"
 
 
 def test_the_version_is_the_changelogs(root: Path) -> None:
