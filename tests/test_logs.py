@@ -79,9 +79,8 @@ def test_people_read_sentences_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     log = structlog.get_logger("test")
     log.info("starting", host="127.0.0.1", port=8124, workers=2)
     log.info("ready", url="http://localhost:8000/")
-    command = '.venv/bin/ribbons keys add "NAME"'
-    url = "http://localhost:8000/"
-    log.info("batches_taken", url=f"{url}partners", command=command)
+    url, command = "http://localhost:8000/partners", ".venv/bin/ribbons keys add NAME"
+    log.info("partners_ready", url=url, command=command)
     log.info("request", method="GET", route="/v1/frames", status=200, milliseconds=1.5, code=None, bytes_in=0)
     log.warning("worker_lost", reason="deadline")
     logging.getLogger("library").error("{braces} and %s", "canary")
@@ -90,7 +89,7 @@ def test_people_read_sentences_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     assert lines == (
         "[info] Starting on 127.0.0.1, port 8124; workers: 2.",
         "[info] Ready. Open http://localhost:8000/ in a browser; Ctrl-C stops it.",
-        f"[info] Partners hand over many photos at {url}partners with a key, which this makes: {command}",
+        f"[info] Organisations bring many photos to {url}. Their key is made by {command}",
         "[info] GET /v1/frames 200 in 1.5 ms bytes_in=0",
         "[warning] worker_lost reason=deadline",
         "[error] {braces} and %s library=library",

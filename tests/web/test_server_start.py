@@ -115,51 +115,6 @@ def test_a_place_for_batches_that_was_named_and_is_none_is_told(root: Path, tmp_
     assert "RIBBONS_DATA_FOLDER" in done.stderr
 
 
-def test_whoever_starts_it_is_told_how_partners_come_by_a_key(serve: Serve, tmp_path: Path) -> None:
-    """Where the page for them is, and the command; nothing of it where no batches are taken."""
-    with serve(batches="true", data_folder=str(tmp_path / "data")) as server:
-        events = [json.loads(line) for line in server.output.splitlines()]
-    (told,) = [event for event in events if event["event"] == "batches_taken"]
-    assert told["url"] == f"http://localhost:{server.port}/partners"
-    assert told["command"] == 'ribbons keys add "NAME"'
-    with serve(batches="false") as server:
-        assert "batches_taken" not in server.output
-
-
-@pytest.mark.parametrize(
-    ("started_as", "command"),
-    [(".venv/bin/ribbons", ".venv/bin/ribbons"), ("/srv/ribbons/app/__main__.py", "ribbons")],
-)
-def test_the_command_for_a_key_is_one_to_be_copied(
-    started_as: str, command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Called as the service itself was, by a program of that name."""
-    monkeypatch.setattr(sys, "argv", [started_as, "serve"])
-    with structlog.testing.capture_logs() as logged:
-        server._announce("http://localhost:8000/", takes_batches=True)
-    assert [line["event"] for line in logged] == ["ready", "batches_taken"]
-    assert logged[1]["command"] == f'{command} keys add "NAME"'
-
-
-def test_a_data_folder_that_cannot_be_used_is_told(root: Path, tmp_path: Path) -> None:
-    """It does not start, and says which two ways there are."""
-    (tmp_path / "file").touch()
-    environment = {
-        **os.environ,
-        "RIBBONS_BATCHES": "true",
-        "RIBBONS_DATA_FOLDER": str(tmp_path / "file" / "x"),
-    }
-    command = [*SERVE, "--port", "0"]
-    done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 1
-    event = json.loads(done.stderr.splitlines()[-1])
-    assert event["event"] == "cannot_start"
-    assert event["reason"].startswith("RIBBONS_DATA_FOLDER: ")
-    assert "take no batches: RIBBONS_BATCHES=false" in event["reason"]
-
-
 def test_a_port_that_is_taken_is_told_with_what_to_do(taken: int, root: Path) -> None:
     """In one line of JSON, without a trace."""
     command = [*SERVE, "--port", str(taken)]
