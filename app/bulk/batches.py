@@ -484,6 +484,17 @@ class Batches:
         opened = self._open(partner, batch)
         return [opened.photo(row) for row in self._ledger.photos_after(batch, after, limit)]
 
+    def photo(self, partner: Partner, batch: str, name: str) -> BatchPhoto:
+        """Return a photo by its name.
+
+        Raises:
+            BatchNotFound: The partner has none of that id.
+            BatchPhotoNotFound: Nobody has sent or named such a photo.
+            InvalidName: A photo may not have that name.
+        """
+        opened = self._open(partner, batch)
+        return opened.photo(self._photo(opened, names.clean_name(name)))
+
     def events(self, partner: Partner, batch: str, *, after: int, limit: int) -> list[BatchPhoto]:
         """Return photos in the order of their outcomes, those whose event is above ``after``.
 

@@ -197,6 +197,9 @@ FRAMING_RESPONSES = _responses(
 )
 
 PHOTOS_RESPONSES = _responses(200, _answer("Photos"), (*_BATCH_ERRORS, errors.InvalidSpec))
+PHOTO_RESPONSES = _responses(
+    200, _answer("The photo"), (*_BATCH_ERRORS, errors.InvalidName, errors.BatchPhotoNotFound)
+)
 EVENTS_RESPONSES = _responses(
     200,
     {

@@ -15,7 +15,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from app.bulk.shown import BATCHES, ShownBatch, ShownPhoto, batch_path
 from app.errors import BatchNotFound, CapacityError, FieldProblem, InvalidSpec
 from app.web.api.batches import described
-from app.web.api.batches.access import Asking, BatchId, desk_of
+from app.web.api.batches.access import Asking, BatchId, PhotoName, desk_of
 from app.web.http.json_bodies import Whole, in_range
 from app.web.http.problems import language_of
 from app.web.state.watches import PAGE
@@ -87,6 +87,21 @@ async def list_photos(  # noqa: PLR0913, PLR0917 - FastAPI calls it by keywords
         photos=[ShownPhoto.of(photo, language_of(request)) for photo in photos],
         next=following if len(photos) == most else None,
     )
+
+
+@router.get(
+    f"{BATCHES}/{{batch}}/photos/{{name:path}}",
+    summary="Show a photo of a batch",
+    responses=described.PHOTO_RESPONSES,
+)
+async def show_photo(
+    request: Request, response: Response, partner: Asking, batch: BatchId, name: PhotoName
+) -> ShownPhoto:
+    """Whether it has come, and what became of it."""
+    desk = desk_of(request)
+    response.headers["Cache-Control"] = "no-store"
+    photo = await desk.read(desk.batches.photo, partner, batch, name)
+    return ShownPhoto.of(photo, language_of(request))
 
 
 @router.get(

@@ -93,6 +93,21 @@ def test_a_photo_tells_what_became_of_it(partner: PartnerProgram, done: str) -> 
     assert told["detail"] != failed["error"]["detail"]
 
 
+def test_a_photo_is_shown_where_it_was_sent(
+    partner: PartnerProgram, other: PartnerProgram, batch: str, photo: bytes
+) -> None:
+    """At the address that the answer to it named; to its partner alone; and nothing where none was sent."""
+    answer = partner.send_photo(batch, "قسم/a b.jpg", photo)
+    shown = partner.get(answer.headers["location"])
+    assert shown.status_code == 200
+    assert (shown.json()["name"], shown.json()["state"]) == ("قسم/a b.jpg", "waiting")
+    assert shown.json() == answer.json()
+    assert other.get(answer.headers["location"]).status_code == 404
+    missing = partner.get(f"{batch}/photos/another.jpg")
+    assert (missing.status_code, missing.json()["code"]) == (404, "batch_photo_not_found")
+    assert partner.get(f"{batch}/photos/..%2Fa.jpg").status_code in {404, 422}
+
+
 @pytest.mark.parametrize(
     ("query", "wrong"),
     [
