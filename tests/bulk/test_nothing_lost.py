@@ -5,6 +5,7 @@ Each is here in little; tests/soak/test_bulk_chaos.py has the long ones.
 
 from __future__ import annotations
 
+import io
 import random
 import shutil
 import signal
@@ -12,13 +13,15 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+from zipfile import ZipFile
 
 import pytest
 from obstore.exceptions import GenericError
 
-from tests.bulk.batchwork import Office, new_chance, until
+from tests.bulk.batchwork import SENDERS, SPEC, Office, name_of, new_chance, send_photos, until
 from tests.bulk.deadly import DEADLY, DeadlyStudio
 from tests.databases import SERVER, private_cluster
+from tests.partners import PartnerProgram
 from tests.servers import ROOT, working
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.bulk.batchwork import Drawing
     from tests.s3 import S3Server
-    from tests.servers import Worker
+    from tests.servers import Serve, Worker
 
 
 class _Faults:
@@ -209,3 +212,31 @@ def test_nothing_is_written_of_an_erased_batch(office: Office, tmp_path: Path) -
         assert not office.chunks(batch)
         office.check(kept)
         assert "chunk_failed" not in worker.output
+
+
+def test_a_service_that_is_killed_loses_nothing(tmp_path: Path, serve: Serve) -> None:
+    """It is killed (-9) while photos are sent, and while they are drawn: what was answered for is there.
+
+    The partner sends what it had no answer for once more, and takes all of it home at the end.
+    """
+    chance = new_chance()
+    with Office(tmp_path) as office:
+        environment = {**office.environment, "RIBBONS_BATCHES": "true"}
+        with serve(environment=environment) as server, PartnerProgram(server.url, office.key) as partner:
+            batch = partner.new_batch(spec=dict(SPEC))
+            after = chance.randrange(5, 35)
+            sent = len(send_photos(partner, batch, range(40), after, server.process.kill))
+        with serve(environment=environment) as server, PartnerProgram(server.url, office.key) as partner:
+            shown = partner.shown(batch)
+            assert sent <= shown["received"] <= sent + SENDERS
+            assert len(send_photos(partner, batch, range(40))) == 40
+            assert partner.post(f"{batch}/start").status_code == 202
+            office.wait(shown["id"], chance.randrange(1, 20))
+            server.process.kill()
+        with serve(environment=environment) as server, PartnerProgram(server.url, office.key) as partner:
+            partner.until_done(batch)
+            zipped = partner.get(f"{batch}/avatars.zip").content
+        office.check(shown["id"], 40)
+    with ZipFile(io.BytesIO(zipped)) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == sorted(map(name_of, range(40)))
