@@ -87,8 +87,8 @@ sheet: $(VENV)/.run  ## draw the frame sheet that README shows
 	$(BIN)/ribbons frames sheet -o docs/frames.webp
 
 .PHONY: screens
-screens: $(VENV)/.dev  ## take the pictures of the pages that README shows (needs Chromium, and make run beside it)
-	$(BIN)/python docs/screens.py http://$(HOST):$(PORT)
+screens: $(VENV)/.dev  ## take the pictures of the pages that README and docs/bulk.md show (needs Chromium, and make run beside it)
+	$(BIN)/python docs/screens.py http://$(HOST):$(PORT) "$$($(BIN)/ribbons keys add "make screens")"
 
 .PHONY: fonts
 fonts: $(VENV)/.dev  ## cut the pages' typeface to its letters
