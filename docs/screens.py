@@ -1,7 +1,7 @@
 """Take the pictures of the pages that README shows: ``make screens``, beside a running ``make run``.
 
 Writes ``docs/pages.webp``: the editor before and after a photo was chosen and the result, in Arabic on a
-phone, and the editor in English on a desktop. And, where a partner's key is given, ``docs/partners.webp``: the
+phone, and the editor in English on a desktop. And, where a key is given, ``docs/partners.webp``: the
 page of partners when a batch is done. Needs Chromium; the photo is the portrait beside the frames.
 """
 # ruff: noqa: INP001 (a script, no package)
