@@ -19,7 +19,7 @@ import { number, text } from "./texts.js";
 
 const FIRST = 60;
 const MORE = 240;
-const AT_A_TIME = 40; // of those: a slow computer draws more of them between two pictures of the screen too late
+const AT_A_TIME = 20; // of those: between two pictures of the screen there is no time for all
 const AT_ONCE = 4; // pictures that are being fetched
 const NEAR = "400px"; // of the window: what comes into sight next
 
@@ -115,49 +115,63 @@ export class Results {
 
 /** @typedef {{photo: Photo, part: Part, item: HTMLElement | null}} Entry */
 
-/** One list of them: its heading with how many there are, the first, and a button for more. */
+/** One kind of them: a heading with how many there are, the first, and a button for more. */
 class Part {
   /** @param {HTMLElement} element @param {(entry: Entry) => HTMLElement} draw */
   constructor(element, draw) {
     this.element = element;
     this.draw = draw;
-    this.list = /** @type {HTMLElement} */ (element.querySelector("ul"));
     this.count = /** @type {HTMLElement} */ (element.querySelector(".count"));
     this.button = /** @type {HTMLButtonElement} */ (element.querySelector(":scope > button"));
+    this.first = /** @type {HTMLElement} */ (element.querySelector("ul"));
+    this.last = this.first;
     /** @type {Entry[]} */
     this.entries = [];
-    this.asked = FIRST;
+    this.shown = 0;
+    this.asked = 0;
     this.request = 0;
     this.button.addEventListener("click", () => this._showMore());
   }
 
   clear() {
+    cancelAnimationFrame(this.request);
     this.entries = [];
-    this.asked = FIRST;
-    this.list.replaceChildren();
+    this.shown = this.asked = 0;
+    this.first.replaceChildren();
+    for (const list of this.element.querySelectorAll("ul")) if (list !== this.first) list.remove();
+    this.last = this.first;
     this.show();
   }
 
   show() {
     this.element.hidden = !this.entries.length;
     this.count.textContent = number(this.entries.length);
+    if (this.entries.length) this.asked ||= this._wholeRows(FIRST);
     this.button.hidden = this.entries.length <= this.asked;
-    const shown = this.list.childElementCount;
-    const next = this.entries.slice(shown, Math.min(this.asked, shown + AT_A_TIME));
+    const next = this.entries.slice(this.shown, Math.min(this.asked, this.shown + AT_A_TIME));
     for (const entry of next) entry.item = this.draw(entry);
-    this.list.append(...next.map(({ item }) => /** @type {HTMLElement} */ (item)));
+    this.last.append(...next.map(({ item }) => /** @type {HTMLElement} */ (item)));
+    this.shown += next.length;
     cancelAnimationFrame(this.request);
-    const isAll = shown + next.length >= Math.min(this.asked, this.entries.length);
+    const isAll = this.shown >= Math.min(this.asked, this.entries.length);
     if (!isAll) this.request = requestAnimationFrame(() => this.show());
   }
 
+  /** More go to a list of their own: to add to one of thousands, all of it would be laid out anew. */
   _showMore() {
-    const first = this.list.childElementCount;
-    this.asked += MORE;
+    this.asked = this.shown + this._wholeRows(MORE);
+    this.last = /** @type {HTMLElement} */ (this.first.cloneNode(false));
+    this.button.before(this.last);
     this.show();
     // Who goes by keyboard goes on with the first of those that are new, also where the button is gone.
-    const next = /** @type {HTMLElement | undefined} */ (this.list.children[first]);
+    const next = /** @type {HTMLElement | null} */ (this.last.firstElementChild);
     (next?.querySelector("button") ?? next)?.focus();
+  }
+
+  /** As many that no row is left open where the next list begins. @param {number} count */
+  _wholeRows(count) {
+    const columns = getComputedStyle(this.first).gridTemplateColumns.split(" ").length;
+    return Math.ceil(count / columns) * columns;
   }
 }
 
