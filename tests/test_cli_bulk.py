@@ -250,7 +250,7 @@ def test_what_is_wrong_with_a_table_is_told_before_anything_is_drawn(photos: Pat
     """By its rows; those photos fail, and the rest is made. A dry run tells the same, and makes nothing."""
     people = tmp_path / "people.csv"
     people.write_text(
-        "photo,size,slogan\na.jpg,9000,\na.png,,水\nsub/deep/A.jpg,,\nsub/deep/A.jpg,,\nno.jpg,,\n"
+        "photo,size,slogan\na.jpg,9000,\na.png,,水\nsub/deep/A.jpg,,\nsub/deep/A.jpg,,\nno.jpg,,\n,64,\n"
     )
     (photos / "bad\n.jpg").touch()
     out = tmp_path / "out"
@@ -263,6 +263,7 @@ def test_what_is_wrong_with_a_table_is_told_before_anything_is_drawn(photos: Pat
         "row 2, a.jpg: size: This must be from 64 to 2048.",
         "row 3, a.png: This frame cannot draw these characters",
         "row 5, sub/deep/A.jpg: This name comes more than once.",
+        "\n  Row 7 of the table: the photo’s name is missing",
         "not among the photos: 1.\n  no.jpg",
         "Not in the table",
         "  صور/أحمد.webp",

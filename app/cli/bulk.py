@@ -22,7 +22,7 @@ from app.cli.options import (
     spec_options,
 )
 from app.cli.progress import Progress
-from app.errors import BulkError, InvalidSpec, RibbonsError, told
+from app.errors import BulkError, InvalidRow, InvalidSpec, RibbonsError, told
 from app.files import STANDARD, shown, write
 from app.texts.marking import mark
 
@@ -300,6 +300,9 @@ class _Run:
             return
         self._say(_NOT_RIGHT, err=err, count=len(problems))
         for problem in problems[:most]:
+            if isinstance(problem.error, InvalidRow):  # which names its row
+                click.echo(f"  {problem.error.text(self._language)}", err=err)
+                continue
             for text in self._reasons(problem.error):
                 params: dict[str, Param] = {
                     "row": problem.line,

@@ -320,7 +320,8 @@ async function sendTable(table) {
 /** @param {{line?: number, photo?: string, error: {detail: string}}} problem */
 function tableProblem({ line: row, photo = "", error }) {
   const item = make("li");
-  if (row) item.append(make("span", text("line", { line: number(row) }), { className: "name" }), " ");
+  // What is wrong with the row itself names it.
+  if (row && error.code !== "invalid_row") item.append(make("span", text("line", { line: number(row) }), { className: "name" }), " ");
   if (photo) item.append(make("bdi", photo, { className: "name" }), " ");
   item.append(make("span", error.detail));
   return item;
