@@ -282,7 +282,8 @@ def test_what_is_wrong_with_a_table_is_told_before_anything_is_drawn(photos: Pat
         ("sub/deep/A.jpg", "failed", "name_repeated"),
         ("no.jpg", "missing", ""),
     ]
-    assert len(report) == 8
+    assert (report[5]["photo"], report[5]["error"]) == ("", "invalid_row")
+    assert len(report) == 9
     again = bulk(photos, out, "--table", people, *SMALL, "--dry-run")
     assert "To be made: 0.\nThere already: 3." in again.stdout
 
