@@ -69,20 +69,22 @@ class Cluster:
         programs: The folder of its programs.
         data: The folder of its data.
         port: Where it listens.
+        host: The address of this machine on which it listens.
     """
 
     programs: Path
     data: Path
     port: int
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """The server, without a database."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}"
+        return f"postgresql://postgres@{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses={self.host} -c unix_socket_directories= -c fsync=off"
         self._control("start", "-o", options, "-l", str(self.data / "server.log"))
 
     def stop(self) -> None:
@@ -94,16 +96,22 @@ class Cluster:
 
 
 @contextmanager
-def private_cluster() -> Iterator[Cluster]:
-    """Make a server for a block, and start it."""
+def private_cluster(host: str = "127.0.0.1") -> Iterator[Cluster]:
+    """Make a server for a block, and start it.
+
+    Args:
+        host: The address of this machine on which it listens. All of that network may come in.
+    """
     programs = _programs()
     # Not pytest's own folder, which is root's alone: PostgreSQL does not run as root.
     folder = Path(tempfile.mkdtemp(prefix="ribbons-postgres-"))
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, _USER)
-        cluster = Cluster(programs, folder / "data", free_port())
+        cluster = Cluster(programs, folder / "data", free_port(), host)
         _run(programs / "initdb", "-D", str(cluster.data), "-U", "postgres", "-A", "trust", "--no-sync")
+        with (cluster.data / "pg_hba.conf").open("a") as access:
+            access.write(f"host all all {host}/24 trust\n")
         cluster.start()
         try:
             yield cluster

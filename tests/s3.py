@@ -48,12 +48,13 @@ class S3Server:
 
     process: psutil.Popen
     port: int
+    host: str = "127.0.0.1"
     _client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30, headers=_SIGNED))
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -127,18 +128,23 @@ class S3Server:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[S3Server]:
-    """Run an endpoint for the length of a block, whose temporary files and log are in a folder."""
+def started(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """Run an endpoint for the length of a block, whose temporary files and log are in a folder.
+
+    Args:
+        folder: For them.
+        host: The address of this machine on which it listens.
+    """
     port = free_port()
     with (folder / "s3.log").open("wb") as output:
         process = psutil.Popen(
-            [sys.executable, "-m", "tests.s3", "--port", str(port)],
+            [sys.executable, "-m", "tests.s3", "--port", str(port), "--host", host],
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(folder), "PYTHONWARNINGS": "ignore"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = S3Server(process, port)
+    server = S3Server(process, port, host)
     try:
         _wait_until_ready(server)
         yield server
@@ -198,9 +204,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    port = parser.parse_args().port
+    parser.add_argument("--host", required=True)
+    given = parser.parse_args()
     application = _Failing(DomainDispatcherApplication(create_backend_app))
-    run_simple("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
+    run_simple(given.host, given.port, application, threaded=True, request_handler=MotoRequestHandler)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from prometheus_client import Metric
@@ -177,18 +177,21 @@ class Worker:
 
 
 @contextmanager
-def working(folder: Path, environment: dict[str, str], *, code: Path = ROOT) -> Iterator[Worker]:
+def working(
+    folder: Path, environment: dict[str, str], *, code: Path = ROOT, within: Sequence[str] = ()
+) -> Iterator[Worker]:
     """Start a worker with one process that draws, which prints to a file of a folder. It is not ready yet.
 
     Args:
         folder: Where its output goes.
         environment: Variables that it has beside ours.
         code: Where its code lies.
+        within: A command that runs it, such as one that gives it another network.
     """
     output_path = folder / f"worker-{uuid.uuid4().hex[:8]}.log"
     with output_path.open("wb") as output:
         process = psutil.Popen(
-            [sys.executable, "-m", "app", "worker"],
+            [*within, sys.executable, "-m", "app", "worker"],
             cwd=code,
             env={**os.environ, "RIBBONS_WORKERS": "1", **environment},
             stdout=output,

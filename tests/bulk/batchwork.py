@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from app.bulk.opened import BatchPhoto
+    from app.bulk.opened import BatchPhoto, Pairs
     from app.workers import Loss, WorkerPool
     from tests.partners import PartnerProgram
     from tests.s3 import S3Server
@@ -155,7 +155,13 @@ class Office:
             yield Drawing(bulk, built.pool)
 
     def start(
-        self, photos: int, *, queue: Drawing | None = None, spoil: Mapping[int, bytes] | None = None
+        self,
+        photos: int,
+        *,
+        queue: Drawing | None = None,
+        spoil: Mapping[int, bytes] | None = None,
+        spec: Pairs = SPEC,
+        photo: bytes | None = None,
     ) -> str:
         """Send a batch of so many photos and start it; return its id.
 
@@ -163,11 +169,13 @@ class Office:
             photos: How many.
             queue: What is told of it. Unless given it is as if the service had died right after the start.
             spoil: What is put behind some of them.
+            spec: What is made of them.
+            photo: All of them, instead of small ones.
         """
-        batch = self.batches.create(self.partner, BatchRequest(spec=SPEC)).id
+        batch = self.batches.create(self.partner, BatchRequest(spec=spec)).id
         for number in range(photos):
-            photo = photo_of(number) + (spoil or {}).get(number, b"")
-            self.batches.receive_photo(self.partner, batch, name_of(number), photo)
+            content = (photo or photo_of(number)) + (spoil or {}).get(number, b"")
+            self.batches.receive_photo(self.partner, batch, name_of(number), content)
         if queue is not None:
             queue.batches.start(self.partner, batch)
             return batch
