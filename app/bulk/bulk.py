@@ -72,6 +72,10 @@ class Bulk:
                     await anyio.to_thread.run_sync(opening.__exit__, None, None, None)
                     await anyio.to_thread.run_sync(self._ledger.close)
 
+    def stop(self) -> None:
+        """Begin to stop: draw nothing more than the photos in hand. The end of the block waits for them."""
+        self._engine.stop()
+
     def _prepare(self) -> None:
         if self._settings.jobs_url is not None:
             check_connection(self._settings.jobs_url.get_secret_value())

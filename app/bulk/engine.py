@@ -133,6 +133,7 @@ class Engine:
         self._concurrency = concurrency
         self._owner = uuid.uuid4().hex
         self._stopping = threading.Event()
+        self._closing = threading.Event()
         self._running: Counter[str] = Counter()
         self._is_idle = threading.Condition()
         self._strays: set[str] = set()
@@ -292,10 +293,12 @@ class Engine:
         stack.callback(self._finish)
 
     def _finish(self) -> None:
-        """Wait until the chunks in hand are put down."""
+        """Wait until the chunks in hand are put down, and let go of those that nobody draws."""
         with self._is_idle:
-            if not self._is_idle.wait_for(lambda: not self._running, self._settings.shutdown_timeout):
+            is_idle = self._is_idle.wait_for(lambda: not self._running, self._settings.shutdown_timeout)
+            if not is_idle:
                 _log.warning("chunks_abandoned", chunks=len(self._running))
+        self._closing.set()
 
     def _hand_back(self) -> None:
         """Put what this process did not finish back into the queue, for others to take at once."""
@@ -311,21 +314,25 @@ class Engine:
         with self._is_idle:
             self._running[name] += 1
         try:
-            self._draw(batch, [int(number) for number in numbers.split(",")])
+            is_over = self._draw(batch, [int(number) for number in numbers.split(",")])
         finally:
             with self._is_idle:
                 self._running[name] -= 1
                 self._running += Counter()  # which drops what is zero
                 self._is_idle.notify_all()
+        if not is_over:
+            # It keeps its place to the end: DBOS would take another chunk for it, which nobody draws here.
+            self._closing.wait()
+            raise _LeftForLater
 
-    def _draw(self, batch: str, numbers: Sequence[int]) -> None:
+    def _draw(self, batch: str, numbers: Sequence[int]) -> bool:
         """Draw a chunk to its end, however long the store or the database is away meanwhile.
 
         A bug of ours ends it after some tries, so that other chunks are drawn: it may be one photo's. The
         work enqueues anew what has no outcome then.
 
-        Raises:
-            _LeftForLater: The process is stopping.
+        Returns:
+            Whether it is over; if not, the process is stopping, and it is left for later.
         """
         was_told = False
         failures = 0
@@ -336,9 +343,7 @@ class Engine:
             was_told = self._stopping.is_set()
             return was_told
 
-        while failures < _TRIES:
-            if self._stopping.is_set():
-                raise _LeftForLater
+        while not self._stopping.is_set():
             try:
                 self._work.draw(batch, numbers, is_stopping)
             except CapacityError as error:
@@ -348,12 +353,13 @@ class Engine:
                 failures += 1
                 fault = Fault.of(exc)
                 _log.error("chunk_failed", kind=fault.kind, place=fault.place, tries=failures)
+                if failures == _TRIES:
+                    return True
             else:
-                if was_told:
-                    raise _LeftForLater
-                return
+                return not was_told
             self._stopping.wait(pause)
             pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+        return False
 
     def _look_after(self, locks: Locks) -> None:
         """Put chunks of dead processes, and those that got lost in this one, back into the queue."""

@@ -114,6 +114,11 @@ class BatchDesk:
             await stack.enter_async_context(self.watches.opened())
             yield self
 
+    def begin_to_stop(self) -> None:
+        """Send away who follows batches, and draw nothing more than the photos in hand."""
+        self.watches.close()
+        self._bulk.stop()
+
     @property
     def batches(self) -> Batches:
         """The batches themselves. Their methods block: see :meth:`read` and :meth:`write`."""

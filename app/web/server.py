@@ -130,9 +130,9 @@ class _Server(uvicorn.Server):
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: first those who would listen for ever, so that nobody is waited for in vain."""
+        """Stop: first those who would listen for ever, and batches, so that nobody is waited for in vain."""
         service: Service = self._app.state.service
-        service.send_followers_away()
+        service.begin_to_stop()
         await super().shutdown(sockets)
 
 

@@ -125,10 +125,10 @@ class Service:
                 await stack.enter_async_context(self.batch_desk.opened())
             yield self
 
-    def send_followers_away(self) -> None:
-        """End the answers that have no end of their own: the service is about to stop."""
+    def begin_to_stop(self) -> None:
+        """End the answers that have no end of their own, and draw nothing more that nobody waits for."""
         if self.batch_desk:
-            self.batch_desk.watches.close()
+            self.batch_desk.begin_to_stop()
 
 
 def service_of(request: Request) -> Service:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -275,6 +276,27 @@ def test_a_stop_loses_nothing_and_the_next_start_goes_on(work: FileWork, jobs_ur
     with opened(work, jobs_url):
         work.wait_for("b", 40, seconds=5)
     assert work.tries("b") == 40
+
+
+def test_who_stops_takes_nothing_more(work: FileWork, jobs_url: str | None) -> None:
+    """From the moment in which it is told to stop, a process leaves what waits to others, however long it takes.
+
+    It holds no more chunks than it had places, and has them given back when it closes.
+    """
+    (work.folder / "slow").write_text("0.1")
+    with opened(work, jobs_url) as engine:
+        engine.enqueue("b", "p", chunks(60, 2))
+        work.wait_for("b", 4)
+        engine.stop()
+        time.sleep(1.5)
+        states = Counter(state for _, state in rows(work, jobs_url))
+        assert states["PENDING"] == 2
+        with process(work, jobs_url):
+            (work.folder / "slow").unlink()
+            work.wait_for("b", 56)
+    with opened(work, jobs_url):
+        work.wait_for("b", 60)
+    assert work.tries("b") == 60
 
 
 def test_work_of_a_dead_process_is_taken_over(work: FileWork, jobs_url: str | None) -> None:
