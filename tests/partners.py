@@ -34,8 +34,10 @@ def new_partner_key(data_folder: Path, photos_a_day: int | None = None) -> str:
 class PartnerProgram(httpx2.Client):
     """A partner's program, which knows a service and has a key of it."""
 
-    def __init__(self, url: str, key: str) -> None:
-        super().__init__(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE)
+    def __init__(self, url: str, key: str, **options: Any) -> None:
+        super().__init__(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE, **options
+        )
 
     def __enter__(self) -> Self:
         super().__enter__()
