@@ -71,6 +71,10 @@ bench-bulk: $(VENV)/.dev  ## what batches cost: beside bare drawing, and beside 
 scale: $(VENV)/.dev  ## 50,000 photos in one batch: memory, and how long everything takes (15 minutes, on a machine that rests)
 	$(BIN)/python -m benchmarks.bulk.scale --write
 
+.PHONY: hosts
+hosts: $(VENV)/.dev  ## workers that share a batch, on one host and on two (as root on Linux, with PostgreSQL)
+	$(BIN)/python -m benchmarks.bulk.hosts
+
 .PHONY: bench-docs
 bench-docs: $(VENV)/.dev  ## measure anew what docs/performance.md and README tell (8 minutes, on a machine that rests)
 	$(BIN)/python -m benchmarks.peers --write
