@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy.engine import Connection, Row
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from app.settings import Settings
 
@@ -128,6 +129,36 @@ requests = sa.Table(
     sa.Column("fingerprint", sa.LargeBinary, nullable=False),
     sa.Column("batch", sa.Text, nullable=False, index=True),
     sa.Column("created", sa.Double, nullable=False),
+)
+
+
+def _counted(counter: sa.Column[int]) -> ReturningUpdate[Any]:
+    """Return a statement that counts an outcome in its batch."""
+    one_more = {"events": batches.c.events + 1, counter.name: counter + 1}
+    return (
+        batches.update()
+        .where(batches.c.id == sa.bindparam("of"), batches.c.state == "running")
+        .values({**one_more, "touched": sa.bindparam("now"), "trouble": None})
+        .returning(batches.c.events, batches.c.received, batches.c.done, batches.c.failed)
+    )
+
+
+# Both are made once: for each of a batch's photos, to make them took longer than to carry them out.
+_COUNTED = {"done": _counted(batches.c.done), "failed": _counted(batches.c.failed)}
+_OUTCOME = (
+    photos.update()
+    .where(
+        photos.c.batch == sa.bindparam("of"),
+        photos.c.number == sa.bindparam("which"),
+        photos.c.version == sa.bindparam("drawn"),
+        photos.c.state == "waiting",
+    )
+    .values(
+        state=sa.bindparam("becomes"),
+        outcome=sa.bindparam("said"),
+        event=sa.bindparam("place"),
+        finished=sa.bindparam("now"),
+    )
 )
 
 
@@ -578,24 +609,14 @@ class Ledger:
         The batch is done with its last outcome, and whoever is to be told of that is told.
         """
         now = time.time()
-        counter = batches.c.done if state == "done" else batches.c.failed
-        counted = (
-            batches.update()
-            .where(batches.c.id == batch, batches.c.state == "running")
-            .values(
-                {"events": batches.c.events + 1, counter.name: counter + 1, "touched": now, "trouble": None}
-            )
-            .returning(batches.c.events, batches.c.received, batches.c.done, batches.c.failed)
-        )
+        which = {"of": batch, "which": number, "drawn": version}
+        said = {"becomes": state, "said": outcome, "now": now}
         # Lost, it is drawn once more: to the same bytes.
         with self._writing(comes_again=True) as connection, connection.begin_nested() as attempt:
-            held = connection.execute(counted).one_or_none()
+            held = connection.execute(_COUNTED[state], {"of": batch, "now": now}).one_or_none()
             if held is None:
                 return False
-            change = _one_photo(batch, number).where(photos.c.version == version, photos.c.state == "waiting")
-            written = connection.execute(
-                change.values(state=state, outcome=outcome, event=held.events, finished=now)
-            )
+            written = connection.execute(_OUTCOME, {**which, **said, "place": held.events})
             if not written.rowcount:
                 attempt.rollback()
                 return False
