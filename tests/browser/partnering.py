@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playwright.sync_api import expect
 
@@ -35,7 +35,10 @@ _LISTEN = """() => {
 WATCH_TASKS = """() => {
   window.longTasks = [];
   new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) window.longTasks.push(Math.round(duration));
+    for (const { startTime, duration } of list.getEntries()) {
+      const said = document.getElementById("progress-said");
+      window.longTasks.push([Math.round(startTime), Math.round(duration), said ? said.textContent : ""]);
+    }
   }).observe({ type: "longtask" });
 }"""
 
@@ -65,6 +68,20 @@ def listen_to_sending(page: Page) -> None:
 def watch_tasks(page: Page) -> None:
     """Have a page tell how long it could not be used; to be called before it is opened."""
     page.add_init_script(f"({WATCH_TASKS})()")
+
+
+class LongTask(NamedTuple):
+    """What a page could not be used in.
+
+    Attributes:
+        start: Milliseconds after the page was opened.
+        milliseconds: How long it took.
+        progress: What the page said of the batch then.
+    """
+
+    start: int
+    milliseconds: int
+    progress: str
 
 
 @dataclass(frozen=True)
@@ -177,7 +194,6 @@ class PartnerPage:
             if "/photos/" in address
         }
 
-    def long_tasks(self) -> list[int]:
-        """Return the milliseconds of each task that was a long one; see :func:`watch_tasks`."""
-        tasks: list[int] = self.page.evaluate("window.longTasks")
-        return tasks
+    def long_tasks(self) -> list[LongTask]:
+        """Return the tasks that were long ones, of 50 ms and more; see :func:`watch_tasks`."""
+        return [LongTask(*task) for task in self.page.evaluate("window.longTasks")]
