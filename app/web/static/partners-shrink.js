@@ -3,10 +3,11 @@
 // camera knew. It imports nothing, because the policy of a worker's own answer lets it load nothing.
 //
 // What this browser cannot read (HEIC outside of Apple's), what moves, and what it would read otherwise than the server
-// goes whole: the server reads it, and drops what it knows.
+// goes with all its pixels: its words are cut out, where they are found.
 
 /** @typedef {{id: number, file: File, side: number, quality: number}} Order */
 /** @typedef {"small" | "cut" | "whole" | "unreadable"} Outcome */
+/** @typedef {{name: string, from: number, body: number, to: number}} Box of ISO 14496-12 */
 
 // A JPEG of 16 x 8 pixels, black and white, with the orientation 3: upright, its left half is white.
 const TURNED = `/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAMAAAAAAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8U
@@ -35,31 +36,39 @@ async function prepare({ file, side, quality }, canDraw) {
   } catch {
     return { outcome: "unreadable" }; // it was moved, or its disk was taken out
   }
-  const whole = new Blob([bytes]); // of its bytes: the file may be gone before they are sent
-  const kind = kindOf(bytes);
-  try {
-    const small = canDraw && kind ? await shrink(whole, kind, side, quality) : null;
-    // Nothing is gained by drawing a small JPEG again: it keeps its pixels, and loses only its words.
-    if (kind === "jpeg" && (!small || small.size >= bytes.length)) {
-      const cut = cutJpeg(bytes);
-      if (cut) return { outcome: "cut", blob: cut };
-    }
-    return small ? { outcome: "small", blob: small } : { outcome: "whole", blob: whole };
-  } catch {
-    return { outcome: "whole", blob: whole };
-  }
+  const kind = canDraw && kindOf(bytes);
+  const small = kind && (await shrink(bytes, kind, side, quality).catch(() => null));
+  // Nothing is gained by drawing a small JPEG again: it keeps its pixels, and loses only its words.
+  if (small && (kind !== "jpeg" || small.size < bytes.length)) return { outcome: "small", blob: small };
+  const blob = withoutWords(bytes);
+  return small ? { outcome: "cut", blob } : { outcome: "whole", blob };
 }
 
 /**
- * @param {Blob} photo
+ * A photo of any kind with the pixels that it has, and no words where they can be told from them.
+ * @param {Uint8Array} bytes
+ * @returns {Blob} of its bytes: the file may be gone before they are sent
+ */
+function withoutWords(bytes) {
+  try {
+    if (isJpeg(bytes)) return cutJpeg(bytes) ?? new Blob([bytes]);
+    if (textAt(bytes, 4, 4) === "ftyp") blankBoxes(bytes);
+  } catch {
+    // It is damaged, or of a kind that nobody knows yet: what it is, the server sees.
+  }
+  return new Blob([bytes]);
+}
+
+/**
+ * @param {Uint8Array} bytes
  * @param {string} kind
  * @param {number} side what its shorter side is brought to
  * @param {number} quality
  * @returns {Promise<Blob>}
  */
-async function shrink(photo, kind, side, quality) {
+async function shrink(bytes, kind, side, quality) {
   // Browsers disagree on whether a bitmap is resized before or after it is turned upright: it is asked for as it is.
-  const bitmap = await createImageBitmap(new Blob([photo], { type: `image/${kind}` }));
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: `image/${kind}` }));
   try {
     const scale = Math.min(1, side / Math.min(bitmap.width, bitmap.height));
     const canvas = canvasOf(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
@@ -124,11 +133,16 @@ function contextOf(canvas) {
  */
 function kindOf(bytes) {
   const start = textAt(bytes, 0, 16);
-  if (start.startsWith("\xff\xd8\xff")) return isPrinted(bytes) ? null : "jpeg";
+  if (isJpeg(bytes)) return isPrinted(bytes) ? null : "jpeg";
   if (start.startsWith("\x89PNG\r\n\x1a\n")) return isMovingPng(bytes) ? null : "png";
   // The flags of the extended header: the second bit is of what moves.
   if (/^RIFF....WEBP/s.test(start)) return textAt(bytes, 12, 4) === "VP8X" && bytes[20] & 2 ? null : "webp";
   return /^....ftypavif/s.test(start) ? "avif" : null;
+}
+
+/** @param {Uint8Array} bytes */
+function isJpeg(bytes) {
+  return bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
 }
 
 /** Whether a JPEG is for a printer: browsers show its four inks by rules of their own. @param {Uint8Array} bytes */
@@ -235,6 +249,94 @@ function orientationSegment(orientation) {
   const exif = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
   const words = [0x45, 0x78, 0x69, 0x66, 0, 0, ...exif];
   return new Uint8Array([0xff, 0xe1, 0, words.length + 2, ...words]);
+}
+
+// -- boxes: HEIC and its kin -----------------------------------------------------
+
+/**
+ * Blank what is said in a file of boxes: what its items of words lie in, and boxes that belong to no picture (a motion
+ * photo's video knows its place, too). All else stays where it was, because it is found by its place.
+ * @param {Uint8Array} bytes
+ */
+function blankBoxes(bytes) {
+  for (const box of boxesIn(bytes, 0, bytes.length)) {
+    if (box.name === "meta") blankWords(bytes, box);
+    else if (!["ftyp", "mdat", "moov", "free"].includes(box.name)) {
+      bytes.set([0x66, 0x72, 0x65, 0x65], box.from + 4); // "free"
+      bytes.fill(0, box.body, box.to);
+    }
+  }
+}
+
+/** @param {Uint8Array} bytes @param {Box} meta */
+function blankWords(bytes, meta) {
+  const parts = new Map([...boxesIn(bytes, meta.body + 4, meta.to)].map((box) => [box.name, box]));
+  const [names, places] = [parts.get("iinf"), parts.get("iloc")];
+  if (!names || !places) return;
+  const words = wordsIn(bytes, names);
+  for (const { item, method, from, length } of extentsIn(bytes, places)) {
+    const start = method === 0 ? from : method === 1 ? (parts.get("idat")?.body ?? NaN) + from : NaN;
+    if (words.has(item) && start >= 0) bytes.fill(0, start, length ? start + length : bytes.length);
+  }
+}
+
+/** The items that are words: EXIF, and what has a type of its own, as XMP. @param {Uint8Array} bytes @param {Box} box */
+function wordsIn(bytes, { body, to }) {
+  const words = new Set();
+  const isShort = bytes[body] === 0;
+  for (const entry of boxesIn(bytes, body + (isShort ? 6 : 8), to)) {
+    const version = bytes[entry.body];
+    const wide = version === 3 ? 4 : 2;
+    const at = entry.body + 4;
+    if (version >= 2 && ["Exif", "mime", "uri "].includes(textAt(bytes, at + wide + 2, 4))) {
+      words.add(numberAt(bytes, at, wide));
+    }
+  }
+  return words;
+}
+
+/** Where the items lie (ISO 14496-12, 8.11.3). @param {Uint8Array} bytes @param {Box} box */
+function* extentsIn(bytes, { body }) {
+  const version = bytes[body];
+  const [offsetSize, lengthSize] = [bytes[body + 4] >> 4, bytes[body + 4] & 15];
+  const [baseSize, indexSize] = [bytes[body + 5] >> 4, version ? bytes[body + 5] & 15 : 0];
+  let at = body + 6;
+  const read = (/** @type {number} */ size) => numberAt(bytes, (at += size) - size, size);
+  const wide = version === 2 ? 4 : 2;
+  for (let items = read(wide); items > 0; items--) {
+    const item = read(wide);
+    const method = version ? read(2) & 15 : 0;
+    read(2); // which file: this one
+    const base = read(baseSize);
+    for (let extents = read(2); extents > 0; extents--) {
+      read(indexSize);
+      const from = base + read(offsetSize);
+      yield { item, method, from, length: read(lengthSize) };
+    }
+  }
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} from
+ * @param {number} end
+ * @returns {Generator<Box>}
+ */
+function* boxesIn(bytes, from, end) {
+  for (let at = from; at + 8 <= end; ) {
+    const short = numberAt(bytes, at, 4);
+    const head = short === 1 ? 16 : 8;
+    const to = short === 0 ? end : at + (short === 1 ? numberAt(bytes, at + 8, 8) : short);
+    if (to < at + head || to > end) throw new Error("no box");
+    yield { name: textAt(bytes, at + 4, 4), from: at, body: at + head, to };
+    at = to;
+  }
+}
+
+/** @param {Uint8Array} bytes @param {number} at @param {number} size in bytes, the highest first */
+function numberAt(bytes, at, size) {
+  if (at + size > bytes.length) throw new Error("cut off");
+  return bytes.subarray(at, at + size).reduce((number, byte) => number * 256 + byte, 0);
 }
 
 /** @param {Uint8Array} bytes @param {number} at @param {number} length */
