@@ -279,7 +279,7 @@ def test_a_stop_loses_nothing_and_the_next_start_goes_on(work: FileWork, jobs_ur
 
 
 def test_who_stops_takes_nothing_more(work: FileWork, jobs_url: str | None) -> None:
-    """From the moment in which it is told to stop, a process leaves what waits to others, however long it takes.
+    """From the moment of the signal a process leaves what waits to others, however long it takes to end.
 
     It holds no more chunks than it had places, and has them given back when it closes.
     """
