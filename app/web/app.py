@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Mount
 from starlette_compress import CompressMiddleware, remove_compress_type
 
@@ -29,6 +28,7 @@ from app.web.middleware import (
     DrainRefusedBodies,
     KeepToHttp,
     Observe,
+    OpenToSites,
     SecureHeaders,
 )
 from app.web.packing import BROTLI_QUALITY, KeepPacked
@@ -100,7 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
             # anybody in; a partner's key comes in a header that a page has to set, and a page that has the
             # key needs no browser to use it.
             Middleware(
-                CORSMiddleware,
+                OpenToSites,
                 allow_origins=["*"],
                 allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
                 allow_headers=["*"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection
 
 from app.errors import AddressTooLong, HeadersTooLarge, InternalError, MalformedRequest
@@ -146,6 +147,20 @@ class AddHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_them)
+
+
+class OpenToSites(CORSMiddleware):
+    """Lets other sites read what is answered; not the files of our own pages.
+
+    Browsers ask for modules and fonts as for another site's, and each answer would carry 200 bytes for it.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and scope["path"].startswith("/static/"):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class SecureHeaders:

@@ -210,3 +210,14 @@ def test_headers_that_were_put_by_are_on_whatever_is_answered() -> None:
     anyio.run(AddHeaders(answer), {"type": "http", "state": {}}, receive, send)
     assert dict(sent[0]["headers"]) == {b"x-left": b"1", b"x-other": b"y"}
     assert len(sent[0]["headers"]) == 2
+
+
+def test_files_of_our_own_pages_are_not_opened_to_other_sites(client: TestClient) -> None:
+    """Each of them would carry the names of headers that only the API has; what the API answers is open."""
+    page = client.get("/ar").text
+    path = page.split('src="/static/')[1].split('"')[0]
+    headers = {"origin": "https://partner.example"}
+    file = client.get(f"/static/{path}", headers=headers)
+    assert file.status_code == 200
+    assert "access-control-allow-origin" not in file.headers
+    assert client.get("/v1/frames", headers=headers).headers["access-control-allow-origin"] == "*"
