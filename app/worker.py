@@ -15,7 +15,7 @@ from app.bulk.bulk import Bulk
 from app.drawing import Drawing
 from app.errors import RibbonsError
 from app.jobs import forbid_core_dumps, keep_freed_memory
-from app.lifetime import end, end_at_once, why_not_started
+from app.lifetime import end, end_at_once, take_short_turns, why_not_started
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 
@@ -45,6 +45,7 @@ def work(settings: Settings) -> None:
     configure_logging(settings)
     forbid_core_dumps()
     keep_freed_memory()
+    take_short_turns()
     os.nice(_NICENESS)
     try:
         drawing = Drawing.build(settings)

@@ -32,6 +32,32 @@ def test_a_process_ends_in_spite_of_a_thread(seconds: float, code: int) -> None:
     assert (done.returncode, done.stderr) == (code, "WARNING:root:the last line\n")
 
 
+_WAITING = """
+import threading, time
+from app.lifetime import take_short_turns
+{turns}
+def work():
+    while True:
+        pass
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+start = time.monotonic()
+for _ in range(50):
+    time.sleep(0)
+print(time.monotonic() - start)
+"""
+
+
+def test_who_waits_beside_busy_threads_is_soon_back() -> None:
+    """Threads that are busy leave the interpreter to one that has a little to do, now and then."""
+
+    def seconds(turns: str) -> float:
+        command = [sys.executable, "-c", _WAITING.format(turns=turns)]
+        return float(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
+
+    assert seconds("take_short_turns()") < 0.6 * seconds("")
+
+
 def test_what_whoever_runs_it_can_mend_is_told() -> None:
     """A setting or a store at fault is told in its own words, from however deep a group; a bug is not."""
     wrong = InvalidSettings("RIBBONS_SECRET: too short")

@@ -18,7 +18,7 @@ import uvicorn
 from app.bulk.ledger import make_folder
 from app.errors import RibbonsError
 from app.jobs import forbid_core_dumps, keep_freed_memory
-from app.lifetime import end, why_not_started
+from app.lifetime import end, take_short_turns, why_not_started
 from app.logs import configure_logging
 from app.settings import InvalidSettings
 from app.web.app import create_app
@@ -63,6 +63,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings)
     forbid_core_dumps()
     keep_freed_memory()  # each photo passes through this process too
+    take_short_turns()
     files = _allow_open_files(settings)
     settings = _with_batches_where_it_can(settings)
     try:
