@@ -11,8 +11,8 @@ import time
 from app.errors import StorageFull, StorageUnavailable
 from app.settings import InvalidSettings
 
-# Python's own is ten times as long. A request waited so long for each thread that drew a batch, several times:
-# a batch's state took 0.2 s to be told, and takes 0.07 (99 of 100, on cores with five times their work).
+# Python's own is ten times as long. A request waited so long, several times, for each thread that drew:
+# its batch was told in 0.2 s, and is in 0.07 (99 of 100, on cores with five times their work).
 _TURN_SECONDS = 0.0005
 
 # Threads that have nothing left to do end within a moment; one that waits for a database does not.
