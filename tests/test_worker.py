@@ -77,9 +77,9 @@ def test_it_gives_way_to_others(tmp_path: Path) -> None:
 def test_a_stop_in_the_middle_is_quick(tmp_path: Path) -> None:
     """It finishes the photos in hand and leaves the rest, which the next one draws."""
     with Office(tmp_path) as office:
-        batch = office.start(150)
+        batch = office.start(80)
         with working(tmp_path, office.environment) as worker:
-            office.wait(batch, 10)
+            office.wait(batch, 5)
             start = time.monotonic()
             worker.process.send_signal(signal.SIGINT)
             assert worker.process.wait(20) == 0
@@ -87,7 +87,7 @@ def test_a_stop_in_the_middle_is_quick(tmp_path: Path) -> None:
         left = office.batches.get(office.partner, batch).waiting
         assert left > 0
         with working(tmp_path, office.environment):
-            office.wait(batch, 150)
+            office.wait(batch, 80)
         office.check(batch)
 
 
@@ -114,7 +114,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 def test_it_ends_while_its_database_is_away(tmp_path: Path, cluster: Cluster) -> None:
     """SIGTERM ends it also where PostgreSQL is down and nothing can be written; nothing is lost by that."""
     with Office(tmp_path, server=cluster.url) as office:
-        batch = office.start(60)
+        batch = office.start(50)
         with working(tmp_path, office.environment) as worker:
             office.wait(batch, 5)
             cluster.stop()
@@ -125,7 +125,7 @@ def test_it_ends_while_its_database_is_away(tmp_path: Path, cluster: Cluster) ->
             finally:
                 cluster.start()
         with working(tmp_path, office.environment):
-            office.wait(batch, 60)
+            office.wait(batch, 50)
         office.check(batch)
 
 
