@@ -125,6 +125,7 @@ def test_every_operation_has_a_name_that_a_person_would_choose(document: dict[st
         "sendTable",
         "framePhoto",
         "listPhotos",
+        "showPhoto",
         "followBatch",
         "downloadAvatars",
         "downloadAvatar",

@@ -388,8 +388,8 @@ def test_other_sites_may_use_it(batch_server: Server, partner: PartnerProgram, b
     [
         ("", "GET, HEAD, DELETE"),
         ("/photos", "GET, HEAD"),
-        ("/photos/a.jpg", "PUT"),
-        ("/photos/a.jpg/framing", "POST, PUT"),  # a photo may have that name
+        ("/photos/a.jpg", "GET, HEAD, PUT"),
+        ("/photos/a.jpg/framing", "GET, HEAD, POST, PUT"),  # a photo may have that name
         ("/start", "POST"),
     ],
 )
