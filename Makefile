@@ -64,8 +64,8 @@ bench: $(VENV)/.dev  ## CPU per avatar beside the bare codec floor (PHOTOS=folde
 	exit $$status
 
 .PHONY: bench-bulk
-bench-bulk: $(VENV)/.dev  ## what batches cost: beside bare drawing, and beside supporters (4 minutes, on a machine that rests)
-	$(BIN)/python -m benchmarks.bulk
+bench-bulk: $(VENV)/.dev  ## what batches cost, for docs/scale.md: beside bare drawing, and beside supporters (5 minutes, on a machine that rests)
+	$(BIN)/python -m benchmarks.bulk --write
 
 .PHONY: scale
 scale: $(VENV)/.dev  ## 50,000 photos in one batch: memory, and how long everything takes (15 minutes, on a machine that rests)
@@ -73,7 +73,7 @@ scale: $(VENV)/.dev  ## 50,000 photos in one batch: memory, and how long everyth
 
 .PHONY: hosts
 hosts: $(VENV)/.dev  ## workers that share a batch, on one host and on two (as root on Linux, with PostgreSQL)
-	$(BIN)/python -m benchmarks.bulk.hosts
+	$(BIN)/python -m benchmarks.bulk.hosts --write
 
 .PHONY: bench-docs
 bench-docs: $(VENV)/.dev  ## measure anew what docs/performance.md and README tell (8 minutes, on a machine that rests)

@@ -20,12 +20,12 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx2
@@ -36,6 +36,7 @@ from app.settings import load_settings
 from app.spec import parse_spec
 from benchmarks.avatar import SIZE, generate_photo
 from benchmarks.bulk.partner import Partner
+from benchmarks.bulk.results import conditions, keep
 from benchmarks.bulk.serving import load, running, serving
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ class Rate:
     """What drawing came to.
 
     Attributes:
-        photos: How many a second.
+        rate: Photos a second.
         cpu: Seconds of CPU for each.
     """
 
-    photos: float
+    rate: float
     cpu: float
 
 
@@ -115,12 +116,13 @@ class Bench:
         self.partner = partner
         self._url = url
 
-    def prepare(self, photos: Sequence[bytes], count: int) -> str:
-        """Send a batch, and return its path."""
+    def prepare(self, photos: Sequence[bytes], count: int) -> tuple[str, float]:
+        """Send a batch; return its path, and the CPU that each photo took of the service."""
         batch = self.partner.make_batch()
+        cpu = self._program.cpu_seconds()
         sent = zip(map("photo {:05}.jpg".format, range(count)), cycle(photos), strict=False)
         self.partner.send(batch, sent)
-        return batch
+        return batch, (self._program.cpu_seconds() - cpu) / count
 
     def draw(self, batch: str) -> Rate:
         """Have a batch drawn."""
@@ -177,10 +179,12 @@ def percentile(sorted_values: Sequence[float], share: float) -> float:
 
 
 class Report:
-    """Prints figures, and remembers whether all budgets are kept."""
+    """Prints figures, and remembers them and whether all budgets are kept."""
 
     def __init__(self) -> None:
         self.is_kept = True
+        self.throughput: dict[str, dict[str, Any]] = {}
+        self.supporters: dict[str, dict[str, Any]] = {}
 
     def budget(self, text: str, value: float, most: float, unit: str = "") -> None:
         """Print a figure and the most that it may be."""
@@ -196,8 +200,8 @@ class Report:
 
     def rate(self, text: str, rate: Rate, beside: Rate | None = None) -> None:
         """Print a rate, and what it is to another."""
-        ratio = f"{rate.photos / beside.photos:>8.2f}" if beside else ""
-        print(f"  {text:<40}{rate.photos:>8.1f}{rate.cpu * 1e3:>10.1f}{ratio}", flush=True)
+        ratio = f"{rate.rate / beside.rate:>8.2f}" if beside else ""
+        print(f"  {text:<40}{rate.rate:>8.1f}{rate.cpu * 1e3:>10.1f}{ratio}", flush=True)
 
 
 def measure_throughput(bench: Bench, folder: Path, name: str, count: int, report: Report) -> None:
@@ -205,17 +209,27 @@ def measure_throughput(bench: Bench, folder: Path, name: str, count: int, report
     photos = generate_photos(PHOTOS[name])
     print(f"\n{name}, {sum(map(len, photos)) / len(photos) / 1e6:.1f} MB each, {count} of them; {load()}")
     print(f"  {'':<40}{'photos/s':>8}{'CPU ms':>10}{'ratio':>8}")
-    batch = bench.prepare(photos, count)
+    batch, receive_cpu = bench.prepare(photos, count)
     before = anyio.run(bare, photos, count, backend_options={"use_uvloop": True})
     drawn = bench.draw(batch)
     after = anyio.run(bare, photos, count, backend_options={"use_uvloop": True})
-    beside = Rate(statistics.mean((before.photos, after.photos)), statistics.mean((before.cpu, after.cpu)))
+    beside = Rate(statistics.mean((before.rate, after.rate)), statistics.mean((before.cpu, after.cpu)))
     report.rate("the pool alone", beside)
     report.rate("a batch over HTTP", drawn, beside)
     seconds, size = bench.partner.first_byte(f"{batch}/avatars.zip")
     bench.partner.client.delete(batch)
-    report.rate("ribbons bulk, from its start to its end", measure_command(folder, photos, count), beside)
-    report.least("a batch to bare drawing", drawn.photos / beside.photos, LEAST_THROUGHPUT)
+    by_command = measure_command(folder, photos, count)
+    report.rate("ribbons bulk, from its start to its end", by_command, beside)
+    print(f"  {'received by the service, CPU':<48}{receive_cpu * 1e3:>10.1f}")
+    report.throughput[name] = {
+        "bare": asdict(beside),
+        "batch": asdict(drawn),
+        "command": asdict(by_command),
+        "receive_cpu": receive_cpu,
+        "photo_bytes": sum(map(len, photos)) // len(photos),
+        "avatar_bytes": size // count,
+    }
+    report.least("a batch to bare drawing", drawn.rate / beside.rate, LEAST_THROUGHPUT)
     report.budget(f"first byte of avatars.zip, {size / 1e6:.0f} MB", seconds, MOST_FIRST_BYTE_SECONDS, " s")
 
 
@@ -238,7 +252,7 @@ def measure_command(folder: Path, photos: Sequence[bytes], count: int) -> Rate:
 def measure_supporters(bench: Bench, name: str, count: int, report: Report) -> None:
     """Measure single avatars without a batch and beside one."""
     photos, photo = generate_photos(PHOTOS[name]), generate_photo((SIZE, SIZE))
-    batch = bench.prepare(photos, count)
+    batch, _ = bench.prepare(photos, count)
     bench.singles(photo, 2)
     alone = bench.singles(photo, 20)
     print(f"\na {SINGLE}, {_SINGLES_A_SECOND:g} a second, beside a batch of {name}; {load()}")
@@ -256,7 +270,7 @@ def measure_supporters(bench: Bench, name: str, count: int, report: Report) -> N
 
 def _drawn(bench: Bench) -> str:
     """Have a small batch drawn, and return its path."""
-    batch = bench.prepare(generate_photos((400, 300)), 8)
+    batch, _ = bench.prepare(generate_photos((400, 300)), 8)
     bench.draw(batch)
     return batch
 
@@ -272,13 +286,19 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description="What batches cost.")
     parser.add_argument("--photos", type=int, default=600, help="of 12 MP, in a batch (600)")
     parser.add_argument("--only", choices=["throughput", "supporters"], help="measure one of the two")
+    parser.add_argument(
+        "--write", action="store_true", help="keep the figures, and tell them in docs/scale.md"
+    )
     given = parser.parse_args(arguments)
-    report = Report()
+    report, where = Report(), conditions()
     with tempfile.TemporaryDirectory(prefix="ribbons-bench-") as place:
         folder = Path(place)
         environment = {"RIBBONS_DATA_FOLDER": str(folder / "data")}
-        with serving(folder, environment) as (program, url):
-            bench = Bench(program, Partner.with_new_key(url, environment), url)
+        with (
+            serving(folder, environment) as (program, url),
+            Partner.with_new_key(url, environment) as partner,
+        ):
+            bench = Bench(program, partner, url)
             # Its first batch costs a service a second: a spare worker is started.
             bench.partner.client.delete(_drawn(bench)).raise_for_status()
             for name, count in _sized(given.photos):
@@ -286,6 +306,9 @@ def main(arguments: list[str]) -> int:
                     measure_throughput(bench, folder, name, count, report)
                 if given.only != "throughput":
                     measure_supporters(bench, name, count, report)
+    if given.write:
+        told = {"throughput": report.throughput, "supporters": report.supporters}
+        keep("bulk", {"conditions": where, **told})
     return 0 if report.is_kept else 1
 
 

@@ -34,6 +34,7 @@ from app.frames import FrameLibrary
 from app.settings import load_settings
 from benchmarks.avatar import generate_photo
 from benchmarks.bulk.__main__ import PHOTOS, Report
+from benchmarks.bulk.results import conditions, keep
 from benchmarks.bulk.serving import free_port, load, running
 
 if TYPE_CHECKING:
@@ -193,8 +194,11 @@ def main(arguments: list[str]) -> int:
         prog="python -m benchmarks.bulk.hosts", description="Workers that share."
     )
     parser.add_argument("--photos", type=int, default=60, help="in each batch (60)")
-    count = parser.parse_args(arguments).photos
-    report = Report()
+    parser.add_argument(
+        "--write", action="store_true", help="keep the figures, and tell them in docs/scale.md"
+    )
+    given = parser.parse_args(arguments)
+    count, report, where = given.photos, Report(), conditions()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ribbons-hosts-")))
         address = stack.enter_context(hosts())
@@ -217,8 +221,10 @@ def main(arguments: list[str]) -> int:
         ):
             rates[text] = bench.rate(count, places)
             print(f"  {text:<40}{rates[text]:>8.2f} photos/s", flush=True)
-        alone = rates.pop("one worker")
-        for text, rate in rates.items():
+        if given.write:
+            keep("hosts", {"conditions": where, "rates": rates})
+        alone = rates["one worker"]
+        for text, rate in list(rates.items())[1:]:
             report.least(f"{text}, to one", rate / alone, LEAST)
     return 0 if report.is_kept else 1
 

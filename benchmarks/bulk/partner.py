@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import httpx2
@@ -32,6 +33,12 @@ class Partner:
         self._headers = {"Authorization": f"Bearer {key}"}
         self.client = httpx2.Client(base_url=url, headers=self._headers, timeout=600)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
     @classmethod
     def with_new_key(cls, url: str, environment: Mapping[str, str]) -> Partner:
         """Return a new one, whose key may send as much as it likes."""
@@ -52,11 +59,13 @@ class Partner:
     def send(self, batch: str, photos: Iterable[tuple[str, bytes]]) -> None:
         """Send photos, several at once."""
         local = threading.local()
+        clients = ExitStack()
 
         def send_one(photo: tuple[str, bytes]) -> None:
             client = getattr(local, "client", None)
             if client is None:
-                client = local.client = httpx2.Client(base_url=self._url, headers=self._headers, timeout=120)
+                client = httpx2.Client(base_url=self._url, headers=self._headers, timeout=120)
+                local.client = clients.enter_context(client)
             path = f"{batch}/photos/{quote(photo[0])}"
             for _ in range(_TRIES):
                 answer = client.put(path, content=photo[1])
@@ -66,7 +75,7 @@ class Partner:
                 time.sleep(float(answer.headers.get("Retry-After", "1")))
             answer.raise_for_status()
 
-        with ThreadPoolExecutor(_SENDERS) as threads:
+        with clients, ThreadPoolExecutor(_SENDERS) as threads:
             for _ in threads.map(send_one, photos):
                 pass
 

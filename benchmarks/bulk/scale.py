@@ -2,15 +2,14 @@
 
 Small photos are sent one by one over HTTP to ``ribbons serve`` on SQLite and a folder, drawn, taken home and
 erased. Meanwhile the memory of the server and of its workers is looked at, and how long the batch's state
-takes to be told. ``--write`` keeps the figures in ``scale.json`` and draws docs/scale.svg. The exit code is 1
-past a budget.
+takes to be told. ``--write`` keeps the figures, and tells them in docs/scale.md. The exit code is 1 past a
+budget.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 import tempfile
 import threading
@@ -19,24 +18,21 @@ import zipfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from PIL import Image, ImageFilter
 
-from benchmarks.avatar import ROOT, generate_photo
+from benchmarks.avatar import generate_photo
 from benchmarks.bulk.__main__ import MOST_FIRST_BYTE_SECONDS, MOST_STATUS_SECONDS, Report, percentile
-from benchmarks.bulk.memory_plot import draw
 from benchmarks.bulk.partner import Partner
+from benchmarks.bulk.results import conditions, keep
 from benchmarks.bulk.serving import load, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.bulk.serving import Program
-
-MEASURED = Path(__file__).parent / "scale.json"
-PLOT = ROOT / "docs" / "scale.svg"
 
 _DIFFERENT = 50
 _SIDE = 160
@@ -55,7 +51,7 @@ class Scale:
     Attributes:
         photos: How many.
         photo_bytes: Of one.
-        load: How busy the machine was before.
+        conditions: Where and when.
         phases: What was done, and when that began, in seconds.
         samples: Seconds, bytes of the server, and bytes of its workers together.
         seconds: What was measured beside that, by name.
@@ -63,7 +59,7 @@ class Scale:
 
     photos: int
     photo_bytes: int
-    load: str
+    conditions: dict[str, Any]
     phases: list[tuple[str, float]] = field(default_factory=list)
     samples: list[tuple[float, int, int]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -138,14 +134,13 @@ class _Watcher:
 def measure(count: int, folder: Path, report: Report) -> Scale:
     """Send, draw, take home and erase one batch."""
     photos = generate_small_photos()
-    scale = Scale(count, sum(map(len, photos)) // len(photos), load())
-    print(f"{count} photos of {scale.photo_bytes} bytes in one batch; {scale.load}")
+    scale = Scale(count, sum(map(len, photos)) // len(photos), conditions())
+    print(f"{count} photos of {scale.photo_bytes} bytes in one batch; {load()}")
     environment = {
         "RIBBONS_DATA_FOLDER": str(folder / "data"),
         "RIBBONS_MAX_BATCH_PHOTOS": str(max(count, 50_000)),
     }
-    with serving(folder, environment) as (program, url):
-        partner = Partner.with_new_key(url, environment)
+    with serving(folder, environment) as (program, url), Partner.with_new_key(url, environment) as partner:
         watcher = _Watcher(program, partner, scale)
         with watcher.watching():
             _live(watcher, partner, photos, count, scale)
@@ -214,14 +209,15 @@ def main(arguments: list[str]) -> int:
     """Measure and print; return 1 past a budget."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk.scale", description="Very many photos.")
     parser.add_argument("--photos", type=int, default=50_000, help="in one batch (50000)")
-    parser.add_argument("--write", action="store_true", help="keep the figures, and draw docs/scale.svg")
+    parser.add_argument(
+        "--write", action="store_true", help="keep the figures, and tell them in docs/scale.md"
+    )
     given = parser.parse_args(arguments)
     report = Report()
     with tempfile.TemporaryDirectory(prefix="ribbons-scale-") as folder:
         scale = measure(given.photos, Path(folder), report)
     if given.write:
-        MEASURED.write_text(json.dumps(asdict(scale), indent=1) + "\n", encoding="utf-8")
-        PLOT.write_text(draw(scale.samples, scale.phases), encoding="utf-8")
+        keep("scale", asdict(scale))
     return 0 if report.is_kept else 1
 
 
