@@ -2,8 +2,8 @@
 
 Those who wait with a photo and those who look at a page share the workers fairly, however many there are of
 the others. Bulk may have all workers while nobody else wants one, and gets none while somebody does: a photo
-or a page waits for no more than the end of one bulk job. Where there are spare workers it does not even wait
-for that: they are for photos and pages while bulk has the others.
+or a page waits for no more than the end of one bulk job. Where there is a spare worker it does not even wait
+for that: it begins at once, and bulk has one job less as soon as one ends.
 
 A party (``app/turns.py``) is an address here. Whoever fills the queue keeps no other address out of it.
 """
@@ -81,7 +81,7 @@ class Slots:
     gives one back hands it over. So a free slot is bulk's to take at once, but for a spare one.
 
     Photos and pages never have more slots than there are without the spare ones, which only make up for some
-    that bulk has.
+    that bulk still has. Bulk begins nothing while all together have as many as there are without them.
 
     A lane that is full is not full for a party that has two places fewer than another: there the last comer
     of the one that has most is sent away instead. A party alone may have every place.
@@ -220,7 +220,7 @@ class Slots:
             return False
         others = self._lines[Lane.PHOTO].running + self._lines[Lane.PAGE].running
         if lane is Lane.BULK:
-            return self._lines[lane].running + max(0, others - self._spare) < self._total
+            return self._lines[lane].running + others < self._total
         return others < self._total
 
     def _is_full(self, lanes: Sequence[Lane]) -> bool:

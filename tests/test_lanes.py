@@ -245,7 +245,7 @@ async def test_a_full_lane_still_takes_who_does_not_ask() -> None:
 
 
 async def test_a_spare_slot_is_for_those_who_come_while_bulk_has_the_others() -> None:
-    """Bulk keeps what it has, and leaves the spare one alone; a second photo waits for the end of a job."""
+    """A photo begins at once, and bulk gives way with the next job that ends; a second one waits for that."""
     crowd = Crowd(2, spare=1)
     await crowd.come(*[BULK] * 4)
     assert crowd.slots.running == {**NONE, BULK: 2}
@@ -254,10 +254,13 @@ async def test_a_spare_slot_is_for_those_who_come_while_bulk_has_the_others() ->
     await crowd.come(PAGE)
     assert crowd.slots.waiting == {**NONE, BULK: 2, PAGE: 1}
     assert await crowd.serve(BULK) is PAGE
-    # With both at work bulk has one slot, until one of them is ready.
-    assert await crowd.serve(BULK) is BULK
+    # Three are at work, and nobody of bulk begins before there is one.
+    crowd.slots.give_back(BULK)
+    await crowd.settle()
+    assert crowd.slots.running == {**NONE, PHOTO: 1, PAGE: 1}
     assert await crowd.serve(PHOTO) is BULK
-    assert crowd.slots.running == {**NONE, BULK: 2, PAGE: 1}
+    assert await crowd.serve(PAGE) is BULK
+    assert crowd.slots.running == {**NONE, BULK: 2}
 
 
 async def test_without_bulk_a_spare_slot_is_nobodys() -> None:
@@ -266,7 +269,7 @@ async def test_without_bulk_a_spare_slot_is_nobodys() -> None:
     await crowd.come(PHOTO, PAGE, PHOTO)
     assert crowd.slots.running == {**NONE, PHOTO: 1, PAGE: 1}
     await crowd.come(BULK, BULK)
-    assert crowd.slots.running == {**NONE, PHOTO: 1, PAGE: 1, BULK: 1}
+    assert crowd.slots.running == {**NONE, PHOTO: 1, PAGE: 1}
 
 
 async def test_upkeep_leaves_spare_slots_alone_unless_it_is_asked_for_them() -> None:
