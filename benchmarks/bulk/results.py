@@ -142,7 +142,10 @@ def _scale(measured: Measured) -> str:
         ("erased", f"{seconds['erase']:.0f} s", ""),
     ]
     told = f"{count:,} photos of {run['photo_bytes'] / 1000:.0f} KB in one batch, avatars of 96 pixels."
-    return f"{_where(run, 'make scale')} {told}\n\n{_table(('', 'takes', ''), rows)}"
+    plot = (
+        "![Memory of the server and of its workers while it is sent, drawn, taken home and erased](scale.svg)"
+    )
+    return f"{_where(run, 'make scale')} {told}\n\n{_table(('', 'takes', ''), rows)}\n\n{plot}"
 
 
 def _hosts(measured: Measured) -> str:
