@@ -51,13 +51,13 @@ from app.render.encode import EXTENSIONS, MEDIA_TYPES
 from app.spec import AvatarSpec, parse_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Row
 
     from app.bulk.ledger import Ledger, PhotoState
     from app.bulk.opened import Partner
-    from app.bulk.sealing import Vault
+    from app.bulk.sealing import BatchKey, Vault
     from app.bulk.store import Store
     from app.bulk.table import RowProblem, Table
     from app.frames import FrameLibrary
@@ -65,6 +65,9 @@ if TYPE_CHECKING:
 
 CHUNK = 50
 """Photos that one process takes on at once, at most; see app/bulk/engine.py."""
+
+_FEW = 8
+"""Photos that a chunk has at least, where that is a small part of the batch."""
 
 _SHARES = 16
 """Chunks, at least, that what is left of a batch makes: more than are drawn at once on a few machines."""
@@ -541,7 +544,8 @@ class Batches:
     def _parts(self, opened: Opened) -> Iterator[Part]:
         for number, version, sealed in self._ledger.drawn(opened.id):
             entry = opened.entry(number, sealed)
-            read = partial(self._store.get, avatar_object(opened.id, number, version), opened.key)
+            name = avatar_object(opened.id, number, version)
+            read = partial(self._store.get, name, opened.key, entry.size)
             yield Part(entry.name, entry.size, entry.crc, read)
 
     def avatar(self, partner: Partner, batch: str, name: str) -> tuple[bytes, str]:
@@ -557,17 +561,17 @@ class Batches:
             BatchPhotoNotFound: There is no such photo, or no avatar of it.
         """
         opened, row = self._done_photo(partner, batch, name)
-        target = opened.open_of("target", row).decode()
-        return self._object(avatar_object(batch, row.number, row.version), opened), _media_type(target)
+        return self._drawn(self._store.get, opened, row), _media_type(opened.open_of("target", row).decode())
 
     def thumbnail(self, partner: Partner, batch: str, name: str) -> bytes:
         """Return a photo's avatar as a small JPEG; see :meth:`avatar`."""
         opened, row = self._done_photo(partner, batch, name)
-        return self._object(thumb_object(batch, row.number, row.version), opened)
+        return self._drawn(self._store.get_beside, opened, row)
 
-    def _object(self, name: str, opened: Opened) -> bytes:
+    def _drawn(self, get: Callable[[str, BatchKey, int], bytes], opened: Opened, row: Row[Any]) -> bytes:
+        size = opened.entry(row.number, row.outcome).size
         try:
-            return self._store.get(name, opened.key)
+            return get(avatar_object(opened.id, row.number, row.version), opened.key, size)
         except ObjectMissing:  # drawn anew, or erased, since it was looked up
             raise BatchPhotoNotFound from None
 
@@ -587,7 +591,7 @@ class Batches:
             small = None
             if photo.state == "done":
                 with suppress(BatchPhotoNotFound):  # drawn anew since: an empty cell
-                    small = self._object(thumb_object(opened.id, row.number, row.version), opened)
+                    small = self._drawn(self._store.get_beside, opened, row)
             yield photo.name, small, photo.doubtful
 
     def reframe(
@@ -627,12 +631,7 @@ class Batches:
         self._enqueue(opened.row, [[before.number]], anew.generation, is_all=False)
         if anew.is_alone:
             self._ledger.note_enqueued(batch, anew.generation)
-        self._store.delete(
-            [
-                avatar_object(batch, before.number, before.version),
-                thumb_object(batch, before.number, before.version),
-            ]
-        )
+        self._store.delete([avatar_object(batch, before.number, before.version)])
         return self._open(partner, batch).photo(self._photo(opened, name))
 
     def download_token(self, partner: Partner, batch: str, file: str, language: str) -> tuple[str, datetime]:
@@ -786,13 +785,8 @@ _OUTCOMES: Mapping[PhotoState, Literal["made", "failed", "missing", "waiting"]] 
 
 
 def avatar_object(batch: str, number: int, version: int) -> str:
-    """Return where a photo's avatar is: in one place, whoever draws it."""
+    """Return where a photo's avatar is, and a small picture of it: in one place, whoever draws it."""
     return f"{batch}/avatars/{number}.{version}"
-
-
-def thumb_object(batch: str, number: int, version: int) -> str:
-    """Return where the small picture of a photo's avatar is."""
-    return f"{batch}/thumbs/{number}.{version}"
 
 
 def _photo_object(batch: str, token: str) -> str:
@@ -806,11 +800,13 @@ def _media_type(name: str) -> str:
 def _chunks(numbers: Sequence[int], shares: int) -> Iterator[Sequence[int]]:
     """Divide photos into chunks that become smaller towards the end.
 
-    So nobody draws on alone while others have nothing left to do: that took a tenth of a batch's time.
+    So nobody draws on alone while others have nothing left to do: that took a tenth of a batch's time. But
+    each costs the engine some milliseconds, and the next one is taken some tenths of a second later: where
+    many had one photo, the last second of a batch became two.
     """
-    start = 0
+    start, least = 0, max(1, min(_FEW, len(numbers) // (8 * shares)))
     while left := len(numbers) - start:
-        size = min(CHUNK, max(1, left // shares))
+        size = min(CHUNK, left, max(least, left // shares))
         yield numbers[start : start + size]
         start += size
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 # While one photo is drawn, another one of the same worker's is fetched, opened, sealed or written.
-_PHOTOS_A_WORKER = 2
+_PHOTOS_A_WORKER = 3
 
 
 class Bulk:

@@ -162,6 +162,10 @@ _OUTCOME = (
 )
 
 
+class _InVain(Exception):
+    """What a transaction began with is not to be written after all."""
+
+
 class SealedRow(NamedTuple):
     """A table's row: what its photo is found by; the photo's name in it, and all that it says, sealed."""
 
@@ -208,6 +212,10 @@ class Ledger:
 
     def __init__(self, engine: sa.Engine, lock_file: Path | None = None) -> None:
         self._engine = engine
+        self._writers = {
+            comes_again: engine.execution_options(writes=True, comes_again=comes_again)
+            for comes_again in (False, True)
+        }
         self._lock_file = lock_file
         self._logged = float("-inf")
 
@@ -286,8 +294,7 @@ class Ledger:
     @contextmanager
     def _writing(self, *, comes_again: bool = False) -> Iterator[Connection]:
         """Write something down. A power cut takes none of it, unless it would come again by itself."""
-        how = self._engine.execution_options(writes=True, comes_again=comes_again)
-        with self._faults(), how.begin() as connection:
+        with self._faults(), self._writers[comes_again].begin() as connection:
             yield connection
 
     @contextmanager
@@ -612,14 +619,13 @@ class Ledger:
         which = {"of": batch, "which": number, "drawn": version}
         said = {"becomes": state, "said": outcome, "now": now}
         # Lost, it is drawn once more: to the same bytes.
-        with self._writing(comes_again=True) as connection, connection.begin_nested() as attempt:
+        with suppress(_InVain), self._writing(comes_again=True) as connection:
             held = connection.execute(_COUNTED[state], {"of": batch, "now": now}).one_or_none()
             if held is None:
                 return False
             written = connection.execute(_OUTCOME, {**which, **said, "place": held.events})
             if not written.rowcount:
-                attempt.rollback()
-                return False
+                raise _InVain
             if held.done + held.failed == held.received:
                 connection.execute(
                     batches.update()
@@ -632,6 +638,7 @@ class Ledger:
                     )
                 )
             return True
+        return False
 
     def draw_anew(self, batch: str, number: int, wishes: bytes) -> Anew | None:
         """Have a photo drawn once more; None where it has no outcome yet.

@@ -93,7 +93,7 @@ class _Seal(_Secretive):
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return _SCHEME + nonce + self._cipher.encrypt(nonce, content, _authenticated(context))
 
-    def open(self, sealed: bytes, context: str) -> bytes:
+    def open(self, sealed: bytes | memoryview, context: str) -> bytes:
         if len(sealed) < OVERHEAD or sealed[:1] != _SCHEME:
             raise SealBroken
         nonce, rest = sealed[1 : 1 + _NONCE_BYTES], memoryview(sealed)[1 + _NONCE_BYTES :]
@@ -134,7 +134,7 @@ class BatchKey(_Secretive):
         """Return the bytes sealed; they open with the same key and context alone."""
         return self._seal.seal(content, context)
 
-    def open(self, sealed: bytes, context: str) -> bytes:
+    def open(self, sealed: bytes | memoryview, context: str) -> bytes:
         """Return what was sealed.
 
         Raises:
@@ -188,7 +188,7 @@ class Vault(_Secretive):
         """Return bytes that belong to no batch, sealed."""
         return self._own.seal(content, context)
 
-    def open(self, sealed: bytes, context: str) -> bytes:
+    def open(self, sealed: bytes | memoryview, context: str) -> bytes:
         """Return what :meth:`seal` has sealed.
 
         Raises:

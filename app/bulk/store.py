@@ -24,6 +24,7 @@ import structlog
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
+from app.bulk.sealing import OVERHEAD
 from app.errors import StorageFull, StorageUnavailable
 from app.settings import PREFIX, InvalidSettings
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from obstore import GetOptions
     from obstore.store import ObjectStore, RetryConfig
 
     from app.bulk.sealing import BatchKey
@@ -131,13 +133,22 @@ class Store:
             reason = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
             raise InvalidSettings(f"{PREFIX}DATA_FOLDER: “{folder}” cannot be made: {reason}") from None
 
-    def put(self, name: str, content: bytes, key: BatchKey) -> None:
+    def put(self, name: str, content: bytes, key: BatchKey, beside: bytes | None = None) -> None:
         """Keep an object, whole or not at all, in place of an earlier one of that name.
 
         It outlives a power cut once this has returned.
+
+        Args:
+            name: The object's.
+            content: What it is.
+            key: Its batch's.
+            beside: Something small about it, kept with it and read by itself: an object costs a flush of the
+                disk, or a request to S3.
         """
         _check(name)
         sealed = key.seal(content, name)
+        if beside is not None:
+            sealed += key.seal(beside, _beside(name))
 
         def put() -> None:
             # In one piece: what a broken-off upload in parts leaves behind is seen by no list.
@@ -147,18 +158,24 @@ class Store:
 
         self._call("put", put)
 
-    def get(self, name: str, key: BatchKey) -> bytes:
+    def get(self, name: str, key: BatchKey, size: int | None = None) -> bytes:
         """Return an object.
+
+        Args:
+            name: The object's.
+            key: Its batch's.
+            size: Its bytes; to be said of one that has something beside it.
 
         Raises:
             ObjectMissing: There is none of that name.
             SealBroken: It is not what was put there with this key.
         """
-        _check(name)
-        sealed = self._call("get", lambda: self._get(name))
-        if sealed is None:
-            raise ObjectMissing
-        return key.open(sealed, name)
+        sealed = self._sealed(name)
+        return key.open(sealed if size is None else sealed[: size + OVERHEAD], name)
+
+    def get_beside(self, name: str, key: BatchKey, size: int) -> bytes:
+        """Return what is kept beside an object of some bytes, without reading those; see :meth:`get`."""
+        return key.open(self._sealed(name, size + OVERHEAD), _beside(name))
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects. Those that are not there are no error."""
@@ -181,9 +198,18 @@ class Store:
         found = self._call("list", self._objects.list_with_delimiter)
         yield from (path for path in found["common_prefixes"] if _BATCH.fullmatch(path))
 
-    def _get(self, name: str) -> bytes | None:
+    def _sealed(self, name: str, start: int = 0) -> memoryview:
+        """Return an object as it lies there, from some byte on."""
+        _check(name)
+        sealed = self._call("get", lambda: self._get(name, start))
+        if sealed is None:
+            raise ObjectMissing
+        return sealed
+
+    def _get(self, name: str, start: int) -> memoryview | None:
+        options: GetOptions = {"range": {"offset": start}} if start else {}
         try:
-            return bytes(self._objects.get(name).bytes())
+            return memoryview(self._objects.get(name, options=options).bytes())
         except FileNotFoundError as exc:
             if self._folder is None and "<Code>NoSuchKey</Code>" not in str(exc):
                 raise  # the bucket is missing, or whoever answers is no S3
@@ -303,6 +329,11 @@ def _sync(path: Path, mode: int | None = None) -> None:
 def _check(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError("not the name of an object")
+
+
+def _beside(name: str) -> str:
+    """Return for what something beside an object is sealed; no object is called so."""
+    return f"{name}#"
 
 
 def _is_full(exc: Exception) -> bool:

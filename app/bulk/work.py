@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.bulk.batches import avatar_object, thumb_object
+from app.bulk.batches import avatar_object
 from app.bulk.outcomes import Entry, Outcome, pack
 from app.bulk.sealing import SealBroken
 from app.bulk.shown import ShownBatch
@@ -114,15 +114,17 @@ class Drawer:
             raise
 
     def _draw_one(self, task: Task, opened: Opened) -> None:
-        outcome, files = self._outcome(task, opened)
-        for name, content in files.items():
-            self._store.put(name, content, opened.key)
+        outcome, drawn = self._outcome(task, opened)
+        name = avatar_object(task.batch, task.number, task.version)
+        if drawn is not None:
+            avatar, small = drawn
+            self._store.put(name, avatar.content, opened.key, small)
         sealed = opened.seal_of("outcome", task.number, pack(outcome))
         state: PhotoState = "failed" if outcome.error else "done"
         if not self._ledger.record(task.batch, task.number, task.version, state, sealed):
-            self._take_back(task, list(files))
+            self._take_back(task, name)
 
-    def _take_back(self, task: Task, files: list[str]) -> None:
+    def _take_back(self, task: Task, name: str) -> None:
         """Delete what was drawn of a photo that is not waited for any more, unless another one has drawn it.
 
         Its batch was erased, or it was framed anew. Or somebody else has drawn it meanwhile: the same bytes,
@@ -130,25 +132,23 @@ class Drawer:
         """
         row = self._ledger.photo(task.batch, task.number)
         if row is None or row.version != task.version or self._ledger.batch(task.batch) is None:
-            self._store.delete(files)
+            self._store.delete([name])
 
-    def _outcome(self, task: Task, opened: Opened) -> tuple[Outcome, dict[str, bytes]]:
+    def _outcome(self, task: Task, opened: Opened) -> tuple[Outcome, tuple[Avatar, bytes] | None]:
         if task.problem is not None:
-            return Outcome(error=task.problem), {}
+            return Outcome(error=task.problem), None
         start = time.perf_counter()
         try:
             photo = self._store.get(task.photo, opened.key)
-            avatar, small = self._draw(task, photo, opened.row.partner)
+            drawn = self._draw(task, photo, opened.row.partner)
         except (ObjectMissing, SealBroken):
-            return Outcome(error=BatchPhotoNotFound()), {}
+            return Outcome(error=BatchPhotoNotFound()), None
         except (PhotoError, SpecError, WorkerDied, DeadlineExceeded, InternalError) as error:
-            return Outcome(error=error, seconds=time.perf_counter() - start), {}
+            return Outcome(error=error, seconds=time.perf_counter() - start), None
+        avatar, _ = drawn
         seconds = round(sum(avatar.seconds.values()), 4)
         entry = Entry(task.avatar, len(avatar.content), zlib.crc32(avatar.content))
-        return Outcome(framing=avatar.framing, seconds=seconds, entry=entry), {
-            avatar_object(task.batch, task.number, task.version): avatar.content,
-            thumb_object(task.batch, task.number, task.version): small,
-        }
+        return Outcome(framing=avatar.framing, seconds=seconds, entry=entry), drawn
 
     def _draw(self, task: Task, photo: bytes, partner: str) -> tuple[Avatar, bytes]:
         spec = parse_spec(task.given.items(), self._drawing.frames)

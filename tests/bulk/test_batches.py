@@ -622,12 +622,13 @@ def test_an_end_that_was_broken_off_is_finished(desk: Desk, partner: Partner) ->
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 799, 3000, 50_000])
 def test_chunks_have_each_photo_once_and_become_smaller(count: int) -> None:
-    """The last ones have a photo each: whoever is the last to draw does not draw alone for long."""
+    """Whoever is the last to draw does not draw alone for long; and they are not too many."""
     numbers = list(range(1, count + 1))
     chunks = list(_chunks(numbers, 16))
     assert [number for chunk in chunks for number in chunk] == numbers
     sizes = [len(chunk) for chunk in chunks]
-    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)
     assert max(sizes, default=0) <= CHUNK
-    assert sizes[-16:] == [1] * min(count, 16)
-    assert len(chunks) < count / CHUNK + 100
+    assert max(sizes[-5:], default=0) <= max(1, min(8, count / 100))
+    assert len(sizes) >= min(count, 16)
+    assert len(chunks) < count / CHUNK + 60

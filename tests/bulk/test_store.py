@@ -72,6 +72,22 @@ def test_a_later_object_takes_the_place_of_an_earlier_one(store: Store) -> None:
     assert store.get("b_1/photos/1.1", KEY) == b"3rd"
 
 
+def test_what_is_kept_beside_an_object_is_read_by_itself(store: Store) -> None:
+    """Neither is taken for the other, and both are gone with it."""
+    store.put("b_1/avatars/1.1", b"an avatar", KEY, b"small")
+    assert store.get("b_1/avatars/1.1", KEY, len(b"an avatar")) == b"an avatar"
+    assert store.get_beside("b_1/avatars/1.1", KEY, len(b"an avatar")) == b"small"
+    for size in (8, 10, None):
+        with pytest.raises(SealBroken):
+            store.get("b_1/avatars/1.1", KEY, size)
+    for size in (0, 8, 10):
+        with pytest.raises(SealBroken):
+            store.get_beside("b_1/avatars/1.1", KEY, size)
+    store.delete(["b_1/avatars/1.1"])
+    with pytest.raises(ObjectMissing):
+        store.get_beside("b_1/avatars/1.1", KEY, 9)
+
+
 def test_what_is_not_there_is_missing(store: Store) -> None:
     """Told apart from a store that does not answer; a batch that is not there is no other case."""
     store.put("b_1/photos/1.1", b"x", KEY)

@@ -85,7 +85,7 @@ def test_drawing_twice_gives_one_avatar_and_one_outcome(desk: Desk, partner: Par
         desk.drawer.draw(batch, [1, 2], lambda: False)
     told = desk.batches.get(partner, batch)
     assert (told.state, told.done, told.revision) == ("done", 2, 2)
-    assert len(objects(desk)) == 6  # photo, avatar and small picture of each
+    assert len(objects(desk)) == 4  # photo and avatar of each
 
 
 def test_two_that_draw_the_same_photo_write_the_same(desk: Desk, partner: Partner) -> None:
