@@ -116,6 +116,11 @@ def test_a_command_in_readme_runs(command: str, run: Callable[[str], bytes]) -> 
             assert image.width >= 512
 
 
+def test_a_group_of_tests_stays_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Else each process would start a server of its own, and a command find nothing of the one above it."""
+    assert request.node.nodeid.endswith("@docs") == bool(request.config.getoption("loadgroup", default=False))
+
+
 def test_readmes_commands_make_what_it_says(run: Callable[[str], bytes]) -> None:
     """The command line, a form and a body give the same bytes; every other command a picture of its own."""
     assert {SERVES, NESTED} < set(_commands())
