@@ -44,6 +44,7 @@ There is no HTTP in this file; ``app.web.http.problems`` maps each error to its 
     |  |- BatchNotOpen            what is sent comes after the batch was started
     |  |- BatchNotDone            what is asked for is there when the batch is done
     |  |- BatchIncomplete         started before all that it names was sent
+    |  |- BatchEmpty              a batch that is to be started, and has no photo
     |  |- BatchFull               more photos than a batch may have
     |  |- InvalidName             a name that no photo of a batch may have
     |  |- ArchiveNotSupported     no ZIP
@@ -667,6 +668,14 @@ class BatchIncomplete(BulkError):
     hint = mark("Send them, or start with ?without_missing=true.")
 
 
+class BatchEmpty(BulkError):
+    """Nothing was sent to a batch that is to be started."""
+
+    code = "batch_empty"
+    title = mark("No photos")
+    detail = mark("No photo has been sent to this batch. Send photos, or a ZIP of them, and start it then.")
+
+
 class BatchFull(BulkError):
     """Params: ``limit``."""
 
@@ -718,7 +727,7 @@ class EntryNotSupported(BulkError):
     """A photo in a ZIP that is encrypted, or packed by a method that few programs know."""
 
     code = "entry_not_supported"
-    title = mark("Packed in a way that is not read")
+    title = mark("Photo that cannot be unpacked")
     detail = mark(
         "This photo is locked in the ZIP with a password, or packed in an unusual way. Make the ZIP again"
         " without a password."

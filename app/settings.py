@@ -313,6 +313,11 @@ class Settings(BaseSettings):
     docs: bool = _switch("Serve the API's description at /docs.", default=True)
 
     @property
+    def ledger_file(self) -> Path:
+        """Where the tables of batches are, unless PostgreSQL has them."""
+        return self.data_folder / "ledger.sqlite"
+
+    @property
     def frames_folders(self) -> tuple[Path, ...]:
         """Where frames are looked for."""
         return (self.frames_folder, *self.more_frames_folders)

@@ -33,6 +33,7 @@ from app.bulk.store import ObjectMissing, new_batch_id
 from app.bulk.table import TableLimits, check_table, read_table
 from app.bulk.webhooks import check_url
 from app.errors import (
+    BatchEmpty,
     BatchFull,
     BatchIncomplete,
     BatchNotDone,
@@ -41,6 +42,7 @@ from app.errors import (
     BatchPhotoNotFound,
     FieldProblem,
     IdempotencyKeyReused,
+    InvalidName,
     InvalidSpec,
     KeyNotKnown,
     PhotoTooManyBytes,
@@ -263,6 +265,7 @@ class Batches:
         Raises:
             BatchNotFound: The partner has none of that id.
             BatchIncomplete: Photos are missing, and it is not to be started without them.
+            BatchEmpty: All are, and none is named.
         """
         opened = self._open(partner, batch)
         while opened.row.state == "open":
@@ -314,6 +317,8 @@ class Batches:
         if missing > 0:
             named = [opened.name(photo) for photo in self._ledger.missing_photos(row.id, SHOWN_NAMES)]
             raise BatchIncomplete(missing=missing, names=tuple(named))
+        if not row.received:
+            raise BatchEmpty
 
     def _targets(self, opened: Opened) -> dict[int, bytes]:
         """Choose the name of each photo's avatar."""
@@ -390,7 +395,7 @@ class Batches:
         opened = self._open(partner, batch)
         if opened.row.state != "open":
             raise BatchNotOpen
-        row = self._ledger.photo_by_name(batch, opened.folded(names.clean_name(name)))
+        row = self._ledger.photo_by_name(batch, opened.folded(_photo_name(name)))
         return row is not None and row.state != "missing"
 
     def receive_photo(
@@ -409,7 +414,7 @@ class Batches:
             PhotoTooManyBytes: It is too large.
         """
         opened = self._open(partner, batch)
-        return self._receive(opened, names.clean_name(name), content)
+        return self._receive(opened, _photo_name(name), content)
 
     def _receive(self, opened: Opened, name: str, content: bytes) -> tuple[BatchPhoto, bool]:
         if len(content) > self._settings.max_photo_bytes:
@@ -791,6 +796,18 @@ def avatar_object(batch: str, number: int, version: int) -> str:
 
 def _photo_object(batch: str, token: str) -> str:
     return f"{batch}/photos/{token}"
+
+
+def _photo_name(name: str) -> str:
+    """Return the name of a photo that is sent by itself.
+
+    Raises:
+        InvalidName: It cannot be kept, or is of what systems lay beside photos: left out of folders and ZIPs.
+    """
+    cleaned = names.clean_name(name)
+    if not names.is_photo_name(cleaned):
+        raise InvalidName
+    return cleaned
 
 
 def _media_type(name: str) -> str:

@@ -233,11 +233,11 @@ class Ledger:
             )
             return cls(engine.execution_options(schema_translate_map={None: SCHEMA}))
         make_folder(settings.data_folder)
-        file = settings.data_folder / "ledger.sqlite"
         with suppress(OSError):  # SQLite will say why, and makes its other files as open as this one is
-            file.touch(mode=0o600)
+            settings.ledger_file.touch(mode=0o600)
         engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(file)), connect_args={"timeout": _BUSY_SECONDS}
+            sa.URL.create("sqlite", database=str(settings.ledger_file)),
+            connect_args={"timeout": _BUSY_SECONDS},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

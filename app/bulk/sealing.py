@@ -19,9 +19,9 @@ context (what it is the bytes of) is authenticated and not kept: bytes that were
 open. What tells contexts of one key apart is theirs to say; the keys are apart by HKDF (RFC 5869).
 
 Random nonces are safe up to 2**32 messages a key (NIST SP 800-38D, 8.3). A batch of 50,000 photos seals about
-2**19: photo, avatar and thumbnail, name and row of each, pieces of an archive; two nonces are then alike with
-a chance of 2**-59. The wrapping key seals one message a batch: at a thousand batches a day for 11,000 years.
-None may be longer than 64 GB; the largest here is a photo.
+2**19: photo, avatar, small picture, name and row of each, pieces of an archive; two nonces are then alike
+with a chance of 2**-59. The wrapping key seals one message a batch: at a thousand batches a day for 11,000
+years. None may be longer than 64 GB; the largest here is a photo.
 """
 
 from __future__ import annotations
@@ -224,7 +224,15 @@ def open_vault(settings: Settings) -> Vault:
     if settings.secret_file is not None:
         return _vault_of(_read(settings.secret_file), f"{PREFIX}SECRET_FILE")
     file = settings.data_folder / "secret"
+    # Looked at first: whoever starts beside us makes the secret before anything is written there.
+    has_rows = settings.ledger_file.exists() and settings.ledger_file.stat().st_size > 0
     if not file.exists():
+        if has_rows:
+            # A new one would open nothing of what is there, and stand in the way of the old one.
+            raise InvalidSettings(
+                f"The secret's file “{file}” is gone, and nothing of the batches here opens without it. "
+                f"Put it back, or give what was in it as {PREFIX}SECRET; or delete the folder"
+            )
         _make(file)
     return _vault_of(_read(file), f"{PREFIX}DATA_FOLDER")
 

@@ -32,9 +32,9 @@ ROW_BYTES = 750
 """Of a photo in SQLite, with 60 letters of a table; tests/test_benchmark_bulk.py looks whether that is so."""
 WRITES, READS = 2, 0.1
 """Transactions for a photo: as it comes, and with its outcome; the rows of ten are read at once."""
-PUTS, GETS = 3, 2
-"""Requests to the store: the photo, its avatar, the small picture; the photo to be drawn, the avatar to be
-taken home. What is erased goes by the thousand."""
+PUTS, GETS = 2, 2
+"""Requests to the store: the photo, and its avatar with a small picture; the photo to be drawn, the avatar to
+be taken home. What is erased goes by the thousand."""
 
 
 def conditions() -> dict[str, Any]:

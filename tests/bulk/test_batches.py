@@ -18,6 +18,7 @@ from app.bulk.opened import BatchRequest
 from app.bulk.partners import add_partner
 from app.bulk.report import read_report
 from app.errors import (
+    BatchEmpty,
     BatchFull,
     BatchIncomplete,
     BatchNotDone,
@@ -264,6 +265,28 @@ def test_a_batch_without_a_photo_is_done_at_once(desk: Desk, partner: Partner) -
     batch = send(desk, partner)
     assert desk.batches.start(partner, batch.id).state == "done"
     assert b"".join(desk.batches.parcel(partner, batch.id).read())[:4] == b"PK\x05\x06"
+
+
+def test_a_batch_without_photos_is_not_started_by_mistake(desk: Desk, partner: Partner) -> None:
+    """It would be done at once, and take nothing any more."""
+    batch = desk.batches.create(partner, BatchRequest()).id
+    with pytest.raises(BatchEmpty):
+        desk.batches.start(partner, batch)
+    assert desk.batches.get(partner, batch).state == "open"
+    assert desk.batches.start(partner, batch, without_missing=True).state == "done"
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "trip/.DS_Store", "__MACOSX/a.jpg", "._a.jpg"])
+def test_what_systems_lay_beside_photos_is_not_taken_for_one(
+    desk: Desk, partner: Partner, name: str
+) -> None:
+    """It is left out of folders and ZIPs; sent by itself it is refused, not told as a failure in the end."""
+    batch = desk.batches.create(partner, BatchRequest()).id
+    with pytest.raises(InvalidName):
+        desk.batches.has_photo(partner, batch, name)
+    with pytest.raises(InvalidName):
+        desk.batches.receive_photo(partner, batch, name, b"x")
+    assert desk.batches.get(partner, batch).received == 0
 
 
 def test_nothing_comes_after_the_start(desk: Desk, partner: Partner) -> None:

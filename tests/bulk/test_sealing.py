@@ -358,6 +358,22 @@ def test_a_secret_is_made_where_there_is_none(settings: Settings) -> None:
     assert file.read_text().strip() not in str(logs)
 
 
+def test_a_secret_that_was_lost_is_not_made_anew(settings: Settings) -> None:
+    """A new one opens nothing of what is there, and would hide from whoever runs it what has happened."""
+    open_vault(settings)
+    settings.ledger_file.touch()
+    file = settings.data_folder / "secret"
+    file.rename(settings.data_folder / "kept")
+    open_vault(settings)  # nothing is written yet
+    file.unlink()
+    settings.ledger_file.write_bytes(b"SQLite format 3")
+    with pytest.raises(InvalidSettings, match=r"is gone.*Put it back"):
+        open_vault(settings)
+    assert not file.exists()
+    (settings.data_folder / "kept").rename(file)
+    open_vault(settings)
+
+
 def test_what_was_made_may_be_given(settings: Settings) -> None:
     """Whoever gets a second machine gives both the text that is in the file."""
     made = open_vault(settings)

@@ -59,6 +59,7 @@ STATUSES: Mapping[type[RibbonsError], int] = {
     errors.BatchNotOpen: 409,
     errors.BatchNotDone: 409,
     errors.BatchIncomplete: 409,
+    errors.BatchEmpty: 409,
     errors.BatchFull: 422,
     errors.InvalidName: 422,
     errors.ArchiveNotSupported: 415,

@@ -144,7 +144,14 @@ ERASE_RESPONSES = _responses(204, _answer("It is erased"), _BATCH_ERRORS)
 START_RESPONSES = _responses(
     202,
     _answer("The batch"),
-    (*_BATCH_ERRORS, errors.InvalidSpec, errors.BatchIncomplete, errors.StorageFull, errors.ShuttingDown),
+    (
+        *_BATCH_ERRORS,
+        errors.InvalidSpec,
+        errors.BatchIncomplete,
+        errors.BatchEmpty,
+        errors.StorageFull,
+        errors.ShuttingDown,
+    ),
 )
 
 SEND_PHOTO_REQUEST = _bytes_body("The photo, of any content type.")
