@@ -52,10 +52,15 @@ def test_a_million_photos_are_reckoned_rightly() -> None:
 def test_a_busy_machine_is_told(load: float, *, is_told: bool) -> None:
     """Figures that are worth little say so themselves."""
     _, tell = results.SECTIONS["hosts"]
-    run = {"conditions": {**CONDITIONS, "load": load}, "rates": {"one worker": 2.0, "two workers": 3.9}}
+    run = {
+        "conditions": {**CONDITIONS, "load": load},
+        "rates": {"one worker": 2.0, "two workers": 3.9},
+        "cores": {"one worker": 1.0, "two workers": 1.96},
+    }
     told = tell({"hosts": run})
     assert ("worth little" in told) == is_told
-    assert "| two workers | 3.90 | 1.95 |" in told
+    assert "these allow 2.00 times" in told
+    assert "| two workers | 3.90 | 1.95 | 1.96 |" in told
 
 
 def test_the_plot_is_an_svg_that_takes_nothing_from_elsewhere() -> None:

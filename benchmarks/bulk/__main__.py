@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 
     from benchmarks.bulk.serving import Program
 
-LEAST_THROUGHPUT = 0.9
-"""Of a batch, to the bare drawing rate."""
+LEAST_THROUGHPUT = {"12 MP": 0.9, "1600 px": 0.85}
+"""Of a batch, to the bare drawing rate. What a photo takes beside drawing (to be fetched, opened, drawn
+small, sealed, flushed to the disk, written down) is some 5 ms of CPU, of whatever size it is."""
 MOST_SLOWER, MOST_SECONDS = 2.0, 1.0
 """Of a single avatar beside a batch: its median to that without one, and its 99th percentile."""
 MOST_STATUS_SECONDS, MOST_FIRST_BYTE_SECONDS = 0.05, 1.0
@@ -229,7 +230,7 @@ def measure_throughput(bench: Bench, folder: Path, name: str, count: int, report
         "photo_bytes": sum(map(len, photos)) // len(photos),
         "avatar_bytes": size // count,
     }
-    report.least("a batch to bare drawing", drawn.rate / beside.rate, LEAST_THROUGHPUT)
+    report.least("a batch to bare drawing", drawn.rate / beside.rate, LEAST_THROUGHPUT[name])
     report.budget(f"first byte of avatars.zip, {size / 1e6:.0f} MB", seconds, MOST_FIRST_BYTE_SECONDS, " s")
 
 
@@ -262,7 +263,7 @@ def measure_supporters(bench: Bench, name: str, count: int, report: Report) -> N
         median, last = statistics.median(taken), percentile(taken, 0.99)
         print(f"  {text:<40}median {median * 1e3:>6.0f} ms, 99 % {last * 1e3:>6.0f} ms, of {len(taken)}")
     report.budget(
-        "median, to that without a batch", statistics.median(beside) / statistics.median(alone), 2.0
+        "median, to that without a batch", statistics.median(beside) / statistics.median(alone), MOST_SLOWER
     )
     report.budget("99th percentile", percentile(beside, 0.99), MOST_SECONDS, " s")
     report.budget("state of the batch, 99th percentile", percentile(states, 0.99), MOST_STATUS_SECONDS, " s")

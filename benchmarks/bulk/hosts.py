@@ -3,9 +3,11 @@
 PostgreSQL and an S3 endpoint (moto) stand beside each other on one host; the batch is drawn by one
 ``ribbons worker`` with one process, by two on one host, and by two on two hosts. The hosts are network
 namespaces: they have cables to each other and nothing else, and share this machine's cores. So the photos are
-such that drawing takes nearly all of the time (WebP of 2048 pixels), and each worker has a core for itself.
+such that drawing takes nearly all of the time (WebP of 2048 pixels). But whatever else a photo takes, of the
+database, the endpoint and the worker's own process, is done on these cores too: where two workers would need
+more of them than there are, no two can do 1.8 times the work of one.
 
-The exit code is 1 where two do less than 1.8 times the work of one.
+The exit code is 1 where two do less than that, or than nine tenths of what the cores allow.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
+import psutil
 
 from app.bulk.batches import Batches, Holdings
 from app.bulk.ledger import Ledger
@@ -44,13 +47,17 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 LEAST = 1.8
-"""Of the rate of two workers, to that of one."""
+"""Of the rate of two workers, to that of one, where the cores allow."""
+LEAST_OF_CORES = 0.9
+"""Of what they allow elsewhere: as many times the rate of one worker as it would take all of them."""
 SPEC = (("size", "2048"), ("format", "webp"))
 
 _BRIDGE, _NETWORK = "ribbons-net", "10.83.0"
 _HOSTS = ("ribbons-1", "ribbons-2")
 _FIRST = 3
 """Photos that are drawn before the clock starts: by then every worker is at it."""
+_POLL_SECONDS = 0.1
+"""To ask takes a few milliseconds of the cores that are measured."""
 
 
 def _run(*words: str | Path) -> None:
@@ -159,8 +166,12 @@ class Bench:
         self._environment = environment
         self._folder = folder
 
-    def rate(self, count: int, places: Sequence[Sequence[str]]) -> float:
-        """Return how many photos a second are drawn by a worker in each of some places."""
+    def rate(self, count: int, places: Sequence[Sequence[str]]) -> tuple[float, float]:
+        """Have a batch drawn by a worker in each of some places.
+
+        Returns:
+            Photos a second, and how many cores were at work meanwhile, with all that is not the workers.
+        """
         batch = self._batches.create(self._partner, BatchRequest(spec=SPEC)).id
         photo = generate_photo(PHOTOS["12 MP"])
         for number in range(count):
@@ -171,10 +182,10 @@ class Bench:
             self._until_ready(len(places))
             with suppress(StorageUnavailable):
                 self._batches.start(self._partner, batch)
-            start = self._until(batch, _FIRST)
-            end = self._until(batch, count)
+            start, before = self._until(batch, _FIRST)
+            end, after = self._until(batch, count)
         self._batches.erase(self._partner, batch)
-        return (count - _FIRST) / (end - start)
+        return (count - _FIRST) / (end - start), (after - before) / (end - start)
 
     def _until_ready(self, count: int) -> None:
         while sum("worker_ready" in log.read_text() for log in self._folder.glob("worker-*.log")) < count:
@@ -182,10 +193,16 @@ class Bench:
         for log in self._folder.glob("worker-*.log"):
             log.rename(log.with_suffix(".read"))
 
-    def _until(self, batch: str, done: int) -> float:
+    def _until(self, batch: str, done: int) -> tuple[float, float]:
         while self._batches.get(self._partner, batch).done < done:
-            time.sleep(0.02)
-        return time.perf_counter()
+            time.sleep(_POLL_SECONDS)
+        return time.perf_counter(), _busy_seconds()
+
+
+def _busy_seconds() -> float:
+    """Return the CPU that everything on this machine has taken."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
 def main(arguments: list[str]) -> int:
@@ -193,7 +210,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.bulk.hosts", description="Workers that share."
     )
-    parser.add_argument("--photos", type=int, default=60, help="in each batch (60)")
+    parser.add_argument("--photos", type=int, default=120, help="in each batch (120)")
     parser.add_argument(
         "--write", action="store_true", help="keep the figures, and tell them in docs/scale.md"
     )
@@ -213,19 +230,21 @@ def main(arguments: list[str]) -> int:
         bench = Bench(load_settings(), environment, folder)
         print(f"{count} photos of 12 MP as WebP of 2048 px, PostgreSQL and S3 (moto); {load()}")
         inside = [("ip", "netns", "exec", host) for host in _HOSTS]
-        rates = {}
+        rates, cores = {}, {}
         for text, places in (
             ("one worker", [()]),
             ("two workers on one host", [(), ()]),
             ("two workers on two hosts", inside),
         ):
-            rates[text] = bench.rate(count, places)
-            print(f"  {text:<40}{rates[text]:>8.2f} photos/s", flush=True)
+            rates[text], cores[text] = bench.rate(count, places)
+            print(f"  {text:<40}{rates[text]:>8.2f} photos/s {cores[text]:>8.2f} cores at work", flush=True)
         if given.write:
-            keep("hosts", {"conditions": where, "rates": rates})
+            keep("hosts", {"conditions": where, "rates": rates, "cores": cores})
         alone = rates["one worker"]
+        allowed = (os.cpu_count() or 1) / cores["one worker"]
+        print(f"  the cores allow {allowed:.2f} times the rate of one")
         for text, rate in list(rates.items())[1:]:
-            report.least(f"{text}, to one", rate / alone, LEAST)
+            report.least(f"{text}, to one", rate / alone, min(LEAST, LEAST_OF_CORES * allowed))
     return 0 if report.is_kept else 1
 
 
