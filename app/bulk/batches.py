@@ -1,7 +1,7 @@
 """A partner's batches, from the first request to the last byte: what arrives, is told, and is taken home.
 
-A batch's key is unwrapped for one call and kept by nobody: when the ledger has forgotten it, nothing of the
-batch can be read any more.
+A batch's key is unwrapped for one call, or for the transfer that it has begun, and kept by nobody: when the
+ledger has forgotten it, nothing new can be done with the batch.
 
 Every method blocks: it is called in a thread.
 """
@@ -17,10 +17,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app import keys
 from app.bulk import names
+from app.bulk.doubt import needs_a_look
 from app.bulk.incoming import Incoming
 from app.bulk.ledger import BatchGone, Changed, JoinedRow, NotOpen, SealedRow, TooManyBatches, TooManyPhotos
 from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened
@@ -28,7 +30,7 @@ from app.bulk.parcel import Parcel, Part
 from app.bulk.partners import partner_in
 from app.bulk.report import ReportRow, report_lines
 from app.bulk.sealing import SealBroken
-from app.bulk.sheet import draw_sheet
+from app.bulk.sheet import MAX_CELLS, choose_cells, draw_sheet
 from app.bulk.store import ObjectMissing, new_batch_id
 from app.bulk.table import TableLimits, check_table, read_table
 from app.bulk.webhooks import check_url
@@ -435,9 +437,9 @@ class Batches:
                     token,
                     self._settings.max_batch_photos,
                 )
-        except RibbonsError:
+        except (BatchNotFound, BatchNotOpen, BatchFull):
             self._store.delete([_photo_object(opened.id, token)])
-            raise
+            raise  # of any other nobody knows whether it was written that the photo is there
         if before is not None:
             self._store.delete([_photo_object(opened.id, before)])
         return opened.photo(row), before is None
@@ -452,7 +454,26 @@ class Batches:
         opened = self._open(partner, batch)
         if opened.row.state != "open":
             raise BatchNotOpen
-        return Incoming(self._store, opened.key, batch, self._settings, partial(self._receive, opened))
+        return Incoming(
+            self._store,
+            opened.key,
+            batch,
+            self._settings,
+            receive=partial(self._receive, opened),
+            count_new=partial(self._count_new, opened),
+            check=partial(self._check_open, batch),
+        )
+
+    def _count_new(self, opened: Opened, photos: Sequence[str]) -> int:
+        there = self._ledger.received(opened.id)
+        return len({opened.folded(name) for name in photos} - there)
+
+    def _check_open(self, batch: str) -> None:
+        row = self._ledger.batch(batch)
+        if row is None:
+            raise BatchNotFound
+        if row.state != "open":
+            raise BatchNotOpen
 
     def set_table(
         self, partner: Partner, batch: str, content: bytes, mapping: Mapping[str, str]
@@ -547,9 +568,9 @@ class Batches:
         return Parcel(list(self._parts(opened)))
 
     def _parts(self, opened: Opened) -> Iterator[Part]:
-        for number, version, sealed in self._ledger.drawn(opened.id):
+        for number, sealed in self._ledger.drawn(opened.id):
             entry = opened.entry(number, sealed)
-            name = avatar_object(opened.id, number, version)
+            name = avatar_object(opened.id, number, entry.token)
             read = partial(self._store.get, name, opened.key, entry.size)
             yield Part(entry.name, entry.size, entry.crc, read)
 
@@ -574,24 +595,30 @@ class Batches:
         return self._drawn(self._store.get_beside, opened, row)
 
     def _drawn(self, get: Callable[[str, BatchKey, int], bytes], opened: Opened, row: Row[Any]) -> bytes:
-        size = opened.entry(row.number, row.outcome).size
+        entry = opened.entry(row.number, row.outcome)
         try:
-            return get(avatar_object(opened.id, row.number, row.version), opened.key, size)
+            return get(avatar_object(opened.id, row.number, entry.token), opened.key, entry.size)
         except ObjectMissing:  # drawn anew, or erased, since it was looked up
             raise BatchPhotoNotFound from None
 
     def contact_sheet(self, partner: Partner, batch: str) -> bytes:
         """Return a WebP that shows all avatars small, the doubtful ones marked.
 
+        Where there are more than it has cells, the doubtful and the failed ones come in first.
+
         Raises:
             BatchNotFound: The partner has none of that id.
             BatchNotDone: Photos are still to be drawn.
         """
         opened = self._open_done(partner, batch)
-        return draw_sheet(self._cells(opened))
+        rows = self._rows(opened.id)
+        if (count := opened.row.received + opened.row.missing) > MAX_CELLS:
+            shown = choose_cells(needs_a_look(opened.photo(row).framing) for row in self._rows(opened.id))
+            rows = compress(rows, (number in shown for number in range(count)))
+        return draw_sheet(self._cells(opened, rows))
 
-    def _cells(self, opened: Opened) -> Iterator[tuple[str, bytes | None, bool]]:
-        for row in self._rows(opened.id):
+    def _cells(self, opened: Opened, rows: Iterable[Row[Any]]) -> Iterator[tuple[str, bytes | None, bool]]:
+        for row in rows:
             photo = opened.photo(row)
             small = None
             if photo.state == "done":
@@ -636,7 +663,9 @@ class Batches:
         self._enqueue(opened.row, [[before.number]], anew.generation, is_all=False)
         if anew.is_alone:
             self._ledger.note_enqueued(batch, anew.generation)
-        self._store.delete([avatar_object(batch, before.number, before.version)])
+        if before.state == "done":
+            token = opened.entry(before.number, before.outcome).token
+            self._store.delete([avatar_object(batch, before.number, token)])
         return self._open(partner, batch).photo(self._photo(opened, name))
 
     def download_token(self, partner: Partner, batch: str, file: str, language: str) -> tuple[str, datetime]:
@@ -789,9 +818,9 @@ _OUTCOMES: Mapping[PhotoState, Literal["made", "failed", "missing", "waiting"]] 
 }
 
 
-def avatar_object(batch: str, number: int, version: int) -> str:
-    """Return where a photo's avatar is, and a small picture of it: in one place, whoever draws it."""
-    return f"{batch}/avatars/{number}.{version}"
+def avatar_object(batch: str, number: int, token: str) -> str:
+    """Return where a photo's avatar is, and a small picture of it; the token is its outcome's."""
+    return f"{batch}/avatars/{number}.{token}"
 
 
 def _photo_object(batch: str, token: str) -> str:

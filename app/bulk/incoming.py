@@ -60,21 +60,28 @@ class Incoming:
         batch: Whose it is.
         settings: Limits.
         receive: Takes one photo in, by name.
+        count_new: Tells how many of some names the batch does not have yet.
+        check: Raises where the batch takes nothing any more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last three are the batch's own
         self,
         store: Store,
         key: BatchKey,
         batch: str,
         settings: Settings,
+        *,
         receive: Callable[[str, bytes], object],
+        count_new: Callable[[Sequence[str]], int],
+        check: Callable[[], object],
     ) -> None:
         self._store = store
         self._key = key
         self._folder = f"{batch}/archive/{secrets.token_urlsafe(12)}"
         self._settings = settings
         self._receive = receive
+        self._count_new = count_new
+        self._check = check
         self._piece = bytearray()
         self._pieces: list[str] = []
         self._size = 0
@@ -84,6 +91,8 @@ class Incoming:
 
         Raises:
             ArchiveTooLarge: There are too many.
+            BatchNotFound: The batch was erased meanwhile.
+            BatchNotOpen: It was started.
             CapacityError: They cannot be kept.
         """
         self._size += len(chunk)
@@ -98,7 +107,8 @@ class Incoming:
         """Unpack what has come. What was kept of it is deleted, however that ends.
 
         Args:
-            charge: Is told how many photos will be taken, before the first is; what it raises ends the whole.
+            charge: Is told how many photos will be new, before the first is taken; what it raises ends the
+                whole.
 
         Raises:
             ArchiveNotSupported: It is no ZIP.
@@ -127,6 +137,8 @@ class Incoming:
         name = f"{self._folder}/{len(self._pieces)}"
         self._store.put(name, piece, self._key)
         self._pieces.append(name)
+        # Afterwards: whoever erases the batch from now on finds the piece.
+        self._check()
 
     def _unpack(self, charge: Callable[[int], None]) -> ArchiveReceipt:
         settings = self._settings
@@ -142,7 +154,7 @@ class Incoming:
             io.BufferedReader(_Pieces(self._store, self._key, self._pieces, self._size)), limits
         )
         wanted = [entry for entry in archive.entries if not entry.skipped and entry.refusal is None]
-        charge(len(wanted))
+        charge(self._count_new([entry.name for entry in wanted]))
         skipped = [entry.name for entry in archive.entries if entry.skipped]
         refused = [(entry.name, entry.refusal) for entry in archive.entries if entry.refusal is not None]
         taken = 0

@@ -24,10 +24,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast, get_args
 
-from app.bulk.doubt import is_doubtful
+from app.bulk.doubt import is_doubtful, needs_a_look
 from app.bulk.names import avatar_names, fold
 from app.bulk.report import ReportRow, report_lines
-from app.bulk.sheet import MAX_CELLS, draw_sheet
+from app.bulk.sheet import choose_cells, draw_sheet
 from app.bulk.table import RowProblem, check_table, row_spec
 from app.drawing import drawing_revision
 from app.errors import NameRepeated, PhotoUnreadable, RibbonsError, SpecError
@@ -423,13 +423,9 @@ def draw_contact_sheet(rows: Sequence[ReportRow], destination: Destination) -> b
 
     Where there are more lines than cells, the doubtful and the failed ones come in first.
     """
-    shown = sorted(range(len(rows)), key=lambda place: not _wants_a_look(rows[place]))[:MAX_CELLS]
+    shown = choose_cells(needs_a_look(row.framing) for row in rows)
     thumbs = (_thumb(rows[place], destination) for place in sorted(shown))
     return draw_sheet(thumbs, len(shown))
-
-
-def _wants_a_look(row: ReportRow) -> bool:
-    return row.framing is None or is_doubtful(row.framing)
 
 
 def _thumb(row: ReportRow, destination: Destination) -> Thumb:

@@ -89,6 +89,17 @@ class Grid(NamedTuple):
         return self.side + self.gap
 
 
+def choose_cells(wanted: Iterable[bool]) -> frozenset[int]:
+    """Return the places of those that a sheet shows: all that are wanted first, while there are cells.
+
+    Args:
+        wanted: Whether somebody should look at each, in the report's order.
+    """
+    places = list(enumerate(wanted))
+    places.sort(key=lambda place: not place[1])
+    return frozenset(number for number, _ in places[:MAX_CELLS])
+
+
 def draw_sheet(thumbs: Iterable[Thumb], count: int | None = None) -> bytes:
     """Draw a contact sheet.
 

@@ -1,7 +1,7 @@
 """The bytes of batches: sealed objects in a folder, or in a bucket of S3. The only importer of obstore.
 
-What is put here is sealed with the key of its batch, for its own name. Names are
-``{batch}/photos/{number}.{version}`` and the like: they say nothing of whose photo it is.
+What is put here is sealed with the key of its batch, for its own name. Names are ``{batch}/photos/{token}``,
+``{batch}/avatars/{number}.{token}`` and the like: they say nothing of whose photo it is.
 
 A bucket that keeps old versions keeps them after :meth:`Store.delete_batch` too. They are dead by then: the
 batch's key was destroyed before, and nothing else opens them.

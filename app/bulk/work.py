@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,9 @@ _NOTICE_SECONDS = 60.0
 _NOTICES = 16
 """Partners that one process tells at once."""
 
+_TOKEN_BYTES = 9
+"""Of chance in the name of an avatar's object."""
+
 _READ_AT_ONCE = 10
 """Photos whose rows are read together. What becomes of them meanwhile is seen when they are drawn: a photo
 that is not waited for any more is drawn in vain."""
@@ -115,23 +119,15 @@ class Drawer:
 
     def _draw_one(self, task: Task, opened: Opened) -> None:
         outcome, drawn = self._outcome(task, opened)
-        name = avatar_object(task.batch, task.number, task.version)
-        if drawn is not None:
+        name = None
+        if drawn is not None and outcome.entry is not None:
             avatar, small = drawn
+            name = avatar_object(task.batch, task.number, outcome.entry.token)
             self._store.put(name, avatar.content, opened.key, small)
         sealed = opened.seal_of("outcome", task.number, pack(outcome))
         state: PhotoState = "failed" if outcome.error else "done"
-        if not self._ledger.record(task.batch, task.number, task.version, state, sealed):
-            self._take_back(task, name)
-
-    def _take_back(self, task: Task, name: str) -> None:
-        """Delete what was drawn of a photo that is not waited for any more, unless another one has drawn it.
-
-        Its batch was erased, or it was framed anew. Or somebody else has drawn it meanwhile: the same bytes,
-        in the same place.
-        """
-        row = self._ledger.photo(task.batch, task.number)
-        if row is None or row.version != task.version or self._ledger.batch(task.batch) is None:
+        # Its batch was erased, or it was framed anew, or somebody else has drawn it meanwhile.
+        if not self._ledger.record(task.batch, task.number, task.version, state, sealed) and name:
             self._store.delete([name])
 
     def _outcome(self, task: Task, opened: Opened) -> tuple[Outcome, tuple[Avatar, bytes] | None]:
@@ -147,7 +143,8 @@ class Drawer:
             return Outcome(error=error, seconds=time.perf_counter() - start), None
         avatar, _ = drawn
         seconds = round(sum(avatar.seconds.values()), 4)
-        entry = Entry(task.avatar, len(avatar.content), zlib.crc32(avatar.content))
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        entry = Entry(task.avatar, len(avatar.content), zlib.crc32(avatar.content), token)
         return Outcome(framing=avatar.framing, seconds=seconds, entry=entry), drawn
 
     def _draw(self, task: Task, photo: bytes, partner: str) -> tuple[Avatar, bytes]:
@@ -176,7 +173,7 @@ class Upkeep:
         self._ledger = holdings.ledger
         self._store = holdings.store
         self._vault = holdings.vault
-        self._next_orphans = time.monotonic() + _ORPHANS_SECONDS
+        self._next_orphans = time.monotonic()
 
     def tick(self) -> None:
         """Erase what has expired, go on with what was broken off, and tell partners whose batch is done.
@@ -212,7 +209,8 @@ class Upkeep:
 
     def _notify(self, batch: str, partner: str, tries: int) -> None:
         told = self._batches.told(batch)
-        if told is None:
+        # One that is drawn anew since it was claimed is told when it is done again: the word for that stays.
+        if told is None or told.state != "done":
             return
         if told.request.webhook is None:
             self._ledger.settle_notice(batch, None)

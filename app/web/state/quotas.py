@@ -5,8 +5,8 @@ less as the new one goes on. So nobody has twice the quota around midnight, who 
 evenly in the course of the next day, and two numbers for each key are all that is kept. (A log of each
 photo's moment would be exact, for a megabyte a key.)
 
-What is taken stays taken, also for a photo that is refused afterwards or sent twice: it is the work of
-receiving that is shared out.
+A photo that replaces itself costs nothing. What is taken stays taken, also for a photo that is refused
+afterwards: it is the work of receiving that is shared out.
 """
 
 from __future__ import annotations
