@@ -31,6 +31,7 @@ from app.errors import (
     KeyNotKnown,
     PhotoTooManyBytes,
     QuotaUsedUp,
+    StorageUnavailable,
 )
 from tests.bulk.desks import opened_desk, small_photo
 
@@ -277,9 +278,7 @@ def test_a_batch_without_photos_is_not_started_by_mistake(desk: Desk, partner: P
 
 
 @pytest.mark.parametrize("name", ["Thumbs.db", "trip/.DS_Store", "__MACOSX/a.jpg", "._a.jpg"])
-def test_what_systems_lay_beside_photos_is_not_taken_for_one(
-    desk: Desk, partner: Partner, name: str
-) -> None:
+def test_what_systems_lay_beside_photos_is_not_taken_for_one(desk: Desk, partner: Partner, name: str) -> None:
     """It is left out of folders and ZIPs; sent by itself it is refused, not told as a failure in the end."""
     batch = desk.batches.create(partner, BatchRequest()).id
     with pytest.raises(InvalidName):
@@ -287,6 +286,25 @@ def test_what_systems_lay_beside_photos_is_not_taken_for_one(
     with pytest.raises(InvalidName):
         desk.batches.receive_photo(partner, batch, name, b"x")
     assert desk.batches.get(partner, batch).received == 0
+
+
+def test_a_photo_is_kept_where_nobody_knows_whether_it_was_written_down(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to a commit is lost with a connection: what was acknowledged before may be named by then."""
+    batch = send(desk, partner, "a.jpg")
+    put = desk.holdings.ledger.put_photo
+
+    def put_photo(*given: Any) -> Any:
+        put(*given)
+        raise StorageUnavailable
+
+    monkeypatch.setattr(desk.holdings.ledger, "put_photo", put_photo)
+    with pytest.raises(StorageUnavailable):
+        desk.batches.receive_photo(partner, batch.id, "a.jpg", small_photo())
+    desk.batches.start(partner, batch.id)
+    desk.draw()
+    assert desk.batches.get(partner, batch.id).done == 1
 
 
 def test_nothing_comes_after_the_start(desk: Desk, partner: Partner) -> None:
@@ -455,6 +473,7 @@ def test_a_batch_says_when_it_is_erased(tmp_path: Path) -> None:
 def test_one_photo_is_framed_anew(desk: Desk, partner: Partner) -> None:
     """It is drawn with the crop that is asked for, and its old picture is gone from every place."""
     batch = done(desk, partner, "a.jpg", "b.jpg").id
+    before = avatars(desk, batch)
 
     photo = desk.batches.reframe(partner, batch, "a.jpg", [("x", "0.5"), ("y", "0.9"), ("zoom", "2")])
 
@@ -474,10 +493,14 @@ def test_one_photo_is_framed_anew(desk: Desk, partner: Partner) -> None:
         False,
     )
     assert Image.open(io.BytesIO(desk.batches.avatar(partner, batch, "a.jpg")[0])).size == (128, 128)
-    objects = sorted(
-        path.name for path in (desk.settings.data_folder / "store" / batch / "avatars").iterdir()
-    )
-    assert objects == ["1.2", "2.1"]
+    after = avatars(desk, batch)
+    assert [name.partition(".")[0] for name in after] == ["1", "2"]
+    assert (after[0] != before[0], after[1] == before[1]) == (True, True)
+
+
+def avatars(desk: Desk, batch: str) -> list[str]:
+    """Return the names of the objects that hold a batch's avatars."""
+    return sorted(path.name for path in (desk.settings.data_folder / "store" / batch / "avatars").iterdir())
 
 
 def test_photos_framed_at_the_same_time_are_all_drawn(

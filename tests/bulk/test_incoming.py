@@ -17,6 +17,8 @@ from app.errors import (
     ArchiveNotSupported,
     ArchiveTooLarge,
     BatchFull,
+    BatchNotFound,
+    BatchNotOpen,
     QuotaUsedUp,
 )
 from tests.bulk.desks import opened_desk, small_photo
@@ -166,3 +168,32 @@ def test_a_batch_that_is_full_says_so(tmp_path: Path) -> None:
         with pytest.raises(BatchFull):
             incoming.finish()
         assert desk.batches.get(partner, batch).received == 1
+
+
+def test_a_zip_ends_with_its_batch(desk: Desk, partner: Partner) -> None:
+    """Nothing more is written of a batch that was erased, or started, while its ZIP comes."""
+    batch, incoming = writer(desk, partner)
+    incoming.write(bytes(2 * PIECE_BYTES))
+    desk.batches.erase(partner, batch)
+    with pytest.raises(BatchNotFound):
+        incoming.write(bytes(PIECE_BYTES))
+    incoming.abandon()
+    assert not [path for path in stored(desk, batch, "archive") if path.is_file()]
+
+    batch, incoming = writer(desk, partner)
+    desk.batches.start(partner, batch, without_missing=True)
+    with pytest.raises(BatchNotOpen):
+        incoming.write(bytes(PIECE_BYTES))
+    incoming.abandon()
+
+
+def test_photos_that_are_sent_again_are_charged_once(desk: Desk, partner: Partner) -> None:
+    """A ZIP whose line broke has to be sent from its beginning."""
+    batch, incoming = writer(desk, partner)
+    charged: list[int] = []
+    for files in (("a.jpg", "b.jpg"), ("a.jpg", "b.jpg", "c.jpg"), ("c.jpg",)):
+        incoming = desk.batches.archive_writer(partner, batch)
+        incoming.write(packed(**dict.fromkeys(files, small_photo())))
+        incoming.finish(charged.append)
+    assert charged == [2, 1, 0]
+    assert desk.batches.get(partner, batch).received == 3

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.bulk import local
+from app.bulk import local, sheet
 from app.bulk.destinations import REPORT, FolderDestination
 from app.bulk.local import draw_all, draw_contact_sheet, look, make_plan
 from app.bulk.report import ReportRow, read_report
@@ -473,11 +473,11 @@ def test_a_sheet_has_a_cell_for_each_line(tmp_path: Path, monkeypatch: pytest.Mo
     assert draw_contact_sheet(rows, destination) == b"sheet"
     a, b, c, d = ("a", content, False), ("b", content, True), ("c", None, False), ("d", None, False)
     assert seen == [[a, b, c, d], 4]
-    monkeypatch.setattr(local, "MAX_CELLS", 3)
+    monkeypatch.setattr(sheet, "MAX_CELLS", 3)
     seen.clear()
     draw_contact_sheet(rows, destination)
     assert seen == [[a, b, c], 3]
-    monkeypatch.setattr(local, "MAX_CELLS", 2)
+    monkeypatch.setattr(sheet, "MAX_CELLS", 2)
     seen.clear()
     draw_contact_sheet(rows, destination)
     assert seen == [[b, c], 2]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 from standardwebhooks import Webhook
 
 from app.bulk import work as module
@@ -199,6 +202,29 @@ def test_nothing_stays_of_a_batch_that_is_erased_while_it_is_drawn(desk: Desk, p
     assert desk.holdings.ledger.all_batches() == set()
 
 
+def test_a_late_drawer_leaves_what_was_recorded(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its picture is another one: of two machines, or two releases, that draw the same photo."""
+    batch = running(desk, partner, "a.jpg")
+    (late,) = desk.batches.tasks(batch, [1])
+    desk.draw()
+    first = desk.batches.avatar(partner, batch, "a.jpg")
+    outcome = desk.drawer._outcome
+
+    def drawn(*task: Any) -> Any:
+        told, made = outcome(*task)
+        assert made is not None
+        return told, (replace(made[0], content=made[0].content + b"!"), made[1])
+
+    monkeypatch.setattr(desk.drawer, "_outcome", drawn)
+    before = objects(desk)
+    desk.drawer._draw_one(*late)
+    assert desk.batches.avatar(partner, batch, "a.jpg") == first
+    assert Image.open(io.BytesIO(desk.batches.thumbnail(partner, batch, "a.jpg"))).size == (160, 160)
+    assert objects(desk) == before
+
+
 def test_what_is_framed_anew_while_it_is_drawn_is_drawn_again(desk: Desk, partner: Partner) -> None:
     """An avatar with the old crop is not kept."""
     batch = running(desk, partner, "a.jpg")
@@ -213,7 +239,8 @@ def test_what_is_framed_anew_while_it_is_drawn_is_drawn_again(desk: Desk, partne
     (photo,) = photos(desk, partner, batch)
     assert photo.framing is not None
     assert photo.framing.zoom == 3.0
-    assert [name for name in objects(desk) if "avatars" in name] == [f"{batch}/avatars/1.3"]
+    assert len([name for name in objects(desk) if "avatars" in name]) == 1
+    assert desk.batches.avatar(partner, batch, "a.jpg")[0]
 
 
 def test_a_photo_whose_bytes_are_gone_fails_by_itself(desk: Desk, partner: Partner) -> None:
@@ -308,6 +335,7 @@ def test_what_nobody_knows_of_is_swept_out(
 ) -> None:
     """Objects of a batch that the ledger does not know; and no others."""
     batch = running(desk, partner, "a.jpg")
+    desk.upkeep.tick()  # which begins with it: a service may be started anew every hour
     key, nobodys = desk.holdings.vault.new_key(), new_batch_id()
     desk.holdings.store.put("backups/monday/1", b"somebody else's, in the same bucket", key)
     desk.holdings.store.put(f"{nobodys}/photos/x", b"photo", key)
@@ -355,6 +383,32 @@ def test_a_partner_is_told_once_what_a_get_would_tell(
     assert body == ShownBatch.of(desk.batches.get(partner, batch)).model_dump_json().encode()
     assert secret == desk.holdings.vault.webhook_secret(partner.id)
     Webhook(secret)
+
+
+def test_a_partner_is_not_told_of_what_is_drawn_anew(
+    desk: Desk, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo is framed anew just before: the partner is told when it is drawn, and of nothing else."""
+    server = Server(Delivery("delivered"))
+    monkeypatch.setattr(module, "deliver", server.deliver)
+    batch = running(desk, partner, "a.jpg", webhook=HOOK)
+    desk.draw()
+    told = desk.batches.told
+
+    def just_before(name: str) -> Any:
+        monkeypatch.setattr(desk.batches, "told", told)
+        desk.batches.reframe(partner, batch, "a.jpg", [("zoom", "2")])
+        return told(name)
+
+    monkeypatch.setattr(desk.batches, "told", just_before)
+    desk.upkeep.tick()
+    assert server.heard == []
+    desk.draw()
+    later = time.time() + 120
+    monkeypatch.setattr(time, "time", lambda: later)
+    desk.upkeep.tick()
+    ((_, _, body, _),) = server.heard
+    assert b'"state":"done"' in body
 
 
 def test_a_partner_that_does_not_hear_is_told_again(

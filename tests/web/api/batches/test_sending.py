@@ -362,6 +362,7 @@ def test_an_archive_comes_as_a_stream(partner: PartnerProgram, batch: str, photo
         (b"no zip at all", 415, "archive_not_supported"),
         (zipped({"a.jpg": b"x"})[:-1], 422, "archive_damaged"),
     ],
+    ids=["nothing", "text", "cut off"],
 )
 def test_what_is_no_archive_is_refused(
     partner: PartnerProgram, batch: str, content: bytes, status: int, code: str
