@@ -60,6 +60,8 @@ def replace(output: Path, pieces: Iterable[bytes]) -> None:
             for piece in pieces:
                 file.write(piece)
             file.flush()
+            # Else a power cut may leave a file of the right name with nothing in it, or a piece.
+            os.fsync(file.fileno())
             part.chmod(mode)
             part.replace(output)
         except BaseException:

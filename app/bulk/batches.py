@@ -325,12 +325,14 @@ class Batches:
     def _targets(self, opened: Opened) -> dict[int, bytes]:
         """Choose the name of each photo's avatar."""
         request = opened.request()
+        usual = self._extension(request.spec) or EXTENSIONS["jpeg"]
         extensions: dict[tuple[tuple[str, str], ...], str] = {}
         numbers: dict[str, dict[str, int]] = {}
         for photo in self._rows(opened.id):
             given = tuple(sorted(opened.given(photo, request).items()))
             if given not in extensions:
-                extensions[given] = self._extension(given)
+                # One that will have no avatar now may have one when what is wrong with its row is mended.
+                extensions[given] = self._extension(given) or usual
             numbers.setdefault(extensions[given], {})[opened.name(photo)] = photo.number
         return {
             alike[name]: opened.seal_of("target", alike[name], avatar.encode())
@@ -338,11 +340,11 @@ class Batches:
             for name, avatar in names.avatar_names(alike, extension.removeprefix(".")).items()
         }
 
-    def _extension(self, given: Iterable[tuple[str, str]]) -> str:
+    def _extension(self, given: Iterable[tuple[str, str]]) -> str | None:
         try:
             return EXTENSIONS[parse_spec(given, self._frames).output_format]
-        except RibbonsError:  # it will have no avatar
-            return EXTENSIONS["jpeg"]
+        except RibbonsError:
+            return None
 
     def enqueue(self, batch: str) -> None:
         """Have what waits in a batch drawn, if that was not seen to yet."""

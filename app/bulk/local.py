@@ -30,7 +30,7 @@ from app.bulk.report import ReportRow, report_lines
 from app.bulk.sheet import choose_cells, draw_sheet
 from app.bulk.table import RowProblem, check_table, row_spec
 from app.drawing import drawing_revision
-from app.errors import NameRepeated, PhotoUnreadable, RibbonsError, SpecError
+from app.errors import InvalidName, NameRepeated, PhotoUnreadable, RibbonsError, SpecError
 from app.making import Order, make_avatars
 from app.render.artwork import set_text
 from app.render.avatar import Avatar
@@ -141,7 +141,7 @@ def make_plan(
     alone = [photo for photo in source.photos if id(photo) not in listed]
     items += [Item(photo.name, photo, specs.of(()), photo.refusal, ()) for photo in alone]
     return Plan(
-        items=tuple(_named(items, frames)),
+        items=tuple(_named(items, frames, specs.of(()))),
         columns=table.columns if table else (),
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         unlisted=tuple(photo.name for photo in alone) if table else (),
@@ -237,12 +237,16 @@ def _row_item(row: TableRow, photo: SourcePhoto | None, error: RibbonsError | No
     return Item(photo.name, photo, spec, photo.refusal or error, row.cells)
 
 
-def _named(items: Sequence[Item], frames: FrameLibrary) -> Iterator[Item]:
-    """Name the avatars, and say what they are made from."""
+def _named(items: Sequence[Item], frames: FrameLibrary, usual: AvatarSpec) -> Iterator[Item]:
+    """Name the avatars, and say what they are made from.
+
+    Photos of which none can be made keep their avatars' names free: what is wrong with them may be mended,
+    and no other photo's avatar is called otherwise then.
+    """
     names: dict[str, set[str]] = {}
     for item in items:
-        if _can_be_made(item):
-            names.setdefault(_extension(item), set()).add(item.name)
+        if item.photo is not None and not isinstance(item.photo.refusal, InvalidName):
+            names.setdefault(_extension(item.spec or usual), set()).add(item.name)
     avatars = {
         (photo, extension): avatar
         for extension, photos in names.items()
@@ -253,7 +257,7 @@ def _named(items: Sequence[Item], frames: FrameLibrary) -> Iterator[Item]:
         if not _can_be_made(item):
             yield item
             continue
-        avatar = avatars[item.name, _extension(item)]
+        avatar = avatars[item.name, _extension(item.spec or usual)]
         yield _with_avatar(item, avatar, revision, frames)
 
 
@@ -261,8 +265,8 @@ def _can_be_made(item: Item) -> bool:
     return item.photo is not None and item.error is None
 
 
-def _extension(item: Item) -> str:
-    return EXTENSIONS[cast("AvatarSpec", item.spec).output_format].removeprefix(".")
+def _extension(spec: AvatarSpec) -> str:
+    return EXTENSIONS[spec.output_format].removeprefix(".")
 
 
 def _with_avatar(item: Item, avatar: str, revision: str, frames: FrameLibrary) -> Item:

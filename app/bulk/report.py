@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from contextlib import suppress
@@ -9,13 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from app.bulk.cells import BOM, as_it_was, csv_line, csv_rows, harmless
-from app.errors import PHOTO_FIELD
+from app.bulk.text_table import read_text
+from app.errors import PHOTO_FIELD, TableNotReadable, TableTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from app.errors import RibbonsError
     from app.render.framing import Choice
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""As office programs write. Nobody is killed over one of these half written."""
+
+_MOST_ROWS = 1_000_000
+"""Of a report: as many as a program of tables has."""
 
 Outcome = Literal["made", "failed", "missing", "waiting"]
 """Of a photo. ``missing``: the table or the batch names it, and it was never handed over."""
@@ -92,32 +100,42 @@ def report_lines(
 def read_report(content: bytes) -> list[dict[str, str]]:
     """Read a report's own columns back, so that work can go on where it stopped.
 
-    The end of a report may be missing, if whoever wrote it was killed: what is whole is returned.
+    The end of a report may be missing, if whoever wrote it was killed: what is whole is returned. An office
+    program may have saved it meanwhile, with the separator and the encoding of its country.
 
     Returns:
         For each photo :data:`OUR_COLUMNS` by these names, whatever they had to be called, and
         :data:`MADE_FROM` where it is there; nothing of what is no report.
     """
-    whole = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", errors="replace")
-    rows = csv_rows(io.StringIO(whole, newline=""))
-    found: list[dict[str, str]] = []
-    with suppress(csv.Error):  # it ends inside a cell, or is no CSV
-        header = next(rows, [])
-        places = _places(header)
-        found.extend(
-            {name: as_it_was(row[place]) for name, place in places.items()}
-            for row in rows
-            if places and len(row) == len(header)
-        )
-    return found
+    whole = content if content.startswith(_UTF_16) else content[: content.rfind(b"\n") + 1]
+    rows = _rows(whole)
+    header = next(rows, [])
+    places = _places(header)
+    return [
+        {name: as_it_was(row[place]) for name, place in places.items()}
+        for row in rows
+        if places and len(row) == len(header)
+    ]
 
 
 def is_to_go_on(content: bytes) -> bool:
     """Tell whether a file is a report by which work goes on, however much of it is there."""
-    rows = csv_rows(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
-    with suppress(csv.Error):
-        return MADE_FROM in _places(next(rows, []))
-    return False
+    return MADE_FROM in _places(next(_rows(content), []))
+
+
+def _rows(content: bytes) -> Iterator[list[str]]:
+    """Yield the rows of a report, up to where it is cut off, or is none."""
+    own = csv_rows(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
+    with suppress(csv.Error):  # it ends inside a cell, or is no CSV
+        header = next(own, [])
+        if _places(header):
+            yield header
+            with suppress(csv.Error):
+                yield from own
+            return
+    with suppress(TableNotReadable, TableTooLarge):
+        for _, row in read_text(content, lambda header: bool(_places(header)), _MOST_ROWS):
+            yield row
 
 
 def _place_of_photo(columns: Sequence[str]) -> int | None:

@@ -110,6 +110,14 @@ def test_the_tables_order_is_the_reports(plan: Callable[..., Plan]) -> None:
     assert [item.name for item in made.items] == ["c.jpg", "none.jpg", "a.jpg", "b.jpg"]
 
 
+def test_an_avatars_name_does_not_hang_on_other_photos_rows(plan: Callable[..., Plan]) -> None:
+    """A row that is wrong is mended, and the command run again: nobody's face is under another name."""
+    wrong = plan("b.jpg", "b.png", table="photo,size\nb.jpg,9000")
+    right = plan("b.jpg", "b.png", table="photo,size\nb.jpg,900")
+    assert [item.avatar for item in wrong.items] == [None, "b.png.jpg"]
+    assert [item.avatar for item in right.items] == ["b.jpg.jpg", "b.png.jpg"]
+
+
 # -- the plan: what is asked for ---------------------------------------------------
 
 

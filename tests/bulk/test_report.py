@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.bulk.cells import as_it_was
-from app.bulk.report import OUR_COLUMNS, ReportRow, read_report, report_lines
+from app.bulk.report import OUR_COLUMNS, ReportRow, is_to_go_on, read_report, report_lines
 from app.errors import FieldProblem, InvalidSpec, MissingGlyphs, PhotoDamaged, PhotoTooSmall
 from app.render.framing import Choice
 
@@ -209,3 +209,18 @@ def test_a_long_report_is_written_in_little_memory() -> None:
     tracemalloc.stop()
     assert length > 2_000_000
     assert peak < 500_000
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-8"), (";", "cp1256")]
+)
+def test_a_report_that_an_office_program_has_saved_is_still_one(separator: str, encoding: str) -> None:
+    """People open a report and save it: with the separator and the encoding of their country."""
+    square = Choice("centre", 0.5, 0.5, 1.0)
+    row = ReportRow("أ.jpg", "أ.png", "made", None, square, 0.5, ("u1", "أ.jpg"), "made-from")
+    ours = b"".join(report_lines(("id", "photo"), [row], "ar", goes_on=True))
+    saved = io.StringIO(newline="")
+    csv.writer(saved, delimiter=separator).writerows(csv.reader(io.StringIO(ours.decode("utf-8-sig"))))
+    content = saved.getvalue().encode(encoding)
+    assert is_to_go_on(content)
+    assert read_report(content) == read_report(ours)
