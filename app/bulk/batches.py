@@ -24,8 +24,18 @@ from app import keys
 from app.bulk import names
 from app.bulk.doubt import needs_a_look
 from app.bulk.incoming import Incoming
-from app.bulk.ledger import BatchGone, Changed, JoinedRow, NotOpen, SealedRow, TooManyBatches, TooManyPhotos
+from app.bulk.ledger import (
+    BatchGone,
+    Changed,
+    JoinedRow,
+    NotOpen,
+    RefusedPhoto,
+    SealedRow,
+    TooManyBatches,
+    TooManyPhotos,
+)
 from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened
+from app.bulk.outcomes import pack_error, unpack_error
 from app.bulk.parcel import Parcel, Part
 from app.bulk.partners import partner_in
 from app.bulk.report import ReportRow, report_lines
@@ -45,8 +55,10 @@ from app.errors import (
     FieldProblem,
     IdempotencyKeyReused,
     InvalidName,
+    InvalidRow,
     InvalidSpec,
     KeyNotKnown,
+    NameRepeated,
     PhotoTooManyBytes,
     QuotaUsedUp,
     RibbonsError,
@@ -462,9 +474,21 @@ class Batches:
             batch,
             self._settings,
             receive=partial(self._receive, opened),
+            refuse=partial(self._refuse, opened),
             count_new=partial(self._count_new, opened),
             check=partial(self._check_open, batch),
         )
+
+    def _refuse(self, opened: Opened, refused: Iterable[tuple[str, RibbonsError]]) -> None:
+        """Keep why photos cannot be taken, as far as they have a name: they fail when the batch is drawn."""
+        found: dict[bytes, RefusedPhoto] = {}
+        for name, error in refused:
+            if not isinstance(error, InvalidName | NameRepeated):
+                folded = opened.folded(name)
+                sealed = opened.seal_refusal(error, folded)
+                found[folded] = RefusedPhoto(folded, opened.seal_name(name, folded), sealed)
+        with _of_batch(self._settings.max_batch_photos):
+            self._ledger.put_refused(opened.id, list(found.values()), self._settings.max_batch_photos)
 
     def _count_new(self, opened: Opened, photos: Sequence[str]) -> int:
         there = self._ledger.received(opened.id)
@@ -498,10 +522,18 @@ class Batches:
         opened = self._open(partner, batch)
         table = read_table(content, mapping, TableLimits(rows=self._settings.max_batch_photos))
         problems = check_table(table, opened.request().spec, self._frames)
-        columns = opened.key.seal(json.dumps(table.columns, ensure_ascii=False).encode(), f"{batch}/columns")
+        left = _left_rows(table, problems)
+        token = secrets.token_urlsafe(12) if left else None
+        if token:
+            content = json.dumps(left, ensure_ascii=False).encode()
+            self._store.put(_left_object(batch, token), content, opened.key)
+        before = opened.left_rows()
         rows = list(_sealed_rows(opened, table))
         with _of_batch(self._settings.max_batch_photos):
+            columns = opened.seal_table(table.columns, token)
             self._ledger.put_table(batch, columns, rows, self._settings.max_batch_photos)
+        if before:
+            self._store.delete([_left_object(batch, before)])
         return TableReceipt(len(table.rows), problems)
 
     # -- what is told ------------------------------------------------------
@@ -556,6 +588,10 @@ class Batches:
                 seconds=photo.seconds,
                 cells=photo.cells,
             )
+        if token := opened.left_rows():
+            kept = json.loads(self._store.get(_left_object(opened.id, token), opened.key))
+            for name, error, cells in kept:
+                yield ReportRow(name, None, "failed", unpack_error(error), cells=tuple(cells))
 
     # -- what is taken home ------------------------------------------------
 
@@ -729,7 +765,7 @@ class Batches:
                     photo=_photo_object(batch, photo.token),
                     avatar=opened.target(photo) or "",
                     given=opened.given(photo, request),
-                    problem=opened.table_row(photo).problem,
+                    problem=opened.problem(photo),
                 ),
                 opened,
             )
@@ -866,6 +902,21 @@ def _sealed_rows(opened: Opened, table: Table) -> Iterator[SealedRow]:
         if row.photo and first[names.fold(row.photo)] is row:
             folded = opened.folded(row.photo)
             yield SealedRow(folded, opened.seal_name(row.photo, folded), opened.seal_row(row, folded))
+
+
+def _left_rows(table: Table, problems: Iterable[RowProblem]) -> list[tuple[str, Any, tuple[str, ...]]]:
+    """Return the rows that are no photo's, for the report: what they name, why they are none, their cells."""
+    first = table.by_photo()
+    errors = {problem.line: problem.error for problem in reversed([*problems])}
+    return [
+        (row.photo, pack_error(errors.get(row.line) or row.problem or InvalidRow(row=row.line)), row.cells)
+        for row in table.rows
+        if not row.photo or first[names.fold(row.photo)] is not row
+    ]
+
+
+def _left_object(batch: str, token: str) -> str:
+    return f"{batch}/table/{token}"
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class ArchiveReceipt:
         taken: Photos that are in the batch now.
         skipped: Names of what is no photo and was left out in silence by whoever packed it: resource forks,
             ``Thumbs.db``.
-        refused: Names of what was not taken, and why.
+        refused: Names of what was not taken, and why. Those that a photo may have are in the batch, and fail.
     """
 
     taken: int
@@ -60,11 +60,12 @@ class Incoming:
         batch: Whose it is.
         settings: Limits.
         receive: Takes one photo in, by name.
+        refuse: Keeps the names of those that cannot be taken, and why.
         count_new: Tells how many of some names the batch does not have yet.
         check: Raises where the batch takes nothing any more.
     """
 
-    def __init__(  # noqa: PLR0913 - the last three are the batch's own
+    def __init__(  # noqa: PLR0913 - the last four are the batch's own
         self,
         store: Store,
         key: BatchKey,
@@ -72,6 +73,7 @@ class Incoming:
         settings: Settings,
         *,
         receive: Callable[[str, bytes], object],
+        refuse: Callable[[Sequence[tuple[str, RibbonsError]]], object],
         count_new: Callable[[Sequence[str]], int],
         check: Callable[[], object],
     ) -> None:
@@ -80,6 +82,7 @@ class Incoming:
         self._folder = f"{batch}/archive/{secrets.token_urlsafe(12)}"
         self._settings = settings
         self._receive = receive
+        self._refuse = refuse
         self._count_new = count_new
         self._check = check
         self._piece = bytearray()
@@ -171,6 +174,8 @@ class Incoming:
                 refused.append((entry.name, error.with_traceback(None)))
             else:
                 taken += 1
+        if refused:
+            self._refuse(refused)
         return ArchiveReceipt(taken, skipped, refused)
 
 

@@ -115,6 +115,7 @@ photos = sa.Table(
     sa.Column("event", sa.Integer, nullable=False, server_default="0"),
     sa.Column("finished", sa.Double),
     sa.Column("outcome", sa.LargeBinary),
+    sa.Column("refusal", sa.LargeBinary),
     sa.UniqueConstraint("batch", "folded"),
     sa.Index("photos_by_event", "batch", "event"),
     sa.Index("photos_by_state", "batch", "state", "number"),
@@ -187,6 +188,14 @@ class Anew(NamedTuple):
     before: Row[Any]
     generation: int
     is_alone: bool
+
+
+class RefusedPhoto(NamedTuple):
+    """A photo of which nothing is kept: what its name is found by; the name, and why, sealed."""
+
+    folded: bytes
+    name: bytes
+    refusal: bytes
 
 
 class JoinedRow(NamedTuple):
@@ -466,9 +475,52 @@ class Ledger:
                 if before.state == "missing":
                     counts |= {"received": held.received + 1, "missing": held.missing - 1}
                 arrived = {"state": "waiting", "name": name, "token": token, "version": before.version + 1}
-                connection.execute(_one_photo(batch, number).values(**arrived))
+                connection.execute(_one_photo(batch, number).values(**arrived, refusal=None))
             connection.execute(batches.update().where(batches.c.id == batch).values(**counts))
             return _photo(connection, batch, number), before.token if before else None
+
+    def put_refused(self, batch: str, refused: Sequence[RefusedPhoto], most: int) -> None:
+        """Write down photos that cannot be taken, but for those of whose name one has arrived.
+
+        Args:
+            batch: Whose they are.
+            refused: The photos, no two of one name.
+            most: Photos that a batch may have.
+
+        Raises:
+            BatchGone: There is no such batch.
+            NotOpen: It was started.
+            TooManyPhotos: There would be more than there may be.
+        """
+        with self._writing() as connection:
+            held = _lock_open(connection, batch)
+            query = sa.select(photos.c.folded, photos.c.number, photos.c.state)
+            known = {row.folded: row for row in connection.execute(query.where(photos.c.batch == batch))}
+            new = [photo for photo in refused if photo.folded not in known]
+            named = [
+                photo for photo in refused if photo.folded in known and known[photo.folded].state == "missing"
+            ]
+            if held.received + held.missing + len(new) > most:
+                raise TooManyPhotos
+            if new:
+                rows = [
+                    {"batch": batch, "number": number, "state": "waiting", "version": 1, **photo._asdict()}
+                    for number, photo in enumerate(new, held.numbers + 1)
+                ]
+                connection.execute(photos.insert(), rows)
+            for photo in named:
+                change = _one_photo(batch, known[photo.folded].number)
+                connection.execute(change.values(state="waiting", refusal=photo.refusal))
+            connection.execute(
+                batches.update()
+                .where(batches.c.id == batch)
+                .values(
+                    numbers=held.numbers + len(new),
+                    received=held.received + len(new) + len(named),
+                    missing=held.missing - len(named),
+                    touched=time.time(),
+                )
+            )
 
     def put_table(self, batch: str, columns: bytes, rows: Sequence[SealedRow], most: int) -> None:
         """Write a table down, in the place of the one that came before.

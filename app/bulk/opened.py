@@ -14,6 +14,7 @@ from app.bulk.doubt import is_doubtful
 from app.bulk.names import fold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Row
@@ -161,9 +162,23 @@ class Opened:
 
     def columns(self) -> tuple[str, ...]:
         """Return the table's columns; none where there is no table."""
+        return tuple(self._table()[0])
+
+    def left_rows(self) -> str | None:
+        """Return the token of what is kept of rows that are no photo's; None where there are none."""
+        token: str | None = self._table()[1]
+        return token
+
+    def seal_table(self, columns: Sequence[str], left_rows: str | None) -> bytes:
+        """Seal a table's columns, and the token of the rows that are no photo's."""
+        said = json.dumps([columns, left_rows], ensure_ascii=False).encode()
+        return self.key.seal(said, f"{self.id}/columns")
+
+    def _table(self) -> tuple[list[str], str | None]:
         if self.row.table_columns is None:
-            return ()
-        return tuple(json.loads(self.key.open(self.row.table_columns, f"{self.id}/columns")))
+            return [], None
+        columns, left = json.loads(self.key.open(self.row.table_columns, f"{self.id}/columns"))
+        return columns, left
 
     def folded(self, name: str) -> bytes:
         """Return what a photo of some name is found by."""
@@ -194,6 +209,18 @@ class Opened:
             return SaidRow({}, (), None)
         fields, cells, problem = json.loads(self.key.open(photo.row, f"{self.id}/row/{photo.folded.hex()}"))
         return SaidRow(dict(fields), tuple(cells), outcomes.unpack_error(problem) if problem else None)
+
+    def seal_refusal(self, error: RibbonsError, folded: bytes) -> bytes:
+        """Seal why a photo cannot be taken."""
+        said = json.dumps(outcomes.pack_error(error), ensure_ascii=False).encode()
+        return self.key.seal(said, f"{self.id}/refusal/{folded.hex()}")
+
+    def problem(self, photo: Row[Any]) -> RibbonsError | None:
+        """Return why a photo is not drawn, where it is known: it could not be taken, or its row is wrong."""
+        if photo.refusal is None:
+            return self.table_row(photo).problem
+        said = self.key.open(photo.refusal, f"{self.id}/refusal/{photo.folded.hex()}")
+        return outcomes.unpack_error(json.loads(said))
 
     def seal_of(self, kind: str, number: int, content: bytes) -> bytes:
         """Seal what a column of a photo holds."""

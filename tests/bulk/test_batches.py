@@ -307,6 +307,23 @@ def test_a_photo_is_kept_where_nobody_knows_whether_it_was_written_down(
     assert desk.batches.get(partner, batch.id).done == 1
 
 
+def test_a_row_that_is_no_photos_is_in_the_report(desk: Desk, partner: Partner) -> None:
+    """One that names a photo again, or none: all ids of a directory come back, each with an outcome."""
+    batch = send(desk, partner, "a.jpg").id
+    for table in (b"photo,id\n,0\n", b"photo,id\na.jpg,1\na.jpg,2\n,3\n"):
+        desk.batches.set_table(partner, batch, table, {})
+    desk.batches.start(partner, batch)
+    desk.draw()
+    report = b"".join(desk.batches.report(partner, batch, "en"))
+    rows = list(csv.DictReader(io.StringIO(report.decode("utf-8-sig"))))
+    assert [(row["id"], row["outcome"], row["error"]) for row in rows] == [
+        ("1", "made", ""),
+        ("2", "failed", "name_repeated"),
+        ("3", "failed", "invalid_row"),
+    ]
+    desk.batches.erase(partner, batch)
+
+
 def test_nothing_comes_after_the_start(desk: Desk, partner: Partner) -> None:
     """Neither a photo nor a table nor an archive; and to start it again changes nothing."""
     batch = done(desk, partner, "a.jpg").id

@@ -12,6 +12,7 @@ import pytest
 
 from app.bulk.incoming import PIECE_BYTES
 from app.bulk.opened import BatchRequest
+from app.bulk.report import read_report
 from app.errors import (
     ArchiveDamaged,
     ArchiveNotSupported,
@@ -197,3 +198,38 @@ def test_photos_that_are_sent_again_are_charged_once(desk: Desk, partner: Partne
         incoming.finish(charged.append)
     assert charged == [2, 1, 0]
     assert desk.batches.get(partner, batch).received == 3
+
+
+def test_what_cannot_be_taken_of_a_zip_fails_with_its_reason(desk: Desk, partner: Partner) -> None:
+    """It was sent, so nobody is told to send it; and every name that a table has is in the report."""
+    batch, incoming = writer(desk, partner)
+    desk.batches.set_table(partner, batch, b"photo,id\nx.jpg,1\nok.jpg,2\n", {})
+    incoming.write(packed(**{"x.jpg": b"no photo", "y.jpg": b"no photo", "ok.jpg": small_photo()}))
+    receipt = incoming.finish()
+    assert (receipt.taken, [name for name, _ in receipt.refused]) == (1, ["x.jpg", "y.jpg"])
+    told = desk.batches.get(partner, batch)
+    assert (told.received, told.missing) == (3, 0)
+    desk.batches.start(partner, batch)
+    desk.draw()
+    told = desk.batches.get(partner, batch)
+    assert (told.state, told.done, told.failed) == ("done", 1, 2)
+    rows = read_report(b"".join(desk.batches.report(partner, batch, "en")))
+    assert {row["photo"]: (row["outcome"], row["error"]) for row in rows} == {
+        "x.jpg": ("failed", "photo_not_supported"),
+        "ok.jpg": ("made", ""),
+        "y.jpg": ("failed", "photo_not_supported"),
+    }
+
+
+def test_a_photo_takes_the_place_of_one_that_was_refused(desk: Desk, partner: Partner) -> None:
+    """And one that is in order is not lost to a broken one of its name that comes later."""
+    batch, incoming = writer(desk, partner)
+    incoming.write(packed(**{"x.jpg": b"no photo"}))
+    incoming.finish()
+    desk.batches.receive_photo(partner, batch, "x.jpg", small_photo())
+    again = desk.batches.archive_writer(partner, batch)
+    again.write(packed(**{"x.jpg": b"no photo"}))
+    again.finish()
+    desk.batches.start(partner, batch)
+    desk.draw()
+    assert desk.batches.get(partner, batch).done == 1
