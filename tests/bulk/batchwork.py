@@ -253,9 +253,8 @@ class Office:
         assert len(report) == count + 1
         assert len(set(report)) == count + 1
         kinds = [name.split("/")[1] for name in self.objects() if name.startswith(f"{batch}/")]
-        assert kinds.count("avatars") == count
-        # A service that was killed has left photos of no name, which are erased with their batch.
-        assert kinds.count("photos") >= count
+        # Whoever was killed has left some that no row names, which are erased with their batch.
+        assert min(kinds.count("avatars"), kinds.count("photos")) >= count
 
     @cached_property
     def avatars(self) -> list[bytes]:
