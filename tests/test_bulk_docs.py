@@ -30,7 +30,7 @@ from standardwebhooks import Webhook
 from app import errors, keys
 from app.bulk.archive import ArchiveLimits
 from app.bulk.cells import as_it_was
-from app.bulk.names import NAME_BYTES, PART_BYTES
+from app.bulk.names import NAME_BYTES, PART_BYTES, SYSTEM_FILES, SYSTEM_FOLDERS, is_photo_name
 from app.bulk.table import FIELDS, TableLimits
 from app.settings import PREFIX, Settings, load_settings
 from app.web.app import create_app
@@ -316,6 +316,78 @@ def test_the_program_says_what_is_refused(server: Server, folder: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("key_not_known: ")
+
+
+def send_folder(server: Server, data: Path, folder: Path) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run the program on the photos and their table; return how it ended, and the state of its batch."""
+    key = new_partner_key(data)
+    done = subprocess.run(
+        [sys.executable, "docs/recipes/send_batch.py", "photos", "all.zip", "people.csv"],
+        cwd=folder,
+        env=environment(KEY=key, SERVICE=server.url),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    with PartnerProgram(server.url, key) as partner:
+        (shown,) = partner.get("/v1/batches").json()["batches"]
+    return done, shown["state"]
+
+
+def lay_system_files(photos: Path) -> None:
+    """Put beside photos what systems put there."""
+    (photos / "@eaDir").mkdir()
+    for name in ("Thumbs.db", "staff/Desktop.ini", ".DS_Store", "@eaDir/abu-ali.jpg"):
+        (photos / name).write_bytes(b"of a system")
+
+
+def test_the_program_leaves_out_what_systems_lay_beside_photos(
+    server: Server, data: Path, folder: Path
+) -> None:
+    """Nothing of theirs is sent, so nothing is refused."""
+    lay_system_files(folder / "photos")
+    done, _ = send_folder(server, data, folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names_in(folder / "all.zip") == AVATARS
+
+
+def test_the_program_starts_no_batch_that_is_incomplete(server: Server, data: Path, folder: Path) -> None:
+    """A photo that the table names and nobody has is waited for, also where others were refused."""
+    lay_system_files(folder / "photos")
+    (folder / "photos" / "empty.jpg").write_bytes(b"")
+    (folder / "photos" / "staff" / "huda.jpg").unlink()
+    done, state = send_folder(server, data, folder)
+    assert (done.returncode, state) == (1, "open")
+    assert "empty.jpg: photo_missing: " in done.stderr
+    assert "batch_incomplete: " in done.stderr
+    assert "staff/huda.jpg" in done.stderr
+
+
+def test_a_photo_that_is_refused_keeps_no_other_from_being_drawn(
+    server: Server, data: Path, folder: Path
+) -> None:
+    """Where nothing else is missing; the table may name it, without its folder too."""
+    (folder / "photos" / "staff" / "huda.jpg").write_bytes(b"")
+    table = folder / "people.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("staff/huda", "huda"), encoding="utf-8")
+    done, state = send_folder(server, data, folder)
+    assert (done.returncode, state) == (1, "done")
+    assert "staff/huda.jpg: photo_missing: " in done.stderr
+    assert names_in(folder / "all.zip") == AVATARS - {"staff/huda.jpg"}
+
+
+def test_the_program_knows_the_systems_files_that_we_know(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says of each name what we ourselves say."""
+    monkeypatch.setenv("KEY", "of nobody")
+    namespace: dict[str, Any] = {"__name__": "recipe"}
+    exec((root / "docs" / "recipes" / "send_batch.py").read_text(encoding="utf-8"), namespace)  # noqa: S102
+    namespace["client"].close()
+    parts = ["a.jpg", ".a", "..a", "...", "Icon\r", *SYSTEM_FILES, *SYSTEM_FOLDERS]
+    for name in (*parts, *map("/".join, itertools.product([*parts, "."], [*map(str.upper, parts), "b"]))):
+        assert namespace["is_photo_name"](name) is is_photo_name(name), repr(name)
 
 
 # -- webhooks --------------------------------------------------------------

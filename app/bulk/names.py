@@ -26,9 +26,10 @@ _SEPARATORS = re.compile(r"[/\\]")
 _NOT_KEPT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _EXTENSION = re.compile(r"(?<=[^/])\.(?=[0-9]*[A-Za-z])[0-9A-Za-z]{1,5}$")
 
-# What systems lay beside photos, in lower case: previews, folders' settings, what was deleted.
-_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
-_SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information"})
+SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+"""What systems lay beside photos, in lower case: previews, folders' settings. Partners' page is told them."""
+SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information"})
+"""The same of folders, with all that lies in them: resource forks, previews, what was deleted."""
 
 
 def clean_name(name: str) -> str:
@@ -72,8 +73,8 @@ def is_photo_name(name: str) -> bool:
     """
     *folders, file = name.split("/")
     is_hidden = any(len(part) > 1 and part[0] == "." != part[1] for part in (*folders, file))
-    is_systems = any(folder.casefold() in _SYSTEM_FOLDERS for folder in folders)
-    return not (is_hidden or is_systems or file.casefold() in _SYSTEM_FILES)
+    is_systems = any(folder.casefold() in SYSTEM_FOLDERS for folder in folders)
+    return not (is_hidden or is_systems or file.casefold() in SYSTEM_FILES)
 
 
 def avatar_names(names: Iterable[str], extension: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+import unicodedata
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,11 +25,14 @@ from urllib.parse import quote
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 SPEC = {"size": 800}  # everything that an avatar may have: frame, lang, slogan, shape, format, …
 AT_ONCE = 8
 PATIENCE = 600  # seconds for which a break of the line, or of the service, is waited out
+# What systems lay beside photos, in lower case; the service refuses the same.
+SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
 
 client = httpx.Client(
     base_url=os.environ.get("SERVICE", "http://localhost:8000"),
@@ -74,39 +78,69 @@ def ask(method: str, path: str, **request: Any) -> httpx.Response:
         time.sleep(wait)
 
 
+def is_photo_name(name: str) -> bool:
+    """Whether a name is neither hidden nor one that systems lay beside photos for themselves."""
+    *folders, file = name.split("/")
+    is_hidden = any(len(part) > 1 and part[0] == "." != part[1] for part in (*folders, file))
+    is_systems = any(folder.casefold() in SYSTEM_FOLDERS for folder in folders)
+    return not (is_hidden or is_systems or file.casefold() in SYSTEM_FILES)
+
+
 def photos_of(folder: Path) -> dict[str, Path]:
-    """Return the files below a folder by the names that they are sent under; hidden ones are left out."""
+    """Return the files below a folder by the names that they are sent under, without systems' own."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
     named = {file.relative_to(folder).as_posix(): file for file in files}
-    return {name: file for name, file in named.items() if not f"/{name}".count("/.")}
+    return {name: file for name, file in named.items() if is_photo_name(name)}
 
 
-def sent_already(batch: str) -> set[str]:
-    """Return the names of the photos that the service has."""
-    names: set[str] = set()
+def photos_in(batch: str) -> Iterator[dict[str, Any]]:
+    """Yield each photo that the service knows of: what was sent, and what the table names."""
     page: str | None = f"{batch}/photos?limit=1000"
     while page:
         shown = ask("GET", page).json()
-        names |= {photo["name"] for photo in shown["photos"] if photo["state"] != "missing"}
+        yield from shown["photos"]
         page = shown["next"]
-    return names
 
 
-def send(batch: str, photos: dict[str, Path]) -> list[str]:
-    """Send what the service does not have, several at once; return what it refused."""
+def send(batch: str, photos: dict[str, Path]) -> dict[str, Refused]:
+    """Send what the service does not have, several at once; return what it refused, by name."""
 
-    def send_one(name: str) -> str | None:
+    def send_one(name: str) -> Refused | None:
         try:
             ask("PUT", f"{batch}/photos/{quote(name)}", content=photos[name].read_bytes())
         except Refused as refusal:
             if refusal.code in {"key_not_known", "quota_used_up", "batch_not_open", "batch_full"}:
                 raise
-            return f"{name}: {refusal}"
+            return refusal
         return None
 
-    waiting = sorted(photos.keys() - sent_already(batch))
+    sent_already = {photo["name"] for photo in photos_in(batch) if photo["state"] != "missing"}
+    waiting = sorted(photos.keys() - sent_already)
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return [refusal for refusal in threads.map(send_one, waiting) if refusal]
+        answers = zip(waiting, threads.map(send_one, waiting), strict=True)
+        return {name: refusal for name, refusal in answers if refusal}
+
+
+def start(batch: str, refused: Collection[str]) -> None:
+    """Have the batch drawn. Photos that were refused keep no others from it; others that are missing do."""
+    try:
+        ask("POST", f"{batch}/start")
+    except Refused as refusal:
+        if refusal.code != "batch_incomplete" or not is_explained(batch, refused):
+            raise
+        ask("POST", f"{batch}/start", params={"without_missing": "true"})
+
+
+def is_explained(batch: str, refused: Collection[str]) -> bool:
+    """Whether nothing is missing in a batch but photos that were refused."""
+    shown = ask("GET", batch).json()
+    if max(shown["missing"], shown["expected"] - shown["received"]) > len(refused):
+        return False
+    # macOS writes an accent as a letter of its own, and a table may name a photo without its folder.
+    known = {unicodedata.normalize("NFC", name) for name in refused}
+    known |= {name.rpartition("/")[2] for name in known}
+    missing = (photo["name"] for photo in photos_in(batch) if photo["state"] == "missing")
+    return all(unicodedata.normalize("NFC", name) in known for name in missing)
 
 
 def events(batch: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,7 +209,7 @@ def main(folder: Path, target: Path, table: Path | None = None) -> int:
         made = ask("POST", "/v1/batches", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
         note.write_text(made.json()["links"]["batch"])
     batch = note.read_text()
-    refused: list[str] = []
+    refused: dict[str, Refused] = {}
     try:
         state = ask("GET", batch).json()["state"]
     except Refused as refusal:
@@ -187,9 +221,9 @@ def main(folder: Path, target: Path, table: Path | None = None) -> int:
             for problem in ask("PUT", f"{batch}/table", content=table.read_bytes()).json()["problems"]:
                 print(f"row {problem['line']}: {problem['error']['detail']}", file=sys.stderr)
         refused = send(batch, photos)
-        print(*refused, sep="\n", end="\n" if refused else "", file=sys.stderr)
-        # Those that were refused are missing, and are not to keep the others from being drawn.
-        ask("POST", f"{batch}/start", params={"without_missing": "true"} if refused else {})
+        for name, reason in refused.items():
+            print(f"{name}: {reason}", file=sys.stderr)
+        start(batch, refused)
     wait(batch)
     fetch(f"{batch}/avatars.zip", target)
     target.with_suffix(".csv").write_bytes(ask("GET", f"{batch}/report.csv").content)
