@@ -8,12 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 
+from app.bulk.table import TableLimits
 from app.cli import main
 from app.settings import PREFIX, Settings
 from tests.servers import free_port, wait_until_listening
@@ -227,19 +231,20 @@ def test_caddy_takes_the_file(folder: Path, tmp_path: Path) -> None:
 def test_the_proxy_lets_through_what_the_service_takes(folder: Path) -> None:
     """Its limits are a little above the service's, which alone say what is wrong in the reader's words."""
     sizes = re.findall(r"max_size (\d+)MB", (folder / "Caddyfile").read_text(encoding="utf-8"))
-    archive, other = (int(size) * 1_000_000 for size in sizes)
+    archive, table, other = (int(size) * 1_000_000 for size in sizes)
     taken = {name: field.default for name, field in Settings.model_fields.items()}
+    assert TableLimits().bytes < table < 1.05 * TableLimits().bytes
     assert taken["max_archive_bytes"] < archive < 1.01 * taken["max_archive_bytes"]
     assert taken["max_photo_bytes"] < other < 1.05 * taken["max_photo_bytes"]
 
 
-@pytest.fixture
-def lonely_proxy(folder: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """Caddy with nobody behind it, and the file that it logs to."""
+@contextmanager
+def running_proxy(folder: Path, tmp_path: Path, web: int) -> Iterator[tuple[int, Path]]:
+    """Run Caddy before a port until the block ends; yield its own port, and the file that it logs to."""
     port, log = free_port(), tmp_path / "log"
     changed = (folder / "Caddyfile").read_text(encoding="utf-8").replace(":8081", f":{free_port()}")
     (tmp_path / "Caddyfile").write_text(changed, encoding="utf-8")
-    environment = {**os.environ, "SITE": f"http://127.0.0.1:{port}", "WEB": f"127.0.0.1:{free_port()}"}
+    environment = {**os.environ, "SITE": f"http://127.0.0.1:{port}", "WEB": f"127.0.0.1:{web}"}
     environment |= {name: str(tmp_path) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     command = [str(CADDY), "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stderr=output) as process:
@@ -248,6 +253,44 @@ def lonely_proxy(folder: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
             yield port, log
         finally:
             process.terminate()
+
+
+@pytest.fixture
+def lonely_proxy(folder: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """Caddy with nobody behind it, and the file that it logs to."""
+    with running_proxy(folder, tmp_path, free_port()) as proxy:
+        yield proxy
+
+
+class _Taker(BaseHTTPRequestHandler):
+    """Reads what is sent, and says that it came."""
+
+    def do_PUT(self) -> None:
+        left = int(self.headers["Content-Length"])
+        while left and (piece := self.rfile.read(min(left, 1 << 20))):
+            left -= len(piece)
+        self.send_response(400 if left else 204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_proxy_lets_the_largest_table_through(folder: Path, tmp_path: Path) -> None:
+    """As a table alone: as a photo so much is refused, also as one that is called like a table."""
+    largest = bytes(TableLimits().bytes)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Taker) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        try:
+            with running_proxy(folder, tmp_path, service.server_port) as (port, _):
+                batch = f"http://127.0.0.1:{port}/v1/batches/b_1"
+                answers = {
+                    path: httpx2.put(f"{batch}/{path}", content=largest, timeout=30).status_code
+                    for path in ("table", "photos/a.jpg", "photos/table")
+                }
+        finally:
+            service.shutdown()
+    assert answers == {"table": 204, "photos/a.jpg": 413, "photos/table": 413}
 
 
 def test_the_proxy_tells_nobody_who_came(lonely_proxy: tuple[int, Path]) -> None:

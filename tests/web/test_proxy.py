@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from app.bulk.table import TableLimits
+from app.settings import Settings
 from tests.proxies import HOST, documented_configuration, documented_proxy, find_nginx, placed, write
 from tests.servers import free_port, hanging
 
@@ -56,6 +58,15 @@ def test_the_documented_times_are_those_that_are_tried() -> None:
     """The tests below shorten these, and only these."""
     for name, seconds in _TIMES.items():
         assert documented_configuration().count(f"{name} {seconds};") == 1
+
+
+def test_the_documented_sizes_are_those_that_the_service_takes() -> None:
+    """A little more, so that the service says what is too large: of a photo, a ZIP and a table."""
+    sizes = re.findall(r"client_max_body_size (\d+)m;", documented_configuration())
+    taken = {name: field.default for name, field in Settings.model_fields.items()}
+    most = (taken["max_photo_bytes"], taken["max_archive_bytes"], TableLimits().bytes)
+    for size, limit in zip(sizes, most, strict=True):
+        assert limit < int(size) * 1024**2 < 1.08 * limit
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +122,21 @@ def _frames(connection: ssl.SSLSocket) -> Iterator[tuple[int, bytes]]:
     with connection.makefile("rb") as file:
         while start := file.read(9):
             yield start[3], file.read(int.from_bytes(start[:3], "big"))
+
+
+# -- sizes -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "is_let_through"),
+    [("/v1/batches/b_1/table", True), ("/v1/batches/b_1/photos/table", False), ("/v1/avatars", False)],
+)
+def test_the_largest_table_is_let_through(proxy: Proxy, path: str, *, is_let_through: bool) -> None:
+    """Its head alone decides: what the proxy takes, the service says that it has no batches for."""
+    head = f"PUT {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {TableLimits().bytes}\r\n\r\n"
+    with proxy.connect() as connection, connection.makefile("rb") as answer:
+        connection.sendall(head.encode())
+        assert (answer.readline().split()[1] != b"413") is is_let_through
 
 
 # -- headers -----------------------------------------------------------------
