@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from starlette.responses import Response  # noqa: TC002 - the same
 
 from app import errors
+from app.bulk.names import SYSTEM_FILES, SYSTEM_FOLDERS
 from app.errors import NotFound
 from app.spec import DEFAULT_SIZE, TRANSPARENT_FORMATS, AvatarSpec, field_choices, field_range
 from app.web.pages.editor import editing
@@ -61,6 +63,9 @@ def _context(request: Request) -> dict[str, Any]:
         "formats": field_choices(fields["format"]),
         "transparent_formats": TRANSPARENT_FORMATS,
         "tables": ",".join(TABLES),
+        # As JSON: one of them has the end of a line in its name, which an attribute does not keep.
+        "system_files": json.dumps(sorted(SYSTEM_FILES)),
+        "system_folders": json.dumps(sorted(SYSTEM_FOLDERS)),
         "room": ROOM,
         "quality": QUALITY,
     }

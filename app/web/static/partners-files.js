@@ -3,14 +3,16 @@
 
 /** @typedef {{path: string, file: File}} Found a file, and its folders with "/" between them */
 
-// What systems leave in folders, unseen by whoever copies them.
-const SYSTEM = /(^|\/)(__MACOSX\/|\.|Thumbs\.db$|desktop\.ini$|\$RECYCLE\.BIN\/)/i;
 const ARCHIVE = /\.(zip|rar|7z|tar|t?gz)$/i;
 
 /** Endings of what is no photo, whatever a system says of its type: it is not worth a request. */
 const page = /** @type {HTMLElement} */ (document.getElementById("partners"));
 const PICKED = (page.dataset.picked ?? "").split(",");
 const TABLES = (page.dataset.tables ?? "").split(",");
+/** What systems leave in folders, unseen by whoever copies them, in lower case. @type {Set<string>} */
+const SYSTEM_FILES = new Set(JSON.parse(page.dataset.systemFiles ?? "[]"));
+/** @type {Set<string>} */
+const SYSTEM_FOLDERS = new Set(JSON.parse(page.dataset.systemFolders ?? "[]"));
 
 /** What a partner has chosen so far, in one go or in several. */
 export class Choice {
@@ -27,7 +29,7 @@ export class Choice {
   add(found) {
     const tables = [];
     for (const { path, file } of found) {
-      if (SYSTEM.test(path)) this.leftOut.system.push(path);
+      if (isSystems(path)) this.leftOut.system.push(path);
       else if (hasEnding(path, TABLES)) tables.push({ path, file });
       else if (ARCHIVE.test(path)) this.leftOut.archives.push(path);
       else if (!mayBePhoto(file)) this.leftOut.noPhotos.push(path);
@@ -112,6 +114,14 @@ async function entriesIn(folder) {
 /** @param {FileSystemFileEntry} entry @returns {Promise<File>} an empty one where it cannot be read */
 function fileOf(entry) {
   return new Promise((resolve) => entry.file(resolve, () => resolve(new File([], entry.name))));
+}
+
+/** Whether a file is hidden, or one that systems lay beside photos for themselves. @param {string} path */
+function isSystems(path) {
+  const folders = path.toLowerCase().split("/");
+  const file = folders.pop() ?? "";
+  const isHidden = [...folders, file].some((part) => /^\.[^.]/.test(part));
+  return isHidden || SYSTEM_FILES.has(file) || folders.some((folder) => SYSTEM_FOLDERS.has(folder));
 }
 
 /** @param {string} path @param {string[]} endings */

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.bulk.names import SYSTEM_FILES, SYSTEM_FOLDERS, is_photo_name
 from app.settings import load_settings
 from app.spec import DEFAULT_SIZE, TRANSPARENT_FORMATS, AvatarSpec, field_choices, field_range
 from app.texts.languages import PAGE_LANGUAGES
 from app.web.app import create_app
+from app.web.pages.assets import STATIC_FOLDER
 from app.web.pages.partners import QUALITY, ROOM
 
 if TYPE_CHECKING:
@@ -112,3 +118,42 @@ def test_the_key_is_no_password_to_browsers(served: Callable[..., TestClient]) -
     assert 'type="text"' in field[0]
     assert 'autocomplete="off"' in field[0]
     assert " name=" not in field[0]
+
+
+_SORTS = """
+import { readFileSync } from "node:fs";
+const { script, dataset, names } = JSON.parse(readFileSync(0, "utf8"));
+globalThis.document = { getElementById: () => ({ dataset }) };
+const { Choice } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
+const choice = new Choice();
+choice.add(names.map((path) => ({ path, file: { name: path, type: "image/jpeg" } })));
+console.log(JSON.stringify(choice.leftOut.system));
+"""
+
+
+def test_the_page_leaves_out_what_the_service_does(served: Callable[..., TestClient]) -> None:
+    """What systems lay beside photos is told to the script, which says of each name what we ourselves say."""
+    if shutil.which("node") is None:
+        pytest.skip("no node here; install it (Debian: nodejs)")
+    told = attributes_of(served().get("/en/partners").text, "partners")
+    dataset = {
+        re.sub("-(.)", lambda match: match[1].upper(), name): html.unescape(value)
+        for name, value in told.items()
+    }
+    parts = [".a", "..a", "...", "a.jpg", "thumbs.jpg", *SYSTEM_FILES, *SYSTEM_FOLDERS]
+    paths = [*parts, *(f"{part}/{file}" for part in parts for file in ("a.jpg", "b.JPG", "Thumbs.DB"))]
+    paths += [f"members/{path.upper()}" for path in paths]
+    given = {
+        "script": (STATIC_FOLDER / "partners-files.js").read_text(encoding="utf-8"),
+        "dataset": dataset,
+        "names": paths,
+    }
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", _SORTS],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout) == [path for path in paths if not is_photo_name(path)]
