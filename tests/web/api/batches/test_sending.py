@@ -128,11 +128,25 @@ def test_a_name_that_no_photo_may_have_is_refused(
 ) -> None:
     """422, before the photo is read. Names that are not in UTF-8 would become one, and photos be lost."""
     answer = partner.put(f"{batch}/photos/{path}", content=photo)
-    if answer.status_code == 201:  # a name without what leads out of its folder
-        assert ".." not in answer.json()["name"].split("/")
-        return
     assert code_of(answer, 422) == "invalid_name"
     assert names_in(partner, batch) == []
+
+
+def test_a_name_that_is_not_in_utf8_is_nobody_elses(
+    partner: PartnerProgram, batch: str, photo: bytes
+) -> None:
+    """Servers make U+FFFD of its bytes: it neither shows nor frames a photo that is really called so."""
+    assert partner.send_photo(batch, "\ufffd.jpg", photo).status_code == 201
+    partner.start(batch)
+    for method, path, body, status in (
+        ("GET", "avatars/{}", None, 200),
+        ("GET", "thumbnails/{}", None, 200),
+        ("POST", "photos/{}/framing", {"zoom": 2}, 202),
+    ):
+        refused = partner.request(method, f"{batch}/{path.format('%ff.jpg')}", json=body)
+        assert code_of(refused, 422) == "invalid_name", path
+        taken = partner.request(method, f"{batch}/{path.format(quote(chr(0xFFFD)) + '.jpg')}", json=body)
+        assert taken.status_code == status, path
 
 
 @pytest.mark.parametrize(
