@@ -262,6 +262,31 @@ def _drafts(tmp_path: Path) -> list[Path]:
     return [path for path in (tmp_path / "store").rglob("*#*") if path.is_file()]
 
 
+def test_what_was_put_outlives_a_power_cut(
+    folder: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is told, the file is flushed, and behind it each folder in which something is new."""
+    flushed: list[int] = []
+    fsync = os.fsync
+
+    def heard(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", heard)
+    root = tmp_path / "store"
+    for name, new_in in (
+        ("b_1/photos/1.1", ("b_1/photos", "b_1", "")),
+        ("b_1/photos/2.1", ("b_1/photos",)),
+        ("b_1/photos/2.1", ("b_1/photos",)),  # written anew, it is another file
+        ("b_1/avatars/1.1", ("b_1/avatars", "b_1")),
+    ):
+        flushed.clear()
+        folder.put(name, PHOTO, KEY)
+        assert flushed[0] == (root / name).stat().st_ino, name
+        assert {(root / place).stat().st_ino for place in new_in} <= set(flushed[1:]), name
+
+
 def test_what_a_killed_process_leaves_is_deleted_with_its_batch(folder: Store, tmp_path: Path) -> None:
     """Half-written files are no objects, do not stand in a later writer's way, and go with the batch."""
     for _ in range(50):
