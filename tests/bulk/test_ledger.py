@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,6 +89,30 @@ def test_the_steps_make_the_tables_that_the_code_knows(ledger: Ledger) -> None:
             connection.exec_driver_sql(f"SET search_path TO {tables.SCHEMA}")
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_photos_that_arrive_at_once_are_all_counted(ledger: Ledger) -> None:
+    """Each has a number of its own, whether the table named it before or not, and none is refused."""
+    ledger.add_batch(new_batch(), 8, None)
+    names = [f"{number}.jpg" for number in range(160)]
+    rows = [SealedRow(name.encode(), b"name", b"row") for name in names[::2]]
+    ledger.put_table("b_1", b"columns", rows, MOST)
+    threads = 16
+    barrier = threading.Barrier(threads)
+
+    def arrive(some: list[str]) -> list[int]:
+        barrier.wait(timeout=30)
+        return send(ledger, *some)
+
+    with ThreadPoolExecutor(threads) as pool:
+        numbers = [
+            number
+            for some in pool.map(arrive, (names[n::threads] for n in range(threads)))
+            for number in some
+        ]
+    assert sorted(numbers) == list(range(1, len(names) + 1))
+    batch = row_of(ledger)
+    assert (batch.received, batch.missing, batch.numbers) == (len(names), 0, len(names))
 
 
 def test_the_files_are_closed_to_others(tmp_path: Path) -> None:
