@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from sqlalchemy.pool import QueuePool
 
+from app.bulk import engine
+from app.bulk.bulk import _PHOTOS_A_WORKER
+from app.bulk.ledger import Ledger
 from app.bulk.table import TableLimits
 from app.cli import main
-from app.settings import PREFIX, Settings
+from app.settings import PREFIX, Settings, load_settings
 from tests.servers import free_port, wait_until_listening
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ BIN = Path(sys.executable).parent
 CADDY = BIN / "caddy"
 SITE = "ribbons.example"
 OURS = ("web", "worker")
+_RESERVED = 3  # of PostgreSQL's connections, for its own superuser (superuser_reserved_connections)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +116,37 @@ def test_the_proxy_is_believed_and_nobody_else(
     (front,) = configuration["networks"]["front"]["ipam"]["config"]
     assert services["web"]["environment"][f"{PREFIX}TRUSTED_PROXIES"] == front["subnet"]
     assert [name for name in services if "front" in services[name]["networks"]] == ["proxy", "web"]
+
+
+def test_those_who_call_webhooks_may_reach_out(
+    configuration: dict[str, Any], services: dict[str, Any]
+) -> None:
+    """Web and worker alike do: each is on a network that leads out."""
+    networks = configuration["networks"]
+    for name in OURS:
+        assert any(not networks[network].get("internal") for network in services[name]["networks"]), name
+
+
+def test_postgresql_has_room_for_all_of_us(services: dict[str, Any], root: Path) -> None:
+    """Web and three workers of four cores may hold all their connections at once, as the documents reckon."""
+    settings = load_settings(jobs_url="postgresql://nobody@127.0.0.1:1/none", workers=4)
+    ledger = Ledger.build(settings)
+    pool = ledger._engine.pool
+    assert isinstance(pool, QueuePool)
+    of_ledger = pool.size() + pool._max_overflow
+    ledger.close()
+    own = engine._OWN_CONNECTIONS
+    each = _PHOTOS_A_WORKER * settings.workers + own + of_ledger + 1  # one holds the lock of who lives
+    (most,) = re.findall(r"max_connections=(\d+)", " ".join(services["postgres"]["command"]))
+    assert 4 * each + _RESERVED < int(most) < 1.3 * 4 * each
+    assert int(most) < services["postgres"]["pids_limit"], "each connection is a process there"
+    said = f"{of_ledger + own + 1} ({of_ledger} for the list of batches, {own} for what waits, and one by"
+    scale = " ".join((root / "docs" / "scale.md").read_text(encoding="utf-8").split())
+    assert f"A process may hold {said}" in scale
+    assert f"{each} with four of them" in scale
+    deploy = " ".join((root / "docs" / "deploy.md").read_text(encoding="utf-8").split())
+    assert f"On four cores that is {each}: web and three workers have {4 * each}" in deploy
+    assert f"`max_connections` is {most} in that file" in deploy
 
 
 def test_every_image_is_exact(services: dict[str, Any]) -> None:
