@@ -595,6 +595,17 @@ def test_words_that_cannot_be_drawn_are_told(
     expect(it.page.locator("#slogan-problem")).to_be_hidden()
 
 
+# -- what is said, and where the keyboard goes on --------------------------------
+
+
+def test_the_end_is_said_where_photos_failed(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
+    """Who listens hears that it is done, also where the share that was made stands as the last one did."""
+    it = partner().enter().choose_small()
+    files = {"broken.jpg": b"\xff\xd8\xff\xe0 not a photo"} | {f"{n}.jpg": face(200 + n) for n in range(9)}
+    it.choose_folder(put(tmp_path, files), 10).start().until_done()
+    expect(it.page.locator("#announcements")).to_have_text("Done. Pictures: 9")
+
+
 # -- for everybody ---------------------------------------------------------------
 
 

@@ -197,6 +197,7 @@ function leaveBatch() {
   ending = new AbortController();
   sending?.stop();
   sending = batch = overlay = following = null;
+  said = "";
   atHand = new Map();
   awaited.clear();
   lastEvent = "";
@@ -350,7 +351,6 @@ async function send(photos) {
   const tick = setInterval(showProgress, TICK);
   sending = new Sending({ batch: id, photos: [...photos], size: Number(spec.size), line });
   showProgress();
-  announceProgress(0);
   try {
     await sending.run();
     const { sent, refused } = sending;
@@ -484,7 +484,8 @@ byId("another-batch").addEventListener("click", goBack);
 
 // -- how far it is ---------------------------------------------------------------
 
-let saidStep = -1;
+/** What was announced last, of which state. */
+let said = "";
 
 function showProgress() {
   if (!batch) return;
@@ -500,7 +501,7 @@ function showProgress() {
   else if (sending?.whole) notes.push(text("whole", { count: number(sending.whole) }));
   byId("progress-note").textContent = notes.join(" ");
   byId("erase").hidden = false;
-  announceProgress(all ? done / all : 0);
+  announceProgress(what, all && what !== "done" ? done / all : 1);
 }
 
 /** @param {Batch} one */
@@ -517,11 +518,11 @@ function progress(one) {
   return { what: "drawing", done: done + failed, all, rate, left };
 }
 
-/** Not every photo is worth a word. @param {number} share */
-function announceProgress(share) {
-  const step = Math.floor(share * SAID_STEPS);
-  if (step === saidStep) return;
-  saidStep = step;
+/** Not every photo is worth a word, but every state is. @param {string} what @param {number} share */
+function announceProgress(what, share) {
+  const step = `${what} ${Math.floor(share * SAID_STEPS)}`;
+  if (step === said) return;
+  said = step;
   announce(byId("progress-said").textContent);
 }
 
