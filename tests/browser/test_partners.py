@@ -606,6 +606,22 @@ def test_the_end_is_said_where_photos_failed(partner: Callable[..., PartnerPage]
     expect(it.page.locator("#announcements")).to_have_text("Done. Pictures: 9")
 
 
+def test_a_wrong_size_is_told_where_it_is_folded_away(
+    partner: Callable[..., PartnerPage], tmp_path: Path, axe: Callable[[Page], None]
+) -> None:
+    """Start unfolds the field that is wrong, says what it may be, and leads there."""
+    it = partner().enter().choose_small(9000).choose_folder(put(tmp_path, {"a.jpg": face()}), 1)
+    it.page.locator(".settings .more summary").click()
+    expect(it.page.locator("#size")).to_be_hidden()
+    it.page.locator("#start").click()
+    expect(it.page.locator("#size")).to_be_focused()
+    expect(it.page.locator("#size-problem")).to_have_text("This must be from 64 to 2,048.")
+    axe(it.page)
+    it.page.locator("#size").fill("128")
+    expect(it.page.locator("#size-problem")).to_be_hidden()
+    it.start().until_done()
+
+
 # -- for everybody ---------------------------------------------------------------
 
 

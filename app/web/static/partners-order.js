@@ -18,6 +18,7 @@ const langSelect = byId("lang");
 const sloganInput = byId("slogan");
 const shapeSelect = byId("shape");
 const formatSelect = byId("format");
+const sizeInput = byId("size");
 const drop = byId("drop");
 const BATCH_PHOTOS = Number(byId("partners").dataset.batchPhotos);
 
@@ -34,6 +35,23 @@ export function listenToOrder(onStart) {
     if (problem) byId("folder").focus();
     else onStart({ name: byId("name").value.trim(), spec: spec(), photos: choice.named(), table: choice.table });
   });
+}
+
+// Left to itself, the browser stays silent where what is wrong is folded away.
+sizeInput.addEventListener("invalid", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  const { min, max, validity } = sizeInput;
+  const range = { minimum: number(Number(min)), maximum: number(Number(max)) };
+  complainOfSize(validity.stepMismatch ? text("wholeNumber") : text("outOfRange", range));
+  sizeInput.closest("details").open = true;
+  sizeInput.focus();
+});
+sizeInput.addEventListener("input", () => complainOfSize(""));
+
+/** @param {string} words */
+function complainOfSize(words) {
+  complain(byId("size-problem"), words);
+  sizeInput.setAttribute("aria-invalid", String(Boolean(words)));
 }
 
 /** @param {string} words */
