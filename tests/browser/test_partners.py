@@ -622,6 +622,35 @@ def test_a_wrong_size_is_told_where_it_is_folded_away(
     it.start().until_done()
 
 
+def test_the_keyboard_goes_on_where_a_button_was(
+    partner: Callable[..., PartnerPage], complaints: Complaints, tmp_path: Path
+) -> None:
+    """Who says to go on in spite of something finds the focus at the batch's title, not lost."""
+    complaints.expect("status of 409")
+    table = f"photo,slogan\na.jpg,{'x' * 70}\nlost.jpg,\n".encode()
+    chosen = put(tmp_path, {"a.jpg": face(), "people.csv": table})
+    it = partner().enter().choose_small().choose_folder(chosen, 1).start()
+    expect(it.page.locator("#table-problems h3")).to_be_focused()
+    it.page.locator("#in-spite").press("Enter")
+    expect(it.page.locator("#table-problems")).to_be_hidden()
+    expect(it.page.locator("#start-without")).to_be_focused()
+    it.page.keyboard.press("Enter")
+    expect(it.page.locator("#batch-title")).to_be_focused()
+    it.until_done()
+
+
+def test_words_that_are_refused_have_the_focus(
+    partner: Callable[..., PartnerPage], complaints: Complaints, tmp_path: Path
+) -> None:
+    """A start that is refused for the partner's own words leads to them."""
+    complaints.expect("status of 422")
+    it = partner().enter().choose_small().choose_folder(put(tmp_path, {"a.jpg": face()}), 1)
+    it.page.locator("#slogan").fill("☃")
+    it.page.locator("#start").press("Enter")
+    expect(it.page.locator("#order-problem")).to_be_visible()
+    expect(it.page.locator("#slogan")).to_be_focused()
+
+
 # -- for everybody ---------------------------------------------------------------
 
 

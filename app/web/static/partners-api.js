@@ -24,12 +24,13 @@ export function forgetKey() {
 export class Problem extends Error {
   /**
    * @param {string} message
-   * @param {{status?: number, code?: string, retryAfter?: number}} [about]
+   * @param {{status?: number, code?: string, field?: string, retryAfter?: number}} [about]
    */
-  constructor(message, { status = 0, code = "", retryAfter = 0 } = {}) {
+  constructor(message, { status = 0, code = "", field = "", retryAfter = 0 } = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.field = field; // the first that is wrong
     this.retryAfter = retryAfter;
   }
 }
@@ -120,7 +121,7 @@ async function problemIn(answer) {
   try {
     const { detail, code, fields } = await answer.json();
     const said = fields?.length ? fields.map((/** @type {{detail: string}} */ each) => each.detail).join(" ") : detail;
-    return new Problem(said, { status: answer.status, code, retryAfter });
+    return new Problem(said, { status: answer.status, code, field: fields?.[0]?.field, retryAfter });
   } catch {
     // Not from us, but from something between.
     return new Problem(text("failed"), { status: answer.status, retryAfter });

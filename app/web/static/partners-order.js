@@ -2,12 +2,14 @@
 // A new batch before it is one: photos, perhaps a table, and what the pictures shall look like.
 
 import { load, sizeFor } from "./overlays.js";
+import { Problem } from "./partners-api.js";
 import { Choice, chosen, dropped } from "./partners-files.js";
 import { bytes, complain, make, number, text } from "./partners-texts.js";
 import { Refused } from "./sending.js";
 
 const TYPING_PAUSE = 400;
 const SAMPLE = 320; // pixels: what stands there is no larger
+const OF_WORDS = new Set(["slogan_does_not_fit", "missing_glyphs"]);
 const LISTED = 100; // names of what is left out: nobody reads on, and all of them would be slow
 
 /** @param {string} id @returns {any} */
@@ -57,6 +59,19 @@ function complainOfSize(words) {
 /** @param {string} words */
 export function complainOfOrder(words) {
   complain(byId("order-problem"), words);
+}
+
+/**
+ * Lead to what is wrong, or back to the button that was pressed: a disabled one has lost the focus.
+ * @param {unknown} problem
+ */
+export function leadToFault(problem) {
+  const { code = "", field = "" } = problem instanceof Problem ? problem : {};
+  const name = OF_WORDS.has(code) ? "slogan" : field.split(".").pop();
+  const control = [...form.elements].find((each) => name && each.name === name && !each.disabled);
+  const details = control?.closest("details");
+  if (details) details.open = true;
+  (control ?? byId("start")).focus();
 }
 
 export function isOrdering() {

@@ -11,6 +11,7 @@ import {
   forgetChoice,
   headings,
   isOrdering,
+  leadToFault,
   listenToDrops,
   listenToOrder,
   loadOverlay,
@@ -77,6 +78,18 @@ function show(step) {
   byId("lead").hidden = step !== "key-step"; // who is at work needs the room
   byId("batches-step").hidden = step !== "order-step" || !byId("batches").childElementCount;
   byId(step).querySelector("h2").focus();
+}
+
+/**
+ * Show a part of the batch or not. Whose focus goes with it goes on at the title, not at the page's beginning.
+ * @param {string} id
+ * @param {boolean} isShown
+ */
+function toggle(id, isShown) {
+  const element = byId(id);
+  const isLost = !isShown && element.contains(document.activeElement);
+  element.hidden = !isShown;
+  if (isLost) byId("batch-title").focus();
 }
 
 /** @param {unknown} problem */
@@ -211,6 +224,8 @@ listenToOrder(async ({ name, spec, photos, table }) => {
   const start = byId("start");
   start.disabled = true;
   complainOfOrder("");
+  /** @type {unknown} */
+  let fault = null;
   try {
     const order = { spec, expected: photos.size, name: name || null };
     const headers = { "Idempotency-Key": `"${randomName()}"` };
@@ -225,8 +240,10 @@ listenToOrder(async ({ name, spec, photos, table }) => {
     });
   } catch (problem) {
     complainOfOrder(wordsFor(problem));
+    fault = problem;
   } finally {
     start.disabled = false;
+    if (fault && isOrdering()) leadToFault(fault);
   }
 });
 
@@ -307,7 +324,7 @@ async function sendTable(table) {
     if (!(problem instanceof Problem) || ![413, 415, 422].includes(problem.status)) throw problem;
     problems = [{ error: { detail: problem.message } }];
   }
-  byId("table-problems").hidden = !problems.length;
+  toggle("table-problems", problems.length > 0);
   if (!problems.length) return;
   sentTable = table;
   byId("table-problems").querySelector("ul").replaceChildren(...problems.map(tableProblem));
@@ -315,7 +332,7 @@ async function sendTable(table) {
   byId("headings").hidden = false;
   byId("table-problems").querySelector("h3").focus();
   await new Promise((/** @type {(value?: any) => void} */ resolve) => (goOnWithTable = resolve));
-  byId("table-problems").hidden = true;
+  toggle("table-problems", false);
 }
 
 /** @param {{line?: number, photo?: string, error: {detail: string}}} problem */
@@ -374,7 +391,7 @@ async function start(refused) {
   if (!batch) return;
   const { signal } = ending;
   const { id } = batch;
-  byId("start-without").hidden = true;
+  toggle("start-without", false);
   complain(byId("trouble"), "");
   try {
     const address = addressOf(id, !refused ? "start?without_missing=true" : "start");
@@ -414,8 +431,8 @@ byId("go-on").addEventListener("click", () => line.goOn());
 
 /** @param {boolean} isWanted that the folder be chosen again */
 function showRest(isWanted) {
-  byId("rest").hidden = !isWanted;
-  byId("start-without").hidden = !(isWanted && batch?.state === "open" && batch.received);
+  toggle("rest", isWanted);
+  toggle("start-without", Boolean(isWanted && batch?.state === "open" && batch.received));
   showProgress();
 }
 
@@ -528,7 +545,7 @@ function announceProgress(what, share) {
 
 /** @param {import("./partners-line.js").Trouble | null} trouble */
 function showTrouble(trouble) {
-  byId("go-on").hidden = !trouble;
+  toggle("go-on", Boolean(trouble));
   complain(byId("trouble"), trouble ? wordsOf(trouble) : "");
 }
 
