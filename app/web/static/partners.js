@@ -110,6 +110,7 @@ function agree(what) {
   byId("asking-yes").textContent = text(`yes${what}`);
   dialog.returnValue = "";
   dialog.showModal();
+  byId("asking-no").focus(); // not what an unheeded Enter would do
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
   });
