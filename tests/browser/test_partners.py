@@ -651,6 +651,41 @@ def test_words_that_are_refused_have_the_focus(
     expect(it.page.locator("#slogan")).to_be_focused()
 
 
+def test_what_cannot_be_undone_takes_more_than_enter(
+    partner: Callable[..., PartnerPage], program: PartnerProgram, tmp_path: Path
+) -> None:
+    """Who is asked whether to erase a batch has the focus on the way back."""
+    it = partner().enter().choose_small()
+    it.choose_folder(put(tmp_path, {"face.jpg": face()}), 1).start().until_done()
+    address = it.batch()
+    it.page.locator("#erase").press("Enter")
+    expect(it.page.locator("#asking-no")).to_be_focused()
+    it.page.keyboard.press("Enter")
+    expect(it.page.locator("#asking")).to_be_hidden()
+    expect(it.page.locator("#erase")).to_be_focused()
+    assert program.get(address).status_code == 200
+
+
+def test_nothing_is_taken_home_while_a_photo_is_drawn_anew(
+    partner: Callable[..., PartnerPage], tmp_path: Path
+) -> None:
+    """The ZIP waits for the photo that was moved: the server would refuse it."""
+    it = partner().enter().choose_small()
+    it.choose_folder(put(tmp_path, {"nobody.jpg": faceless()}), 1).start().until_done()
+    held: list[Route] = []
+    it.page.route("**/framing", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
+    it.open_result("nobody.jpg")
+    it.page.keyboard.press("+")
+    it.page.locator("#reframe").click()
+    expect(it.page.locator(".is-drawn-anew")).to_have_count(1)
+    expect(it.page.locator("#get-zip")).to_be_disabled()
+    expect(it.page.locator("#get-report")).to_be_disabled()
+    held[0].continue_()
+    expect(it.page.locator("#get-zip")).to_be_enabled()
+    expect(it.page.locator(".is-placed")).to_have_count(1)
+    expect(it.trouble).to_be_hidden()
+
+
 # -- for everybody ---------------------------------------------------------------
 
 

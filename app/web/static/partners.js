@@ -67,6 +67,8 @@ let following = null;
 let overlay = null;
 /** Who waits for a photo that is drawn anew, by its name. @type {Map<string, () => void>} */
 const awaited = new Map();
+/** Framings of which the pictures are being drawn. @type {Set<object>} */
+const drawnAnew = new Set();
 
 const results = new Results(byId("partners"), openFraming);
 const line = new Line(showTrouble);
@@ -214,6 +216,8 @@ function leaveBatch() {
   said = "";
   atHand = new Map();
   awaited.clear();
+  drawnAnew.clear();
+  showWayHome();
   lastEvent = "";
   results.begin("");
   showTrouble(null);
@@ -578,6 +582,8 @@ async function onReframe(name, { x, y, zoom }) {
   const address = addressOf(batch.id, `photos/${encoded(name)}/framing`);
   const body = { x: rounded(x), y: rounded(y), zoom: rounded(zoom) };
   let isDrawn = false;
+  drawnAnew.add(body);
+  showWayHome();
   awaited.set(name, () => (isDrawn = true));
   results.mark(name, true);
   byId("take-home-said").textContent = "";
@@ -589,6 +595,8 @@ async function onReframe(name, { x, y, zoom }) {
     if (!signal.aborted) complain(byId("trouble"), wordsFor(problem));
     throw problem;
   } finally {
+    drawnAnew.delete(body);
+    showWayHome();
     awaited.delete(name);
     results.mark(name, false);
   }
@@ -601,6 +609,11 @@ const rounded = (value) => Math.round(value * 1e4) / 1e4;
 
 for (const [id, file] of [["get-zip", "avatars.zip"], ["get-report", "report.csv"]]) {
   byId(id).addEventListener("click", () => work(() => download(file)));
+}
+
+/** While a photo is drawn anew the batch is not done, and the server has no ZIP of it. */
+function showWayHome() {
+  for (const id of ["get-zip", "get-report"]) byId(id).disabled = drawnAnew.size > 0;
 }
 
 /** Have the browser save a file: to an address that is good for some minutes, because it is led there without a key. */
