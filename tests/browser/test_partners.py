@@ -528,6 +528,24 @@ def test_photos_that_the_table_names_are_asked_for(
     it.page.locator("#start-without").click()
     it.until_done()
     assert it.photos()["lost.jpg"]["state"] == "missing"
+    expect(it.page.locator("#progress-note")).to_contain_text(
+        re.compile("have not been sent. Missing: 1. .?lost.jpg")
+    )
+
+
+def test_photos_that_were_never_sent_are_told_in_the_end(
+    partner: Callable[..., PartnerPage], program: PartnerProgram
+) -> None:
+    """A batch that was started without some of its photos says so as long as it is there, and aloud."""
+    batch = program.new_batch(expected=3)
+    program.send_photo(batch, "nobody.jpg", faceless())
+    it = partner().enter()
+    it.page.locator("#batches button").click()
+    it.page.locator("#start-without").click()
+    it.until_done()
+    told = "Some photos of this batch have not been sent. Missing: 2."
+    expect(it.page.locator("#progress-note")).to_contain_text(told)
+    expect(it.page.locator("#announcements")).to_have_text(f"Done. Pictures: 1 {told}")
 
 
 # -- what is chosen --------------------------------------------------------------

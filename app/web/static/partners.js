@@ -45,12 +45,16 @@ const FRAMED = 540; // pixels of the frame over a photo that is moved
 const PATIENCE_FOR_BYTES = 120_000;
 const LONG_WAIT = 90_000; // of which one wants to know the end
 const FOLLOWINGS = 3;
+const NAMED = 10; // of photos that were not sent: the report has all of them
+const LOOKED_THROUGH = 10; // pages of photos, for those names
 const TROUBLES = new Set(["storage_full", "storage_unavailable"]);
 const STEPS = ["key-step", "order-step", "batch-step"];
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
+/** Names of photos that were never sent, as far as they are known. @type {Set<string>} */
+const unsent = new Set();
 /** What there is to be done for a batch ends with it. */
 let ending = new AbortController();
 /** @type {Batch | null} */
@@ -216,6 +220,7 @@ function leaveBatch() {
   said = "";
   atHand = new Map();
   awaited.clear();
+  unsent.clear();
   drawnAnew.clear();
   showWayHome();
   lastEvent = "";
@@ -377,6 +382,7 @@ async function send(photos) {
     await sending.run();
     const { sent, refused } = sending;
     results.putRefused(refused);
+    for (const name of refused.keys()) unsent.add(name);
     batch.received += sent;
     sending = null;
     await start(refused);
@@ -500,6 +506,28 @@ function showDone() {
   byId("take-home").hidden = false;
   byId("another-batch").hidden = false;
   showRest(!atHand.size);
+  if (batch?.missing && unsent.size < batch.missing) work(nameUnsent);
+}
+
+/** Learn which photos the table names and nobody has sent. */
+async function nameUnsent() {
+  const { signal } = ending;
+  let pages = 0;
+  for await (const photos of photosOf(/** @type {Batch} */ (batch).id, line, signal)) {
+    if (signal.aborted) return;
+    for (const { name, state } of photos) if (state === "missing") unsent.add(name);
+    if (unsent.size > NAMED || ++pages === LOOKED_THROUGH) break;
+  }
+  showProgress();
+}
+
+/** @param {Batch} one @returns {string} how many photos were not sent, and which; nothing where all were */
+function unsentNote({ missing, expected, received }) {
+  const count = Math.max(missing, (expected ?? 0) - received, unsent.size);
+  if (!count) return "";
+  const names = [...unsent].slice(0, NAMED).map((name) => `\u2068${name}\u2069`);
+  const rest = names.length && names.length < count ? ["…"] : [];
+  return text("unsent", { missing: number(count), names: [...names, ...rest].join(", ") }).trim();
 }
 
 byId("another-batch").addEventListener("click", goBack);
@@ -516,12 +544,13 @@ function showProgress() {
   byId("progress-bar").value = all ? done / all : 0;
   byId("progress-bar").hidden = what === "done";
   const notes = [];
-  if (rate && left) notes.push(text("pace", { rate: pace(rate), time: duration(left) }));
+  if (rate && left && !line.trouble) notes.push(text("pace", { rate: pace(rate), time: duration(left) }));
   if (!byId("rest").hidden && what === "unfinished") notes.push(text("unfinishedNote"));
+  if (what === "done") notes.push(unsentNote(batch));
   if (batch.trouble && TROUBLES.has(batch.trouble)) notes.push(text(`trouble.${batch.trouble}`));
   if (sending?.lies) notes.push(text("lying"));
   else if (sending?.whole) notes.push(text("whole", { count: number(sending.whole) }));
-  byId("progress-note").textContent = notes.join(" ");
+  byId("progress-note").textContent = notes.filter(Boolean).join("\n");
   byId("erase").hidden = false;
   announceProgress(what, all && what !== "done" ? done / all : 1);
 }
@@ -545,13 +574,15 @@ function announceProgress(what, share) {
   const step = `${what} ${Math.floor(share * SAID_STEPS)}`;
   if (step === said) return;
   said = step;
-  announce(byId("progress-said").textContent);
+  const more = batch && what === "done" ? unsentNote(batch) : "";
+  announce(`${byId("progress-said").textContent} ${more}`.trim());
 }
 
 /** @param {import("./partners-line.js").Trouble | null} trouble */
 function showTrouble(trouble) {
   toggle("go-on", Boolean(trouble));
   complain(byId("trouble"), trouble ? wordsOf(trouble) : "");
+  showProgress(); // no end is promised while the line is broken
 }
 
 /** @param {import("./partners-line.js").Trouble} trouble */
