@@ -11,7 +11,7 @@ import { number, text } from "./texts.js";
  * @typedef {object} Photo as the API tells it
  * @property {string} name
  * @property {"missing" | "waiting" | "done" | "failed"} state
- * @property {{title: string, detail: string} | null} error
+ * @property {{code?: string, title: string, detail: string} | null} error without a code where it was never sent
  * @property {{kind: string, x: number, y: number, zoom: number} | null} framing
  * @property {boolean} doubtful
  * @property {string} [event] by which it was told
@@ -34,6 +34,7 @@ export class Results {
     this.failures = new Part(part("failures"), problemItem);
     this.doubtful = new Part(part("doubtful"), cell);
     this.others = new Part(part("others"), cell);
+    this.otherPhotos = part("other-photos");
     this.onOpen = onOpen;
     this.batch = "";
     /** @type {Map<string, Entry>} */
@@ -47,6 +48,7 @@ export class Results {
     this.entries.clear();
     this.pictures.forget();
     for (const part of [this.failures, this.doubtful, this.others]) part.clear();
+    this.otherPhotos.hidden = true;
   }
 
   /** @param {Photo[]} photos */
@@ -80,6 +82,7 @@ export class Results {
     const entry = { photo, part, item: null };
     this.entries.set(photo.name, entry);
     part.entries.push(entry);
+    if (part === this.failures && isOfPhoto(photo)) this.otherPhotos.hidden = false;
   }
 
   /** @param {Entry} entry @param {Photo} photo */
@@ -179,6 +182,11 @@ class Part {
 function showState({ photo, item }) {
   item?.classList.toggle("is-failed", photo.state === "failed");
   item?.classList.toggle("is-placed", photo.framing?.kind === "given");
+}
+
+/** Whether another photo would help: it would not against a fault of the table. @param {Photo} photo */
+function isOfPhoto({ error }) {
+  return !error?.code || error.code.startsWith("photo_");
 }
 
 /** @param {Entry} entry */
