@@ -416,6 +416,7 @@ def test_a_doubtful_photo_is_moved(
     expect(it.dialog).to_be_hidden()
     expect(it.page.locator("#doubtful img")).not_to_have_attribute("src", picture or "")
     expect(it.page.locator("#doubtful li")).to_have_class("is-placed")
+    expect(it.result("nobody.jpg")).to_have_accessible_name("nobody.jpg (Placed by hand)")
     after = it.photos()["nobody.jpg"]["framing"]
     assert after["kind"] == "given"
     assert after["zoom"] == pytest.approx(before["zoom"] * 1.1, abs=0.002)
@@ -655,6 +656,8 @@ def test_the_keyboard_goes_on_where_a_button_was(
     it.page.keyboard.press("Enter")
     expect(it.page.locator("#batch-title")).to_be_focused()
     it.until_done()
+    assert it.count("failures") == 1
+    expect(it.page.locator("#other-photos")).to_be_hidden()  # it is the table's fault
 
 
 def test_words_that_are_refused_have_the_focus(

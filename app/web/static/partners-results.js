@@ -73,7 +73,9 @@ export class Results {
 
   /** Say of a photo that it is being drawn anew, or that it no longer is. @param {string} name @param {boolean} isIt */
   mark(name, isIt) {
-    this.entries.get(name)?.item?.classList.toggle("is-drawn-anew", isIt);
+    const entry = this.entries.get(name);
+    entry?.item?.classList.toggle("is-drawn-anew", isIt);
+    if (entry) sayState(entry);
   }
 
   /** @param {Photo} photo */
@@ -104,8 +106,9 @@ export class Results {
     const name = Object.assign(document.createElement("span"), { className: "result-name", dir: "auto" });
     name.textContent = lastPart(entry.photo.name);
     button.title = entry.photo.name;
+    const state = Object.assign(document.createElement("span"), { className: "result-state visually-hidden" });
     place.append(picture);
-    button.append(place, name);
+    button.append(place, name, " ", state);
     button.addEventListener("click", () => this.onOpen(entry.photo));
     item.append(button);
     entry.item = item;
@@ -179,9 +182,22 @@ class Part {
 }
 
 /** Tell by a sign what somebody has placed by hand, and what could not be drawn after all. @param {Entry} entry */
-function showState({ photo, item }) {
+function showState(entry) {
+  const { photo, item } = entry;
   item?.classList.toggle("is-failed", photo.state === "failed");
   item?.classList.toggle("is-placed", photo.framing?.kind === "given");
+  sayState(entry);
+}
+
+/** Say in words what those signs tell the eye. @param {Entry} entry */
+function sayState({ photo, item }) {
+  const said = item?.querySelector(".result-state");
+  if (!item || !said) return;
+  const isPlaced = photo.framing?.kind === "given";
+  const name = photo.state === "failed" ? "notMade" : isPlaced ? "placed" : "";
+  const isDrawnAnew = item.classList.contains("is-drawn-anew");
+  const words = isDrawnAnew ? text("reframing") : name && text(name);
+  said.textContent = words && `(${words})`;
 }
 
 /** Whether another photo would help: it would not against a fault of the table. @param {Photo} photo */
