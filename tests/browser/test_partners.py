@@ -423,6 +423,21 @@ def test_a_doubtful_photo_is_moved(
     assert after["x"] < before["x"]  # what moves to the right shows what is on the left
 
 
+def test_long_names_can_be_told_apart(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
+    """A long name is cut in its middle, and its end is seen; it is said whole."""
+    name = "photograph-of-staff-2026-nr-000017.jpg"
+    it = partner("phone").enter().choose_small()
+    it.choose_folder(put(tmp_path, {name: face()}), 1).start().until_done()
+    shown = it.result("000017.jpg")
+    expect(shown).to_have_accessible_name(name)
+    lines = """label => {
+      const range = document.createRange();
+      range.selectNodeContents(label);
+      return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size;
+    }"""
+    assert shown.locator(".result-name").evaluate(lines) == 2
+
+
 def test_photos_are_moved_one_after_the_other(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
     """Who does not wait for one photo to be drawn before the next is moved has both drawn."""
     it = partner().enter().choose_small()

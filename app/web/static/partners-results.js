@@ -21,6 +21,8 @@ const FIRST = 60;
 const MORE = 240;
 const AT_A_TIME = 20; // of those: between two pictures of the screen there is no time for all
 const AT_ONCE = 4; // pictures that are being fetched
+const HEAD = 10; // letters of a long name in its first line, beside the tick
+const TAIL = 13; // and in its second
 const NEAR = "400px"; // of the window: what comes into sight next
 
 export class Results {
@@ -104,11 +106,12 @@ export class Results {
     const picture = Object.assign(document.createElement("img"), { alt: "", width: 160, height: 160 });
     const place = Object.assign(document.createElement("span"), { className: "result-picture" });
     const name = Object.assign(document.createElement("span"), { className: "result-name", dir: "auto" });
-    name.textContent = lastPart(entry.photo.name);
+    const whole = lastPart(entry.photo.name);
+    name.textContent = shortened(whole);
+    name.classList.toggle("is-cut", name.textContent !== whole);
     button.title = entry.photo.name;
-    const state = Object.assign(document.createElement("span"), { className: "result-state visually-hidden" });
     place.append(picture);
-    button.append(place, name, " ", state);
+    button.append(place, name);
     button.addEventListener("click", () => this.onOpen(entry.photo));
     item.append(button);
     entry.item = item;
@@ -189,15 +192,15 @@ function showState(entry) {
   sayState(entry);
 }
 
-/** Say in words what those signs tell the eye. @param {Entry} entry */
+/** Say the whole name, and in words what those signs tell the eye. @param {Entry} entry */
 function sayState({ photo, item }) {
-  const said = item?.querySelector(".result-state");
-  if (!item || !said) return;
+  if (!item) return;
   const isPlaced = photo.framing?.kind === "given";
   const name = photo.state === "failed" ? "notMade" : isPlaced ? "placed" : "";
   const isDrawnAnew = item.classList.contains("is-drawn-anew");
   const words = isDrawnAnew ? text("reframing") : name && text(name);
-  said.textContent = words && `(${words})`;
+  const label = lastPart(photo.name) + (words && ` (${words})`);
+  item.querySelector("button")?.setAttribute("aria-label", label);
 }
 
 /** Whether another photo would help: it would not against a fault of the table. @param {Photo} photo */
@@ -221,6 +224,17 @@ function problemItem({ photo }) {
 /** @param {string} name */
 export function lastPart(name) {
   return name.slice(name.lastIndexOf("/") + 1);
+}
+
+/**
+ * Two lines of what is long, without its middle: the names of one folder often differ only at their ends.
+ * @param {string} name
+ */
+function shortened(name) {
+  const letters = [...name];
+  if (letters.length <= HEAD + TAIL + 1) return name;
+  const tail = letters.slice(-TAIL).join("").replace(/^\p{M}+/u, ""); // marks of a letter that is gone
+  return `${letters.slice(0, HEAD).join("")}…\n${tail}`;
 }
 
 // -- the pictures --------------------------------------------------------------
