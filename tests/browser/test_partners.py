@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import unicodedata
@@ -635,8 +636,17 @@ def test_words_that_cannot_be_drawn_are_told(
 def test_the_end_is_said_where_photos_failed(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
     """Who listens hears that it is done, also where the share that was made stands as the last one did."""
     it = partner().enter().choose_small()
-    files = {"broken.jpg": b"\xff\xd8\xff\xe0 not a photo"} | {f"{n}.jpg": face(200 + n) for n in range(9)}
-    it.choose_folder(put(tmp_path, files), 10).start().until_done()
+    it.choose_folder(put(tmp_path, {f"{n}.jpg": face(200 + n) for n in range(10)}), 10)
+
+    def tell(route: Route) -> None:
+        batch = it.asked(it.batch()).json()
+        running = {**batch, "state": "running", "waiting": 1, "done": 8, "failed": 1}
+        done = {**batch, "state": "done", "waiting": 0, "done": 9, "failed": 1}
+        told = "".join(f"event: state\ndata: {json.dumps(state)}\n\n" for state in (running, done))
+        route.fulfill(content_type="text/event-stream", body=told)
+
+    it.page.route("**/events", tell)
+    it.start().until_done()
     expect(it.page.locator("#announcements")).to_have_text("Done. Pictures: 9")
 
 
