@@ -33,6 +33,7 @@ from app.bulk.cells import as_it_was
 from app.bulk.names import NAME_BYTES, PART_BYTES, SYSTEM_FILES, SYSTEM_FOLDERS, is_photo_name
 from app.bulk.table import FIELDS, TableLimits
 from app.settings import PREFIX, Settings, load_settings
+from app.web.api.batches.sending import MOST_TOLD
 from app.web.app import create_app
 from app.web.http.problems import STATUSES, status_of
 from app.web.state.watches import MOST_EACH
@@ -545,6 +546,7 @@ def _limits_table() -> str:
         ("what a ZIP unpacks to", "twice that", ""),
         ("files and folders in a ZIP", f"{archive.entries:,}", ""),
         ("a table", f"{size(table.bytes)}, {table.columns:,} columns, a row for each photo of a batch", ""),
+        ("rows of a table, and files of a ZIP, that an answer names", f"{MOST_TOLD:,}", ""),
         ("a photo's name", f"{NAME_BYTES:,} bytes of UTF-8, {PART_BYTES} between two `/`", ""),
         (
             "photos a day, for a key",

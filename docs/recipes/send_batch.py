@@ -218,8 +218,11 @@ def main(folder: Path, target: Path, table: Path | None = None) -> int:
         raise
     if state == "open":
         if table:
-            for problem in ask("PUT", f"{batch}/table", content=table.read_bytes()).json()["problems"]:
+            told = ask("PUT", f"{batch}/table", content=table.read_bytes()).json()
+            for problem in told["problems"]:
                 print(f"row {problem['line']}: {problem['error']['detail']}", file=sys.stderr)
+            if (more := told["problems_in_all"] - len(told["problems"])) > 0:
+                print(f"and {more} rows more", file=sys.stderr)
         refused = send(batch, photos)
         for name, reason in refused.items():
             print(f"{name}: {reason}", file=sys.stderr)

@@ -517,6 +517,15 @@ def test_a_table_with_faults_is_shown_before_anything_is_sent(
     assert it.count("failures") == 0
 
 
+def test_of_very_many_faults_the_first_are_drawn(partner: Callable[..., PartnerPage], tmp_path: Path) -> None:
+    """And beside the heading stands how many there are: nobody reads on, and all of them would be slow."""
+    rows = "".join(f"{number}.jpg,huge\n" for number in range(1_200))
+    chosen = put(tmp_path, {"a.jpg": face(), "people.csv": f"photo,size\n{rows}".encode()})
+    it = partner().enter().choose_small().choose_folder(chosen, 1).start()
+    expect(it.page.locator("#table-problems h3 .count")).to_have_text("1,200")
+    expect(it.page.locator("#table-problems li")).to_have_count(100)
+
+
 def test_a_table_may_have_other_headings(
     partner: Callable[..., PartnerPage], complaints: Complaints, tmp_path: Path
 ) -> None:

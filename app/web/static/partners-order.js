@@ -10,7 +10,7 @@ import { Refused } from "./sending.js";
 const TYPING_PAUSE = 400;
 const SAMPLE = 320; // pixels: what stands there is no larger
 const OF_WORDS = new Set(["slogan_does_not_fit", "missing_glyphs"]);
-const LISTED = 100; // names of what is left out: nobody reads on, and all of them would be slow
+export const LISTED = 100; // of what is left out, or wrong: nobody reads on, and all of it would be slow
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);

@@ -7,6 +7,7 @@ import { follow, photosOf } from "./partners-events.js";
 import { Choice, chosen, folded } from "./partners-files.js";
 import { Line } from "./partners-line.js";
 import {
+  LISTED,
   complainOfOrder,
   forgetChoice,
   headings,
@@ -327,8 +328,9 @@ async function sendTable(table) {
   const question = { method: "PUT", body: table, headers: { "Content-Type": "application/octet-stream" }, signal };
   /** @type {{line?: number, photo?: string, error: {detail: string}}[]} */
   let problems;
+  let inAll = 1;
   try {
-    ({ problems } = await line.insist(() => askJson(address, question), signal));
+    ({ problems, problems_in_all: inAll } = await line.insist(() => askJson(address, question), signal));
   } catch (problem) {
     // A file that is no table at all: the partner chooses another, or goes without.
     if (!(problem instanceof Problem) || ![413, 415, 422].includes(problem.status)) throw problem;
@@ -337,7 +339,8 @@ async function sendTable(table) {
   toggle("table-problems", problems.length > 0);
   if (!problems.length) return;
   sentTable = table;
-  byId("table-problems").querySelector("ul").replaceChildren(...problems.map(tableProblem));
+  byId("table-problems").querySelector("ul").replaceChildren(...problems.slice(0, LISTED).map(tableProblem));
+  byId("table-problems").querySelector(".count").textContent = inAll > LISTED ? number(inAll) : "";
   byId("headings-again").append(byId("headings"));
   byId("headings").hidden = false;
   byId("table-problems").querySelector("h3").focus();

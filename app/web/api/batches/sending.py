@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 from urllib.parse import quote
 
 import anyio
 from anyio import from_thread
 from fastapi import APIRouter, Query
-from fastapi.responses import Response  # noqa: TC002 - FastAPI reads the annotation
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
-from starlette.requests import Request  # noqa: TC002 - the same
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 from app.bulk.shown import BATCHES, ShownError, ShownPhoto, batch_path
 from app.bulk.table import TableLimits
@@ -43,16 +43,22 @@ from app.web.http.uploads import Most, refuse_by_length, refuse_packed
 from app.web.service import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from app.bulk.batches import TableReceipt
     from app.bulk.incoming import ArchiveReceipt, Incoming
     from app.bulk.opened import Partner
     from app.web.batch_desk import BatchDesk
+
+_Receipt = TypeVar("_Receipt")
 
 # Of a ZIP, so much is put together before a thread takes it on; and has to come in the time that a photo has.
 _PIECE_BYTES = 1 << 20
 
 _MAX_COLUMNS = 32
+
+MOST_TOLD = 1000
+"""Rows of a table, or files of a ZIP, that an answer names. 100,000 with their reasons would have 18 MB."""
 
 router = APIRouter()
 
@@ -70,9 +76,28 @@ class ShownReceipt(BaseModel):
     taken: Annotated[int, Field(description="Photos that are in the batch now.", examples=[2998])]
     skipped: Annotated[
         list[str],
-        Field(description="What is no photo, and no loss: `Thumbs.db`, macOS resource forks, hidden files."),
+        Field(
+            description="What is no photo, and no loss: `Thumbs.db`, macOS resource forks, hidden files. "
+            f"The first {MOST_TOLD:,}."
+        ),
     ]
-    refused: Annotated[list[ShownRefusal], Field(description="What was not taken.")]
+    skipped_in_all: Annotated[int, Field(description="How many there are of these.", examples=[4])]
+    refused: Annotated[list[ShownRefusal], Field(description=f"What was not taken: the first {MOST_TOLD:,}.")]
+    refused_in_all: Annotated[int, Field(description="How many there are of these.", examples=[1])]
+
+    @classmethod
+    def of(cls, receipt: ArchiveReceipt, language: str) -> Self:
+        """Show what a ZIP came to, to a reader."""
+        return cls(
+            taken=receipt.taken,
+            skipped=receipt.skipped[:MOST_TOLD],
+            skipped_in_all=len(receipt.skipped),
+            refused=[
+                ShownRefusal(name=name, error=ShownError.of(error, language))
+                for name, error in receipt.refused[:MOST_TOLD]
+            ],
+            refused_in_all=len(receipt.refused),
+        )
 
 
 class ShownRowProblem(BaseModel):
@@ -89,8 +114,26 @@ class ShownTable(BaseModel):
     rows: Annotated[int, Field(description="That it has.", examples=[3000])]
     problems: Annotated[
         list[ShownRowProblem],
-        Field(description="Their photos would fail: send the table again, put right, or start all the same."),
+        Field(
+            description="Their photos would fail: send the table again, put right, or start all the same. "
+            f"The first {MOST_TOLD:,}."
+        ),
     ]
+    problems_in_all: Annotated[int, Field(description="How many there are of these.", examples=[1])]
+
+    @classmethod
+    def of(cls, receipt: TableReceipt, language: str) -> Self:
+        """Show what a table came to, to a reader."""
+        return cls(
+            rows=receipt.rows,
+            problems=[
+                ShownRowProblem(
+                    line=problem.line, photo=problem.photo, error=ShownError.of(problem.error, language)
+                )
+                for problem in receipt.problems[:MOST_TOLD]
+            ],
+            problems_in_all=len(receipt.problems),
+        )
 
 
 @router.put(
@@ -141,14 +184,15 @@ def _refuse_form(request: Request) -> None:
 @router.put(
     f"{BATCHES}/{{batch}}/archive",
     summary="Send a ZIP of photos",
+    response_model=ShownReceipt,
     responses=described.SEND_ARCHIVE_RESPONSES,
     openapi_extra=described.SEND_ARCHIVE_REQUEST,
 )
-async def send_archive(request: Request, response: Response, partner: Asking, batch: BatchId) -> ShownReceipt:
+async def send_archive(request: Request, partner: Asking, batch: BatchId) -> Response:
     """Send a ZIP as the body, of any length: it is taken in as it comes. You may send several.
 
-    What cannot be taken of it is named, and the rest is in the batch. After a broken line it has to be sent
-    again from its beginning; photos sent one by one do not.
+    What cannot be taken of it is named, up to a thousand files, and the rest is in the batch. After a broken
+    line it has to be sent again from its beginning; photos sent one by one do not.
     """
     desk = desk_of(request)
     digest = ContentDigest.of(request)
@@ -168,8 +212,7 @@ async def send_archive(request: Request, response: Response, partner: Asking, ba
                 await desk.write(incoming.abandon)
             raise
     tell_quota(request, await desk.quotas.state(partner))
-    response.headers["Cache-Control"] = "no-store"
-    return _shown_receipt(receipt, language_of(request))
+    return await desk.read(_told, ShownReceipt.of, receipt, language_of(request))
 
 
 def _write(incoming: Incoming, piece: bytes, digest: ContentDigest) -> None:
@@ -209,22 +252,21 @@ async def _pieces(request: Request, seconds: float) -> AsyncIterator[bytes]:
             yield bytes(piece)
 
 
-def _shown_receipt(receipt: ArchiveReceipt, language: str) -> ShownReceipt:
-    refused = [
-        ShownRefusal(name=name, error=ShownError.of(error, language)) for name, error in receipt.refused
-    ]
-    return ShownReceipt(taken=receipt.taken, skipped=receipt.skipped, refused=refused)
+def _told(show: Callable[[_Receipt, str], BaseModel], receipt: _Receipt, language: str) -> Response:
+    """Make the answer. In a thread: a thousand reasons in words are too much for the loop that serves all."""
+    content = show(receipt, language).model_dump_json()
+    return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 @router.put(
     f"{BATCHES}/{{batch}}/table",
     summary="Send a table",
+    response_model=ShownTable,
     responses=described.SEND_TABLE_RESPONSES,
     openapi_extra=described.SEND_TABLE_REQUEST,
 )
 async def send_table(
     request: Request,
-    response: Response,
     partner: Asking,
     batch: BatchId,
     column: Annotated[
@@ -235,11 +277,11 @@ async def send_table(
             examples=[["photo=الصورة", "slogan=شعار"]],
         ),
     ] = None,
-) -> ShownTable:
+) -> Response:
     """Send a CSV or XLSX as the body: a row for each photo, with what the spec shall be for it.
 
-    Its other columns come back in the report. Photos that it names and nobody has sent are told before the
-    start. Another table takes its place.
+    Its other columns come back in the report. Rows that are wrong are told, up to a thousand. Photos that it
+    names and nobody has sent are told before the start. Another table takes its place.
     """
     desk = desk_of(request)
     digest = ContentDigest.of(request)
@@ -252,17 +294,7 @@ async def send_table(
     async with service_of(request).uploads.receive_body(request, party_of(partner), most) as upload:
         await desk.read(_check, digest, upload.photo)
         receipt = await desk.write(desk.batches.set_table, partner, batch, upload.photo, mapping)
-    language = language_of(request)
-    response.headers["Cache-Control"] = "no-store"
-    return ShownTable(
-        rows=receipt.rows,
-        problems=[
-            ShownRowProblem(
-                line=problem.line, photo=problem.photo, error=ShownError.of(problem.error, language)
-            )
-            for problem in receipt.problems
-        ],
-    )
+    return await desk.read(_told, ShownTable.of, receipt, language_of(request))
 
 
 def _mapping(columns: Sequence[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from openpyxl import Workbook
 
+from app.web.api.batches.sending import MOST_TOLD
 from tests.partners import PartnerProgram, new_partner_key
 from tests.web.api.batches.conftest import (
     MAX_ARCHIVE_BYTES,
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers import Serve, Server
+
+
+HELD_SECONDS = 0.7
+"""That a short request may wait beside work in threads, on a machine that has other tests to run."""
 
 
 def digest_of(content: bytes, name: str = "sha-256") -> str:
@@ -353,6 +358,7 @@ def test_an_archive_is_taken_and_the_rest_is_named(partner: PartnerProgram, batc
     assert answer.status_code == 200, answer.text
     receipt = answer.json()
     assert receipt["taken"] == 2
+    assert (receipt["skipped_in_all"], receipt["refused_in_all"]) == (2, 2)
     assert sorted(receipt["skipped"]) == ["Thumbs.db", "__MACOSX/._a.jpg"]
     codes = {refusal["name"].split("/")[-1]: refusal["error"]["code"] for refusal in receipt["refused"]}
     assert codes == {"out.jpg": "invalid_name", "large.jpg": "photo_too_many_bytes"}
@@ -360,6 +366,22 @@ def test_an_archive_is_taken_and_the_rest_is_named(partner: PartnerProgram, batc
     assert english["refused"][0]["error"]["detail"]
     # What has a name that may be kept fails in the end, and is in the report.
     assert sorted(names_in(partner, batch)) == ["a.jpg", "folder/b.jpg", "large.jpg"]
+
+
+def test_an_archive_names_the_first_thousand(partner: PartnerProgram, batch: str, photo: bytes) -> None:
+    """Of what it refused and of what it skipped; and it counts all. No answer becomes as large as a ZIP."""
+    wrong = {f"../{number}.jpg": b"x" for number in range(MOST_TOLD + 2)}
+    unseen = {f"__MACOSX/._{number}.jpg": b"x" for number in range(MOST_TOLD + 3)}
+    answer = partner.put(f"{batch}/archive", content=zipped({"a.jpg": photo, **wrong, **unseen}))
+    receipt = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    assert (receipt["taken"], receipt["refused_in_all"], receipt["skipped_in_all"]) == (
+        1,
+        MOST_TOLD + 2,
+        MOST_TOLD + 3,
+    )
+    assert [refusal["name"] for refusal in receipt["refused"]] == list(wrong)[:MOST_TOLD]
+    assert receipt["skipped"] == list(unseen)[:MOST_TOLD]
 
 
 def test_an_archive_comes_as_a_stream(partner: PartnerProgram, batch: str, photo: bytes) -> None:
@@ -510,8 +532,35 @@ def test_a_table_says_what_each_photo_shall_be(partner: PartnerProgram, batch: s
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert told["rows"] == 3
+    assert told["problems_in_all"] == len(told["problems"])
     assert {problem["line"] for problem in told["problems"]} >= {3}
     assert all(problem["photo"] == "b.jpg" and problem["error"]["code"] for problem in told["problems"])
+
+
+def test_a_table_that_is_all_wrong_holds_nobody_up(serve: Serve, tmp_path: Path) -> None:
+    """Of 30,000 wrong rows the first thousand are told, and how many there are; meanwhile others are served.
+
+    To put all of them in words on the loop took more than a second, in which nobody had an answer.
+    """
+    rows = 30_000
+    table = "photo,size\r\n" + "".join(f"{number}.jpg,huge\r\n" for number in range(rows))
+    with (
+        serve(batches="true", data_folder=str(tmp_path), deadline=60) as server,
+        PartnerProgram(server.url, new_partner_key(tmp_path)) as partner,
+        ThreadPoolExecutor(1) as thread,
+        httpx2.Client(base_url=server.url) as supporter,
+    ):
+        batch = partner.new_batch()
+        sent = thread.submit(partner.put, f"{batch}/table", content=table.encode())
+        longest = 0.0
+        while not sent.done():
+            start = time.monotonic()
+            assert supporter.get("/healthz").status_code == 200
+            longest = max(longest, time.monotonic() - start)
+        told = sent.result().json()
+    assert (told["rows"], told["problems_in_all"]) == (rows, rows)
+    assert [problem["line"] for problem in told["problems"]] == list(range(2, MOST_TOLD + 2))
+    assert longest < HELD_SECONDS
 
 
 def test_columns_are_named_by_a_mapping(partner: PartnerProgram, batch: str, photo: bytes) -> None:
@@ -525,7 +574,10 @@ def test_columns_are_named_by_a_mapping(partner: PartnerProgram, batch: str, pho
     book.save(file)
     params = {"column": ["photo=الملف", "slogan=شعار"]}
     answer = partner.put(f"{batch}/table", content=file.getvalue(), params=params)
-    assert (answer.status_code, answer.json()) == (200, {"rows": 1, "problems": []})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"rows": 1, "problems": [], "problems_in_all": 0},
+    )
 
 
 @pytest.mark.parametrize(
