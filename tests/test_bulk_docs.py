@@ -35,6 +35,7 @@ from app.bulk.table import FIELDS, TableLimits
 from app.settings import PREFIX, Settings, load_settings
 from app.web.api.batches.sending import MOST_TOLD
 from app.web.app import create_app
+from app.web.batch_desk import ARCHIVES_EACH, DOWNLOADS_EACH
 from app.web.http.problems import STATUSES, status_of
 from app.web.state.watches import MOST_EACH
 from tests.partners import PartnerProgram, new_partner_key
@@ -554,7 +555,8 @@ def _limits_table() -> str:
             f"{setting('photos_a_day')}, or of the key",
         ),
         ("batches at a time, for a key", f"{default('batches_at_once'):g}", setting("batches_at_once")),
-        ("ZIPs at a time, for a key", "2", ""),
+        ("ZIPs at a time, for a key", f"{ARCHIVES_EACH}", ""),
+        ("downloads of `avatars.zip` at a time, for a key", f"{DOWNLOADS_EACH}", ""),
         ("followers of events at a time, for a key", f"{MOST_EACH}", ""),
         ("how long a batch lives", f"{default('batch_lifetime') / 3600:g} hours", setting("batch_lifetime")),
     ]

@@ -36,7 +36,7 @@ from app.bulk.ledger import (
 )
 from app.bulk.opened import Batch, BatchPhoto, BatchRequest, Opened
 from app.bulk.outcomes import pack_error, unpack_error
-from app.bulk.parcel import Parcel, Part
+from app.bulk.parcel import PackedParts, Parcel, StoredPart
 from app.bulk.partners import partner_in
 from app.bulk.report import ReportRow, report_lines
 from app.bulk.sealing import SealBroken
@@ -603,14 +603,17 @@ class Batches:
             BatchNotDone: Photos are still to be drawn.
         """
         opened = self._open_done(partner, batch)
-        return Parcel(list(self._parts(opened)))
 
-    def _parts(self, opened: Opened) -> Iterator[Part]:
+        def read(place: str, size: int) -> bytes:
+            return self._store.get(place, opened.key, size)
+
+        return Parcel(PackedParts(self._parts(opened), read))
+
+    def _parts(self, opened: Opened) -> Iterator[StoredPart]:
         for number, sealed in self._ledger.drawn(opened.id):
             entry = opened.entry(number, sealed)
-            name = avatar_object(opened.id, number, entry.token)
-            read = partial(self._store.get, name, opened.key, entry.size)
-            yield Part(entry.name, entry.size, entry.crc, read)
+            place = avatar_object(opened.id, number, entry.token)
+            yield StoredPart(entry.name, entry.size, entry.crc, place)
 
     def avatar(self, partner: Partner, batch: str, name: str) -> tuple[bytes, str]:
         """Return a photo's avatar and its media type.

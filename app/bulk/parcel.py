@@ -14,14 +14,16 @@ from __future__ import annotations
 import zlib
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 # From these on a field says "look into the zip64 one" (4.4.1.4).
 _ZIP64_COUNT: Final = 0xFFFF
@@ -68,6 +70,66 @@ class Part:
     size: int
     crc: int
     read: Callable[[], bytes]
+
+
+class StoredPart(NamedTuple):
+    """A part by where it rests.
+
+    Attributes:
+        name: As of :class:`Part`.
+        size: The same.
+        crc: The same.
+        place: By which it is read.
+    """
+
+    name: str
+    size: int
+    crc: int
+    place: str
+
+
+class PackedParts(Sequence[Part]):
+    """Parts of which each is made when it is asked for.
+
+    While somebody takes 50,000 avatars home, for as long as the line needs, 6 MB are kept of them: 20 bytes
+    for a part beside its name and place. As objects they had 30 MB.
+
+    Args:
+        parts: Are gone through once.
+        read: Returns the content, given a place and a size.
+    """
+
+    def __init__(self, parts: Iterable[StoredPart], read: Callable[[str, int], bytes]) -> None:
+        self._read = read
+        self._sizes = array("Q")
+        self._crcs = array("I")
+        # Where each name stops, and each place: in turns, behind one another in the text.
+        self._stops = array("I", [0])
+        text = bytearray()
+        for part in parts:
+            self._sizes.append(part.size)
+            self._crcs.append(part.crc)
+            for piece in (part.name, part.place):
+                text += piece.encode()
+                self._stops.append(len(text))
+        self._text = bytes(text)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @overload
+    def __getitem__(self, index: int) -> Part: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Part]: ...
+    def __getitem__(self, index: int | slice) -> Part | Sequence[Part]:
+        """Make a part, or some."""
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        size, crc = self._sizes[index], self._crcs[index]
+        first = 2 * (index % len(self))
+        start, middle, stop = self._stops[first : first + 3]
+        name, place = self._text[start:middle].decode(), self._text[middle:stop].decode()
+        return Part(name, size, crc, partial(self._read, place, size))
 
 
 class Parcel:

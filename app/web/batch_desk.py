@@ -34,28 +34,48 @@ _READERS = 16
 # A contact sheet of thousands of pictures takes a core for seconds.
 _DRAWERS = 1
 
+# ZIPs that arrive. Each takes two or three MB meanwhile, and a thread now and then.
+ARCHIVES_EACH = 2
 _ARCHIVES = 8
-_ARCHIVES_EACH = 2
+# ZIPs that are taken home. Of a full batch each takes six MB for as long as the line needs, and a picture.
+DOWNLOADS_EACH = 4
+_DOWNLOADS = 16
 
 
-class ArchivePlaces:
-    """Counts the ZIPs that are arriving. Each takes two or three MB meanwhile, and a thread now and then."""
+class Places:
+    """Counts what goes on for partners at the same time, and holds something until it ends.
 
-    def __init__(self) -> None:
+    Args:
+        each: Of one partner, at most.
+        in_all: Of all together.
+    """
+
+    def __init__(self, each: int, in_all: int) -> None:
+        self._each = each
+        self._in_all = in_all
         self._by_partner: Counter[str] = Counter()
+
+    def refuse_if_full(self, partner: Partner) -> None:
+        """Refuse another one.
+
+        Raises:
+            TooManyAtOnce: The partner has as many as it may.
+            Busy: All partners together have.
+        """
+        if self._by_partner[partner.id] >= self._each:
+            raise TooManyAtOnce
+        if self._by_partner.total() >= self._in_all:
+            raise Busy
 
     @contextmanager
     def held(self, partner: Partner) -> Iterator[None]:
         """Take a place until the block ends.
 
         Raises:
-            TooManyAtOnce: The partner has as many as it may.
-            Busy: All partners together have.
+            TooManyAtOnce: As :meth:`refuse_if_full`.
+            Busy: The same.
         """
-        if self._by_partner[partner.id] >= _ARCHIVES_EACH:
-            raise TooManyAtOnce
-        if self._by_partner.total() >= _ARCHIVES:
-            raise Busy
+        self.refuse_if_full(partner)
         self._by_partner[partner.id] += 1
         try:
             yield
@@ -77,6 +97,7 @@ class BatchDesk:
         quotas, max_batch_photos, max_archive_bytes: The same.
         watches: Who follows which batch.
         archives: Who sends a ZIP.
+        downloads: Who takes one home.
         readers: Limits threads that read.
     """
 
@@ -86,7 +107,8 @@ class BatchDesk:
         self.max_archive_bytes = max_archive_bytes
         self._bulk = bulk
         self.watches = Watches(self._look, self._outcomes)
-        self.archives = ArchivePlaces()
+        self.archives = Places(ARCHIVES_EACH, _ARCHIVES)
+        self.downloads = Places(DOWNLOADS_EACH, _DOWNLOADS)
         self.readers = CapacityLimiter(_READERS)
         self._writers = CapacityLimiter(_WRITERS)
         self._drawers = CapacityLimiter(_DRAWERS)

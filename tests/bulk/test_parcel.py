@@ -18,9 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.bulk.parcel import Parcel, Part, PartChanged
+from app.bulk.batches import avatar_object
+from app.bulk.parcel import PackedParts, Parcel, Part, PartChanged, StoredPart
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 GIB = 1 << 30
@@ -320,6 +322,58 @@ def test_as_many_as_a_batch_may_have() -> None:
     assert parcel.length > 15_000_000_000
     assert fakes.reads < 50
     assert peak < 10_000_000
+
+
+def stored(count: int, size: int) -> Iterator[StoredPart]:
+    """Yield parts by where they rest, in names and places as long as those of a batch."""
+    crc = zlib.crc32(bytes(size))
+    for number in range(count):
+        place = avatar_object("b_4pT0yWq8rK2mZcVnB1xYzA", number, "q3Vt0bYx7LkZ")
+        yield StoredPart(f"staff/الأعضاء/{number:06}.jpg", size, crc, place)
+
+
+def test_packed_parts_are_the_parts() -> None:
+    """Each has its name, size, checksum and content, from both ends, and a ZIP of them is the same ZIP."""
+    contents = {name: name.encode() * number for number, name in enumerate(NAMES)}
+    places = {f"place/{name}": content for name, content in contents.items()}
+
+    def read(place: str, size: int) -> bytes:
+        assert len(places[place]) == size
+        return places[place]
+
+    packed = PackedParts(
+        (
+            StoredPart(name, len(content), zlib.crc32(content), f"place/{name}")
+            for name, content in contents.items()
+        ),
+        read,
+    )
+    plain = [part(*pair) for pair in contents.items()]
+    assert len(packed) == len(plain)
+    assert [(one.name, one.size, one.crc, one.read()) for one in packed] == [
+        (one.name, one.size, one.crc, one.read()) for one in plain
+    ]
+    assert packed[-1].name == plain[-1].name
+    assert [one.name for one in packed[1:3]] == [one.name for one in plain[1:3]]
+    with pytest.raises(IndexError):
+        packed[len(plain)]
+    with pytest.raises(IndexError):
+        PackedParts([], read)[0]
+    assert whole(Parcel(packed)) == whole(Parcel(plain))
+
+
+def test_a_full_batch_is_kept_in_little() -> None:
+    """While 50,000 avatars are taken home a few MB are held: there are several such downloads at once."""
+    tracemalloc.start()
+    try:
+        parcel = Parcel(PackedParts(stored(50_000, 0), lambda _place, _size: b""))
+        stream = parcel.read()
+        next(stream)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 7_000_000  # 6 MB; as objects they had 30
+    assert peak < 14_000_000
 
 
 @pytest.mark.soak

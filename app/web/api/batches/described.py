@@ -239,7 +239,9 @@ _ZIP = _file(
     },
 )
 ZIP_RESPONSES: Responses = {
-    **_responses(200, _ZIP, (*_BATCH_ERRORS, errors.BatchNotDone, errors.RangeNotSatisfiable)),
+    **_responses(
+        200, _ZIP, (*_BATCH_ERRORS, *_CROWD_ERRORS, errors.BatchNotDone, errors.RangeNotSatisfiable)
+    ),
     206: {
         **_ZIP,
         "description": "The part that was asked for",
@@ -269,5 +271,7 @@ THUMBNAIL_RESPONSES = _responses(
 )
 DOWNLOAD_REQUEST = _json_body("NewDownload", {"file": "avatars.zip"})
 DOWNLOAD_RESPONSES = _responses(
-    201, _answer("The address"), (*_BATCH_ERRORS, *_BODY_ERRORS, errors.InvalidSpec, errors.BatchNotDone)
+    201,
+    _answer("The address"),
+    (*_BATCH_ERRORS, *_BODY_ERRORS, *_CROWD_ERRORS, errors.InvalidSpec, errors.BatchNotDone),
 )

@@ -31,6 +31,8 @@ from app.web.http.ranges import is_known, part_asked_for
 from app.web.streams import ReadAhead, in_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from app.bulk.batches import Batches
     from app.bulk.opened import Partner
     from app.bulk.parcel import Parcel
@@ -50,6 +52,19 @@ class ShownDownload(BaseModel):
     ]
 
 
+async def _in_its_place(
+    request: Request, asking: Annotated[Download, Depends(downloading("avatars.zip"))]
+) -> AsyncIterator[Download]:
+    """Hold a place for a download, until the last byte is sent or the client has left: FastAPI ends it then.
+
+    Raises:
+        TooManyAtOnce: The partner has as many as it may.
+        Busy: All partners together have.
+    """
+    with desk_of(request).downloads.held(asking.partner):
+        yield asking
+
+
 @router.get(
     f"{BATCHES}/{{batch}}/avatars.zip",
     summary="Download all avatars",
@@ -58,11 +73,11 @@ class ShownDownload(BaseModel):
     openapi_extra=described.RANGE_REQUEST,
 )
 async def download_avatars(
-    request: Request, batch: BatchId, asking: Annotated[Download, Depends(downloading("avatars.zip"))]
+    request: Request, batch: BatchId, asking: Annotated[Download, Depends(_in_its_place, scope="request")]
 ) -> Response:
     """All avatars in a ZIP, made as it is sent. Its length is told, and a download that broke off goes on.
 
-    For that send the `ETag` in `If-Range`, and what you lack as a `Range` of bytes.
+    For that send the `ETag` in `If-Range`, and what you lack as a `Range` of bytes. A few at a time.
     """
     desk = desk_of(request)
     parcel, name = await desk.read(_parcel, desk.batches, asking.partner, batch)
@@ -134,8 +149,11 @@ async def make_download(
     file = (await read_json(request, NewDownload)).chosen()
     language = language_of(request)
     found = await desk.read(desk.batches.get, partner, batch)
-    if file == FILES[0] and found.state != "done":
-        raise BatchNotDone(waiting=found.waiting)
+    if file == FILES[0]:
+        if found.state != "done":
+            raise BatchNotDone(waiting=found.waiting)
+        # Whoever is led there sees no problem but in place of the page: it is told here, where it can wait.
+        desk.downloads.refuse_if_full(partner)
     token, expires = await desk.read(desk.batches.download_token, partner, batch, file, language)
     response.headers["Cache-Control"] = "no-store"
     return ShownDownload(url=f"{batch_path(batch)}/{file}?token={token}", expires=expires)

@@ -3,7 +3,10 @@ from __future__ import annotations
 import csv
 import io
 import random
+import socket
+import time
 import zipfile
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from app.web.batch_desk import DOWNLOADS_EACH
 from tests.web.api.batches.test_sending import code_of
 
 if TYPE_CHECKING:
@@ -124,6 +128,67 @@ def test_a_head_tells_what_would_come(partner: PartnerProgram, done: str, archiv
     answer = partner.head(f"{done}/avatars.zip")
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["content-length"]) == len(archive)
+
+
+def noise(side: int) -> bytes:
+    """A photo of which a large avatar becomes a large file."""
+    file = io.BytesIO()
+    Image.merge("RGB", [Image.effect_noise((side, side), 128) for _ in range(3)]).save(file, "JPEG")
+    return file.getvalue()
+
+
+def test_a_partner_takes_a_few_home_at_once(
+    batch_server: Server, partner: PartnerProgram, other: PartnerProgram, done: str
+) -> None:
+    """One more is refused, with when to try again; another partner's is not, and who leaves makes room."""
+    large = partner.new_batch(spec={"size": 2048, "format": "png", "faces": "off"})
+    assert partner.send_photo(large, "a.jpg", noise(400)).status_code == 201
+    assert partner.send_photo(large, "b.jpg", noise(400)).status_code == 201
+    partner.start(large)
+    # Not by HEAD: what is read ahead of its answer's end keeps its place for a moment more.
+    first = partner.get(f"{large}/avatars.zip", headers={"Range": "bytes=0-0"})
+    assert int(first.headers["content-range"].rpartition("/")[2]) > 8_000_000
+    with ExitStack() as held:
+        for _ in range(DOWNLOADS_EACH):
+            connection = held.enter_context(socket.socket())
+            # What the systems between take in would else be all of it.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", batch_server.port))
+            head = (
+                f"GET {large}/avatars.zip HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: {partner.headers['authorization']}\r\n\r\n"
+            )
+            connection.sendall(head.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        refused = partner.get(f"{done}/avatars.zip")
+        assert code_of(refused, 429) == "too_many_at_once"
+        assert int(refused.headers["retry-after"]) > 0
+        # Nor does a browser get an address that would show it a problem in the page's place.
+        address = partner.post(f"{done}/downloads", json={"file": "avatars.zip"})
+        assert code_of(address, 429) == "too_many_at_once"
+        assert partner.post(f"{done}/downloads", json={"file": "report.csv"}).status_code == 201
+        others = other.new_batch()
+        other.post(f"{others}/start?without_missing=true")
+        other.until_done(others)
+        assert other.get(f"{others}/avatars.zip").status_code == 200
+        assert partner.get(f"{done}/report.csv").status_code == 200
+    start = time.monotonic()
+    while partner.get(f"{done}/avatars.zip").status_code != 200:
+        assert time.monotonic() - start < 10
+        time.sleep(0.05)
+
+
+def test_no_place_is_kept_of_what_is_over(partner: PartnerProgram, done: str, archive: bytes) -> None:
+    """Neither by one that has come whole, nor by one that was answered with no bytes or refused."""
+    tag = partner.head(f"{done}/avatars.zip").headers["etag"]
+    asked: list[tuple[dict[str, str], int]] = [
+        ({}, 200),
+        ({"If-None-Match": tag}, 304),
+        ({"Range": f"bytes={len(archive)}-"}, 416),
+    ]
+    for _ in range(DOWNLOADS_EACH + 1):
+        for headers, status in asked:
+            assert partner.get(f"{done}/avatars.zip", headers=headers).status_code == status
 
 
 def test_what_is_not_done_is_not_handed_over(partner: PartnerProgram, batch: str, photo: bytes) -> None:
