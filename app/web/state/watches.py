@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from contextlib import asynccontextmanager, contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from anyio import Lock
 
 from app.errors import BatchNotFound, Busy, CapacityError, ShuttingDown, TooManyAtOnce
 from app.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -37,7 +39,18 @@ PAGE = 500
 _KEPT = 2000
 """Outcomes of a batch that are kept for who is a little behind. Who is more behind reads for itself."""
 
+_MADE = 16
+"""Answers to one look that are kept for all who follow: outcomes in eight languages, and the batch itself."""
+
 _log = structlog.get_logger(__name__)
+
+
+class _Made:
+    """What is made once for all who ask for it."""
+
+    def __init__(self) -> None:
+        self.lock = Lock(fast_acquire=True)
+        self.content: bytes | None = None
 
 
 class Watch:
@@ -57,6 +70,7 @@ class Watch:
         self._floor = after  # all that came after it is kept
         self._kept: deque[BatchPhoto] = deque()
         self._changed = anyio.Event()
+        self._made: dict[Hashable, _Made] = {}
 
     @property
     def reached(self) -> int:
@@ -67,7 +81,25 @@ class Watch:
         """Return the outcomes that came after one, or the first of them."""
         if event < self._floor:
             return await self._outcomes(self._partner, self.batch.id, event, PAGE)
-        return [photo for photo in self._kept if photo.event > event]
+        # From the end: mostly a few are new, of two thousand that a hundred followers would look through.
+        return list(takewhile(lambda photo: photo.event > event, reversed(self._kept)))[::-1]
+
+    async def once(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Return what is told of the last look, made once for all who are told the same.
+
+        Args:
+            key: What it is, among what is told of one look.
+            make: Makes it. Where that fails, or whoever asked first leaves meanwhile, the next one does.
+        """
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = _Made()
+            if len(self._made) > _MADE:
+                del self._made[next(iter(self._made))]
+        async with made.lock:
+            if made.content is None:
+                made.content = await make()
+        return made.content
 
     def change(self) -> anyio.Event:
         """Return what is set at the next change. To be taken before one looks, or one could miss it."""
@@ -98,6 +130,7 @@ class Watch:
             self._floor = self._kept.popleft().event
 
     def _wake(self) -> None:
+        self._made = {}
         self._changed.set()
         self._changed = anyio.Event()
 

@@ -175,6 +175,94 @@ def test_who_comes_later_with_less_reads_for_itself() -> None:
     run(test)
 
 
+def test_what_all_are_told_is_made_once() -> None:
+    """By the first of a hundred who ask; anew after the next look, and for who is told something else."""
+
+    async def test(followed: Watches, ledger: Ledger) -> None:
+        made: list[str] = []
+        told: list[bytes] = []
+
+        async def make(what: str) -> bytes:
+            await anyio.sleep(0.01)
+            made.append(what)
+            return what.encode()
+
+        async def ask(key: str) -> None:
+            told.append(await watch.once(key, lambda: make(key)))
+
+        with followed.following(PARTNER, cast("Any", ledger.batch), 0) as watch:
+            for looks in (1, 2):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(100):
+                        tasks.start_soon(ask, "ar")
+                        tasks.start_soon(ask, "en")
+                assert sorted(made) == ["ar"] * looks + ["en"] * looks
+                assert (told.count(b"ar"), told.count(b"en")) == (100 * looks, 100 * looks)
+                change = watch.change()
+                ledger.events += 1
+                await change.wait()
+
+    run(test)
+
+
+def test_who_leaves_while_it_is_made_leaves_it_to_the_next() -> None:
+    """As does one with whom it fails."""
+
+    async def test(followed: Watches, ledger: Ledger) -> None:
+        told: list[bytes] = []
+        scope = anyio.CancelScope()
+
+        async def never() -> bytes:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async def fails() -> bytes:
+            await anyio.lowlevel.checkpoint()
+            raise StorageUnavailable
+
+        async def makes() -> bytes:
+            await anyio.lowlevel.checkpoint()
+            return b"it"
+
+        async def leave() -> None:
+            with scope:
+                await watch.once("key", never)
+
+        async def fail() -> None:
+            with pytest.raises(StorageUnavailable):
+                await watch.once("key", fails)
+
+        async def stay() -> None:
+            told.append(await watch.once("key", makes))
+
+        with followed.following(PARTNER, cast("Any", ledger.batch), 0) as watch:
+            async with anyio.create_task_group() as tasks:
+                for one in (leave, fail, stay, stay):
+                    tasks.start_soon(one)
+                await anyio.sleep(0.05)
+                assert not told
+                scope.cancel()
+        assert told == [b"it", b"it"]
+
+    run(test)
+
+
+def test_of_what_was_told_little_is_kept() -> None:
+    """However many are told something else: the oldest is made anew for whoever wants it."""
+
+    async def test(followed: Watches, ledger: Ledger) -> None:
+        async def make() -> bytes:
+            await anyio.lowlevel.checkpoint()
+            return b"it"
+
+        with followed.following(PARTNER, cast("Any", ledger.batch), 0) as watch:
+            for number in range(1000):
+                assert await watch.once(number, make) == b"it"
+            assert len(watch._made) <= watches._MADE
+
+    run(test)
+
+
 def test_a_ledger_that_fails_is_asked_again() -> None:
     """Nobody is sent away for it."""
 

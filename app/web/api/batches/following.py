@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import anyio
 from fastapi import APIRouter, Header, Query
@@ -23,6 +24,7 @@ from app.web.state.watches import PAGE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from app.bulk.batches import Batches
     from app.bulk.opened import Batch, BatchPhoto, Partner
     from app.web.batch_desk import BatchDesk
     from app.web.state.watches import Watch
@@ -162,26 +164,31 @@ async def _events(
         # What came before is read for this one alone, page by page.
         is_behind = True
         while is_behind:
-            photos = await desk.read(desk.batches.events, partner, batch.id, after=after, limit=PAGE)
-            if photos:
-                yield _photos(photos, language)
-                after = photos[-1].event
-            is_behind = len(photos) == PAGE
+            page = await desk.read(_page, desk.batches, partner, batch.id, after, language)
+            if page.content:
+                yield page.content
+            after, is_behind = page.last, page.is_full
         if batch.state == "done":
             return
         with desk.watches.following(partner, batch, after) as watch:
-            async for piece in _watched(watch, batch, after, language):
+            async for piece in _watched(desk, watch, batch, after, language):
                 yield piece
 
 
-async def _watched(watch: Watch, told: Batch, after: int, language: str) -> AsyncIterator[bytes]:
-    """Yield what comes after an outcome, and the batch wherever it differs from what was told."""
+async def _watched(
+    desk: BatchDesk, watch: Watch, told: Batch, after: int, language: str
+) -> AsyncIterator[bytes]:
+    """Yield what comes after an outcome, and the batch wherever it differs from what was told.
+
+    A hundred who follow one batch are mostly told the same. It is written once for all of them, in a thread.
+    """
     seen = watch.batch
     while True:
         change = watch.change()
         photos = await watch.after(after)
         if photos:
-            yield _photos(photos, language)
+            key = after, photos[-1].event, language
+            yield await watch.once(key, partial(desk.read, _photos, photos, language))
             after = photos[-1].event
             if after < watch.reached:
                 continue
@@ -189,7 +196,8 @@ async def _watched(watch: Watch, told: Batch, after: int, language: str) -> Asyn
             seen = watch.batch
             if seen != told:
                 told = seen
-                yield _state(told)
+                # Asked for before anything is waited for: it is the batch of the last look.
+                yield await watch.once("state", partial(desk.read, _state, told))
         if watch.is_over or (told.state == "done" and after >= watch.reached):
             return
         if not await _comes(change):
@@ -201,6 +209,27 @@ async def _comes(change: anyio.Event) -> bool:
         await change.wait()
         return True
     return False
+
+
+class _Page(NamedTuple):
+    """Outcomes as events.
+
+    Attributes:
+        content: The events.
+        last: The last outcome.
+        is_full: Whether there may be more.
+    """
+
+    content: bytes
+    last: int
+    is_full: bool
+
+
+def _page(batches: Batches, partner: Partner, batch: str, after: int, language: str) -> _Page:
+    """Read and write the events after an outcome: in a thread."""
+    photos = batches.events(partner, batch, after=after, limit=PAGE)
+    last = photos[-1].event if photos else after
+    return _Page(_photos(photos, language), last, is_full=len(photos) == PAGE)
 
 
 def _state(batch: Batch) -> bytes:

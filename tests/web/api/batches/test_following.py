@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
+from anyio import to_thread
 
+from app.web.api.batches import following
+from app.web.state.watches import Watch
 from tests.partners import PartnerProgram, new_partner_key
 
 if TYPE_CHECKING:
@@ -263,6 +270,60 @@ def test_many_follow_one_batch(partner: PartnerProgram, photo: bytes) -> None:
     finally:
         for stream in streams:
             stream.__exit__(None, None, None)
+
+
+class Desk:
+    """Reads in threads, as the desk of a service."""
+
+    async def read(self, call: Any, *given: Any) -> Any:
+        """Call it in a thread."""
+        return await to_thread.run_sync(call, *given)
+
+
+def test_what_many_are_told_is_written_once_and_not_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred who follow a batch in two languages: each outcome twice, the batch once, in threads."""
+    written: list[tuple[str, int]] = []
+
+    def write_photos(photos: Any, language: str) -> bytes:
+        written.append((language, threading.get_ident()))
+        return b"".join(b"%d %s;" % (photo.event, language.encode()) for photo in photos)
+
+    def write_state(batch: Any) -> bytes:
+        written.append(("", threading.get_ident()))
+        return f"{batch.state}".encode()
+
+    monkeypatch.setattr(following, "_photos", write_photos)
+    monkeypatch.setattr(following, "_state", write_state)
+    running, done = SimpleNamespace(id="b", state="running"), SimpleNamespace(id="b", state="done")
+    told: dict[int, bytes] = {}
+
+    async def look(_partner: Any, _batch: str) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return done
+
+    async def outcomes(_partner: Any, _batch: str, after: int, _limit: int) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return [SimpleNamespace(event=number) for number in range(after + 1, 4)]
+
+    async def main() -> None:
+        watch = Watch(cast("Any", None), cast("Any", running), 0, outcomes)
+
+        async def follow(number: int) -> None:
+            language = ("ar", "en")[number % 2]
+            pieces = following._watched(cast("Any", Desk()), watch, cast("Any", running), 0, language)
+            told[number] = b"".join([piece async for piece in pieces])
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for number in range(100):
+                    tasks.start_soon(follow, number)
+                await anyio.sleep(0.05)
+                await watch.look(look)
+
+    anyio.run(main)
+    assert set(told.values()) == {b"1 ar;2 ar;3 ar;done", b"1 en;2 en;3 en;done"}
+    assert sorted(language for language, _ in written) == ["", "ar", "en"]
+    assert threading.get_ident() not in {thread for _, thread in written}
 
 
 def test_open_streams_do_not_hold_up_the_end(serve: Serve, tmp_path: Path) -> None:
