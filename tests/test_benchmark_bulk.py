@@ -10,7 +10,7 @@ import pytest
 
 from app.bulk.outcomes import Entry, Outcome, pack
 from benchmarks.bulk import results
-from benchmarks.bulk.__main__ import Report, percentile
+from benchmarks.bulk.__main__ import PHOTOS, Report, percentile
 from benchmarks.bulk.memory_plot import draw
 from benchmarks.bulk.scale import measure
 from tests.bulk.desks import opened_desk
@@ -32,6 +32,7 @@ def test_the_document_tells_what_was_measured() -> None:
     """Tables and plot are what the measured figures give; nobody wrote them by hand."""
     measured = results.read()
     assert set(measured) == {"bulk", "scale", "hosts"}
+    assert measured["bulk"]["throughput"].keys() == measured["bulk"]["supporters"].keys() == PHOTOS.keys()
     for path, content in results.documents(measured).items():
         assert path.read_text(encoding="utf-8") == content, path.name
 
