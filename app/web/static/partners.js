@@ -46,8 +46,8 @@ const FRAMED = 540; // pixels of the frame over a photo that is moved
 const PATIENCE_FOR_BYTES = 120_000;
 const LONG_WAIT = 90_000; // of which one wants to know the end
 const FOLLOWINGS = 3;
-const NAMED = 10; // of photos that were not sent: the report has all of them
-const LOOKED_THROUGH = 10; // pages of photos, for those names
+const NAMED = 12; // of photos that were not sent: the report has all of them
+const LOOKED_THROUGH = 12; // pages of photos, for those names
 const TROUBLES = new Set(["storage_full", "storage_unavailable"]);
 const STEPS = ["key-step", "order-step", "batch-step"];
 
