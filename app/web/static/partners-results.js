@@ -21,7 +21,7 @@ const FIRST = 60;
 const MORE = 240;
 const AT_A_TIME = 20; // of those: between two pictures of the screen there is no time for all
 const AT_ONCE = 4; // pictures that are being fetched
-const HEAD = 10; // letters of a long name in its first line, beside the tick
+const HEAD = 9; // letters of a long name in its first line, beside the tick
 const TAIL = 13; // and in its second
 const NEAR = "400px"; // of the window: what comes into sight next
 
