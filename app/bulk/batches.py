@@ -408,9 +408,7 @@ class Batches:
             BatchNotOpen: The batch was started.
             InvalidName: A photo may not have that name.
         """
-        opened = self._open(partner, batch)
-        if opened.row.state != "open":
-            raise BatchNotOpen
+        opened = self._open_to_more(partner, batch)
         row = self._ledger.photo_by_name(batch, opened.folded(_photo_name(name)))
         return row is not None and row.state != "missing"
 
@@ -465,9 +463,7 @@ class Batches:
             BatchNotFound: The partner has none of that id.
             BatchNotOpen: The batch was started.
         """
-        opened = self._open(partner, batch)
-        if opened.row.state != "open":
-            raise BatchNotOpen
+        opened = self._open_to_more(partner, batch)
         return Incoming(
             self._store,
             opened.key,
@@ -780,6 +776,12 @@ class Batches:
         if row is None or row.partner != partner.id:
             raise BatchNotFound
         return self._opened(row)
+
+    def _open_to_more(self, partner: Partner, batch: str) -> Opened:
+        opened = self._open(partner, batch)
+        if opened.row.state != "open":
+            raise BatchNotOpen
+        return opened
 
     def _open_done(self, partner: Partner, batch: str) -> Opened:
         opened = self._open(partner, batch)

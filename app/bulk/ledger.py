@@ -722,13 +722,6 @@ class Ledger:
 
     # -- what is read ------------------------------------------------------
 
-    def photo(self, batch: str, number: int) -> Row[Any] | None:
-        """Return a photo by its number."""
-        with self._reading() as connection:
-            return connection.execute(
-                sa.select(photos).where(photos.c.batch == batch, photos.c.number == number)
-            ).one_or_none()
-
     def waiting_photos(self, batch: str, numbers: Sequence[int]) -> Sequence[Row[Any]]:
         """Return those of some photos that wait to be drawn, in the order of their numbers."""
         query = sa.select(photos).where(
